@@ -1,0 +1,73 @@
+"""Splits of images into calibration and test, at random or by blocks of frames that belong together."""
+from __future__ import annotations
+
+import random
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+
+
+def random_split(num_images: int, num_calibration: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Split images at random, which is exchangeable only where the images do not depend on each other.
+
+    The order is that of Python's own generator, as in the published experiments.
+
+    Args:
+        num_images: Number of images.
+        num_calibration: How many of them calibrate, in 0..num_images.
+        seed: Seed of the shuffle.
+
+    Returns:
+        Indices of the calibration images as shuffled, and of the test images in ascending order.
+    """
+    indices = list(range(num_images))
+    random.Random(seed).shuffle(indices)
+    return np.array(indices[:num_calibration], dtype=int), np.sort(np.array(indices[num_calibration:], dtype=int))
+
+
+def frame_blocks(sequences: Sequence[Hashable], length: int) -> np.ndarray:
+    """Cut each sequence into runs of neighbouring frames.
+
+    Args:
+        sequences: Sequence of every image, in the order of the frames.
+        length: Frames per block, at least 1; the last block of a sequence may be shorter.
+
+    Returns:
+        Index of the block of every image, shape (n,), int64, numbered by first appearance.
+
+    Raises:
+        ValueError: ``length`` is below 1.
+    """
+    if length < 1:
+        raise ValueError(f'frame_blocks: length={length} must be at least 1.')
+    seen: dict[Hashable, int] = {}
+    numbers: dict[tuple[Hashable, int], int] = {}
+    blocks = []
+    for sequence in sequences:
+        position = seen.get(sequence, 0)
+        seen[sequence] = position + 1
+        blocks.append(numbers.setdefault((sequence, position // length), len(numbers)))
+    return np.array(blocks, dtype=np.int64)
+
+
+def block_split(blocks: np.ndarray, num_calibration: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Split images by whole blocks, so that near copies never stand on both sides.
+
+    Args:
+        blocks: Block of every image, shape (n,), int64.
+        num_calibration: Calibration takes shuffled blocks until it holds at least this many images.
+        seed: Seed of the shuffle.
+
+    Returns:
+        Indices of the calibration images and of the test images, both ascending.
+    """
+    order = np.unique(blocks).tolist()
+    random.Random(seed).shuffle(order)
+    taken, held = [], 0
+    for block in order:
+        if held >= num_calibration:
+            break
+        taken.append(block)
+        held += np.count_nonzero(blocks == block)
+    chosen = np.isin(blocks, taken)
+    return np.flatnonzero(chosen), np.flatnonzero(~chosen)

@@ -1,0 +1,284 @@
+"""Thresholds of nested prediction sets with a guaranteed risk, from exact per-image losses."""
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy.stats import binom
+
+from .conformal_losses import ConformityTable, StepLoss, class_miss_loss, miscoverage_loss
+
+CONTROLS = ('crc', 'rcps', 'ltt')
+ROUNDING = 1e-12
+
+
+@dataclass(frozen=True)
+class RiskTarget:
+    r"""The promise that a threshold is chosen for.
+
+    - ``'crc'``: :math:`E[L_{n+1}] \le \alpha` over calibration and test images (Angelopoulos et al., "Conformal risk
+      control", ICLR 2024).
+    - ``'rcps'``: :math:`P(E[L] \le \alpha) \ge 1 - \delta` over calibration images, with the Hoeffding-Bentkus bound
+      (Bates et al., "Distribution-free, risk-controlling prediction sets", JACM 2021).
+    - ``'ltt'``: the same promise by testing a grid of thresholds in sequence, which needs no monotone loss
+      (Angelopoulos et al., "Learn then test", 2021).
+
+    Args:
+        alpha: Level of the risk, in (0, 1).
+        control: One of :data:`CONTROLS`.
+        delta: Probability with which RCPS and LTT may fail, in (0, 1).
+
+    Raises:
+        ValueError: An argument is out of range.
+    """
+
+    alpha: float
+    control: str = 'crc'
+    delta: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.control not in CONTROLS:
+            raise ValueError(f'RiskTarget: control={self.control!r} is unknown; choose from {CONTROLS}.')
+        for name in ('alpha', 'delta'):
+            if not 0 < getattr(self, name) < 1:
+                raise ValueError(f'RiskTarget: {name}={getattr(self, name)} must lie strictly between 0 and 1.')
+
+    def largest_risk(self, num_images: int, loss_bound: float = 1.0) -> float:
+        """Largest empirical risk that the promise allows.
+
+        Args:
+            num_images: Number n of calibration images.
+            loss_bound: Largest loss B of an image.
+
+        Returns:
+            The largest mean loss over the calibration images; NaN where no mean loss is small enough.
+        """
+        if self.control == 'crc':
+            return crc_bound(num_images, self.alpha, loss_bound)
+        return loss_bound * hoeffding_bentkus_bound(num_images, self.alpha / loss_bound, self.delta)
+
+
+@dataclass(frozen=True)
+class ControlledThreshold:
+    r"""A chosen threshold :math:`1 - \hat\lambda` and what it was chosen from.
+
+    Args:
+        threshold: In [0, 1]; 0 gives the set of all classes.
+        feasible: Whether the images sufficed for the promise; the threshold is 0 where they did not.
+        num_images: Calibration images with a defined loss.
+        empirical_risk: Mean loss over them at this threshold, NaN without images.
+        largest_risk: Largest mean loss allowed, NaN where not feasible.
+    """
+
+    threshold: float
+    feasible: bool
+    num_images: int
+    empirical_risk: float
+    largest_risk: float
+
+    @property
+    def level(self) -> float:
+        r""":math:`\hat\lambda`."""
+        return 1 - self.threshold
+
+
+def crc_bound(num_images: int, alpha: float, loss_bound: float = 1.0) -> float:
+    r"""Largest empirical risk :math:`\alpha - (B - \alpha) / n` that conformal risk control allows.
+
+    Args:
+        num_images: Number n of calibration images.
+        alpha: Level.
+        loss_bound: B.
+
+    Returns:
+        The bound, at least 0; NaN where :math:`n < (B - \alpha) / \alpha`, so that no risk is small enough.
+    """
+    if num_images == 0:
+        return math.nan
+    bound = alpha - (loss_bound - alpha) / num_images
+    return max(bound, 0.0) if bound >= -ROUNDING else math.nan
+
+
+def published_feasibility(num_images: int, alpha: float) -> bool:
+    """Whether the published code accepts this many images; it asks for one more than needed at some levels.
+
+    Args:
+        num_images: Number of calibration images.
+        alpha: Level, for losses bounded by 1.
+
+    Returns:
+        Whether there are at least floor((1 - alpha) / alpha) + 1.
+    """
+    return num_images >= math.floor((1 - alpha) / alpha) + 1
+
+
+def hoeffding_bentkus_p_value(risk: float | np.ndarray, num_images: int, alpha: float) -> np.ndarray:
+    r"""p-value of the hypothesis that the risk exceeds :math:`\alpha`, for losses in [0, 1].
+
+    :math:`\min(e^{-n\,kl(\min(\hat R, \alpha), \alpha)},\; e\,P(Bin(n, \alpha) \le \lceil n \hat R \rceil))`,
+    Bates et al. 2021.
+
+    Args:
+        risk: Mean losses, any shape.
+        num_images: n.
+        alpha: Level.
+
+    Returns:
+        p-values, same shape, in [0, 1].
+    """
+    risk = np.asarray(risk, dtype=np.float64)
+    clipped = np.minimum(risk, alpha)
+    with np.errstate(divide='ignore', invalid='ignore'):
+        divergence = np.where(clipped > 0, clipped * np.log(clipped / alpha), 0)
+    divergence = divergence + (1 - clipped) * np.log((1 - clipped) / (1 - alpha))
+    bentkus = math.e * binom.cdf(np.ceil(num_images * risk - ROUNDING), num_images, alpha)
+    return np.minimum(np.exp(-num_images * divergence), bentkus).clip(max=1.0)
+
+
+@lru_cache(maxsize=1024)
+def hoeffding_bentkus_bound(num_images: int, alpha: float, delta: float) -> float:
+    """Largest empirical risk whose p-value is at most ``delta``.
+
+    Args:
+        num_images: Number of calibration images.
+        alpha: Level of the risk.
+        delta: Level of the test.
+
+    Returns:
+        The bound, in [0, alpha]; NaN where even no loss at all is not enough evidence.
+    """
+    if num_images == 0 or hoeffding_bentkus_p_value(0.0, num_images, alpha) > delta:
+        return math.nan
+    low, high = 0.0, alpha
+    for _ in range(60):
+        middle = (low + high) / 2
+        if hoeffding_bentkus_p_value(middle, num_images, alpha) <= delta:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def largest_threshold(loss: StepLoss, largest_risk: float, repeats: np.ndarray | None = None) -> float:
+    """Largest threshold, so smallest sets, at which the mean loss does not exceed a bound.
+
+    Args:
+        loss: Losses of n images.
+        largest_risk: Bound on the mean over the images with a defined loss.
+        repeats: How often each image counts, shape (n,), at least 0: a mask for a split, counts for a bootstrap.
+
+    Returns:
+        In [0, 1].
+    """
+    repeats = loss.defined * (1.0 if repeats is None else np.asarray(repeats, dtype=np.float64))
+    risk = np.cumsum(loss.weight * repeats[loss.image]) / repeats.sum()
+    lost = np.searchsorted(risk, largest_risk + ROUNDING, side='right')
+    return float(loss.conformity[lost]) if lost < len(risk) else 1.0
+
+
+def control_risk(loss: StepLoss,
+                 target: RiskTarget,
+                 repeats: np.ndarray | None = None,
+                 grid: np.ndarray | None = None) -> ControlledThreshold:
+    """Choose the threshold that keeps a promise.
+
+    Args:
+        loss: Losses of n images.
+        target: The promise.
+        repeats: How often each image counts, shape (n,); ``None`` counts each once.
+        grid: Thresholds that LTT tests, chosen without these images; ``None`` spaces 1000 evenly in logarithm over
+            [1e-6, 1].
+
+    Returns:
+        The threshold; 0 with ``feasible=False`` where there are too few images for the promise.
+    """
+    counted = loss.defined * (1 if repeats is None else np.asarray(repeats))
+    num_images = int(counted.sum())
+    largest_risk = target.largest_risk(num_images, loss.bound)
+    if math.isnan(largest_risk):
+        risk = _mean_loss(loss, [0.0], counted)[0] if num_images else math.nan
+        return ControlledThreshold(0.0, False, num_images, risk, math.nan)
+    if target.control == 'ltt':
+        grid = np.geomspace(1e-6, 1, 1000, dtype=np.float32) if grid is None else np.sort(grid)
+        risks = _mean_loss(loss, grid, counted) / loss.bound
+        accepted = learn_then_test(risks, num_images, target.alpha / loss.bound, target.delta)
+        threshold = float(grid[accepted].max(initial=0.0))
+    else:
+        threshold = largest_threshold(loss, largest_risk, counted)
+    return ControlledThreshold(threshold, True, num_images, _mean_loss(loss, [threshold], counted)[0], largest_risk)
+
+
+def control_risks(losses: Sequence[StepLoss], targets: Sequence[RiskTarget],
+                  repeats: np.ndarray | None = None) -> tuple[float, list[ControlledThreshold]]:
+    """Control several risks at once by the largest set that any of them asks for.
+
+    Each promise holds by itself; that all of them hold together with RCPS or LTT fails with the sum of their deltas.
+
+    Args:
+        losses: One per risk, of the same images.
+        targets: One promise per risk.
+        repeats: As in :func:`control_risk`.
+
+    Returns:
+        The threshold, which is the smallest of all, and the result of each risk.
+    """
+    results = [control_risk(loss, target, repeats) for loss, target in zip(losses, targets, strict=True)]
+    return min(result.threshold for result in results), results
+
+
+def learn_then_test(risks: np.ndarray,
+                    num_images: int,
+                    alpha: float,
+                    delta: float,
+                    correction: str = 'fixed_sequence') -> np.ndarray:
+    """Test which parameters of a grid keep a risk, monotone or not, with one probability of error for all of them.
+
+    Args:
+        risks: Mean losses in [0, 1] of every parameter; for ``'fixed_sequence'`` from the safest on, shape (G,); several
+            risks at once as (R, G).
+        num_images: Number of calibration images.
+        alpha: Level of the risk.
+        delta: Probability of accepting any parameter whose risk exceeds ``alpha``.
+        correction: ``'fixed_sequence'`` stops at the first failure, ``'bonferroni'`` needs no order.
+
+    Returns:
+        Which parameters are accepted, shape (G,), bool.
+
+    Raises:
+        ValueError: ``correction`` is unknown.
+    """
+    p_values = hoeffding_bentkus_p_value(np.atleast_2d(risks), num_images, alpha).max(axis=0)
+    if correction == 'bonferroni':
+        return p_values <= delta / len(p_values)
+    if correction != 'fixed_sequence':
+        raise ValueError(f"learn_then_test: correction={correction!r}; choose 'fixed_sequence' or 'bonferroni'.")
+    return np.logical_and.accumulate(p_values <= delta)
+
+
+def control_classes(table: ConformityTable, target: RiskTarget,
+                    repeats: np.ndarray | None = None) -> tuple[np.ndarray, list[ControlledThreshold], np.ndarray]:
+    """Choose one threshold per class for the false-negative rate of the class.
+
+    A class seen in too few images falls back to the threshold that controls the miscoverage of all pixels, for which the
+    promise is made for the whole image and not for the class.
+
+    Args:
+        table: Table of n images.
+        target: The promise, made for each class over the images that contain it.
+        repeats: As in :func:`control_risk`.
+
+    Returns:
+        Thresholds, shape (K,); the result of each class; which classes fell back, shape (K,), bool.
+    """
+    results = [control_risk(class_miss_loss(table, label), target, repeats) for label in range(table.pixels.shape[1])]
+    fell_back = np.array([not result.feasible for result in results])
+    common = control_risk(miscoverage_loss(table), target, repeats).threshold
+    thresholds = np.where(fell_back, common, [result.threshold for result in results])
+    return thresholds, results, fell_back
+
+
+def _mean_loss(loss: StepLoss, thresholds: Sequence[float] | np.ndarray, counted: np.ndarray) -> np.ndarray:
+    return counted[loss.defined] @ loss.at(thresholds)[loss.defined] / counted.sum()
