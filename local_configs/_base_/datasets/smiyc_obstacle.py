@@ -1,0 +1,3 @@
+_base_ = './anomaly_folder.py'
+data_root = '{{$DATA_ROOT:data}}/dataset_ObstacleTrack'
+test_dataloader = dict(dataset=dict(data_root=data_root))

@@ -1,0 +1,12 @@
+from .anomaly_dataset import AnomalyDataset
+from .camvid_dataset import CamVidDataset
+from .checked_seg_dataset import CheckedSegDataset
+from .dataset_error import DatasetError
+from .idd_lite_dataset import IDDLiteDataset
+from .toy_roads_dataset import ToyRoadsDataset
+from .transforms import CORRUPTIONS, Corruptions, LoadLabels, RenderToyRoads
+
+__all__ = [
+    'CORRUPTIONS', 'AnomalyDataset', 'CamVidDataset', 'CheckedSegDataset', 'Corruptions', 'DatasetError',
+    'IDDLiteDataset', 'LoadLabels', 'RenderToyRoads', 'ToyRoadsDataset'
+]

@@ -1,0 +1,122 @@
+"""Image folders with labels, checked so that every fault is named."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import mmcv
+import mmengine.fileio as fileio
+from mmengine.logging import print_log
+from mmseg.datasets import BaseSegDataset
+
+from .dataset_error import DatasetError
+from .image_files import SKIP_HINT, check_image_file, check_labels, index_by_stem, read_labels
+
+
+class CheckedSegDataset(BaseSegDataset):
+    """Pair images and labels by stem and name the file of every fault.
+
+    Missing folders and files are found at construction, the rest when an image is loaded, together with the
+    :class:`~mmseg_uncertainty.datasets.transforms.LoadLabels` step of the pipeline.
+
+    Args:
+        skip_broken: Read everything once at construction, leave out what cannot be used, and log how many that are.
+        image_tails: Endings of image stems that their labels lack, such as ``'_leftImg8bit'``.
+        label_tails: Endings of label stems that their images lack, such as ``'_labels_semantic'``.
+        options: See :class:`mmseg.datasets.BaseSegDataset`.
+    """
+
+    def __init__(self,
+                 skip_broken: bool = False,
+                 image_tails: Sequence[str] = (),
+                 label_tails: Sequence[str] = (),
+                 **options) -> None:
+        self.skip_broken = skip_broken
+        self.image_tails = tuple(image_tails)
+        self.label_tails = tuple(label_tails)
+        self.skipped: list[str] = []
+        super().__init__(**options)
+
+    @property
+    def label_values(self) -> list[int]:
+        """Values that label files may hold."""
+        return sorted({*range(len(self.METAINFO['classes'])), *(self.label_map or {}), self.ignore_index})
+
+    def pairs(self) -> list[tuple[Path, Path]]:
+        """Image and label file of every sample, sorted by image.
+
+        Raises:
+            DatasetError: If a folder is missing or empty, or an image has no label and ``skip_broken`` is off.
+        """
+        images = index_by_stem(self.data_prefix['img_path'], self.image_tails)
+        labels = index_by_stem(self.data_prefix['seg_map_path'], self.label_tails)
+        missing = [str(path) for key, path in images.items() if key not in labels]
+        if missing and not self.skip_broken:
+            raise DatasetError(f'{missing[0]} has no label in {self.data_prefix["seg_map_path"]} ({len(missing)} of '
+                               f'{len(images)} images lack one; matched by stem). Add it, or pass --skip-broken '
+                               '(dataset option skip_broken=True) to leave such images out.')
+        self.skipped += missing
+        return [(path, labels[key]) for key, path in images.items() if key in labels]
+
+    def load_data_list(self) -> list[dict]:
+        """List all samples; with ``skip_broken`` only the usable ones."""
+        samples = [self._sample(*pair) for pair in self.pairs()]
+        if not self.skip_broken:
+            return samples
+        samples = [sample for sample in samples if self._usable(sample)]
+        if self.skipped:
+            print_log(f'{type(self).__name__}: skipped {len(self.skipped)} broken of '
+                      f'{len(self.skipped) + len(samples)} images: {", ".join(self.skipped[:5])}'
+                      f'{", …" if len(self.skipped) > 5 else ""}', 'current', 'WARNING')
+        if not samples:
+            raise DatasetError(f'{self.data_prefix["img_path"]}: all {len(self.skipped)} images are broken, the first is '
+                               f'{self.skipped[0]}. Leave out --skip-broken to see why.')
+        return samples
+
+    def prepare_data(self, idx: int) -> dict | None:
+        """Run the pipeline on one sample.
+
+        Raises:
+            DatasetError: If the image cannot be read or its labels do not fit.
+        """
+        path = self.get_data_info(idx)['img_path']
+        check_image_file(path, self._content(path))
+        try:
+            return super().prepare_data(idx)
+        except DatasetError:
+            raise
+        except (OSError, cv2.error, AssertionError) as error:
+            if 'failed to load image' in str(error) or isinstance(error, (OSError, cv2.error)):
+                raise DatasetError(f'{path} cannot be read as an image ({error}). {SKIP_HINT}') from error
+            raise
+
+    def _sample(self, image: Path, labels: Path) -> dict:
+        return dict(
+            img_path=str(image),
+            seg_map_path=str(labels),
+            label_map=self.label_map,
+            reduce_zero_label=self.reduce_zero_label,
+            label_values=self.label_values,
+            seg_fields=[])
+
+    def _content(self, path: str) -> bytes:
+        try:
+            return fileio.get(path, backend_args=self.backend_args)
+        except OSError as error:
+            raise DatasetError(f'{path} cannot be opened ({error}). {SKIP_HINT}') from error
+
+    def _usable(self, sample: dict) -> bool:
+        try:
+            content = self._content(sample['img_path'])
+            check_image_file(sample['img_path'], content)
+            image = mmcv.imfrombytes(content)
+            if image is None:
+                raise DatasetError(f'{sample["img_path"]} cannot be read as an image.')
+            labels = read_labels(sample['seg_map_path'], self.backend_args)
+            check_labels(labels, sample['seg_map_path'], sample['img_path'], image.shape[:2], sample['label_values'])
+        except (DatasetError, cv2.error) as error:
+            print_log(f'{type(self).__name__}: skipping {sample["img_path"]}: {error}', 'current', 'WARNING')
+            self.skipped.append(sample['img_path'])
+            return False
+        return True
