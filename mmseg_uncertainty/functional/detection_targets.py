@@ -1,0 +1,66 @@
+"""Which pixels a detector of wrong pixels learns from, and how much each of them counts."""
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+VOID_POLICIES = ('positive', 'ignore')
+
+
+def void_weight(policy: str | float) -> float:
+    """Weight of a void pixel: 1 for ``'positive'``, 0 for ``'ignore'``, or the number itself.
+
+    Raises:
+        ValueError: The policy is neither of the two words nor a non-negative number.
+    """
+    if policy in VOID_POLICIES:
+        return float(policy == 'positive')
+    if isinstance(policy, str) or policy < 0:
+        raise ValueError(f'void_policy={policy!r}: choose from {VOID_POLICIES} or give a non-negative weight.')
+    return float(policy)
+
+
+def detection_targets(predicted: Tensor,
+                      labels: Tensor,
+                      void_policy: str | float = 'ignore',
+                      ignore_index: int = 255,
+                      padding_label: int | None = None) -> tuple[Tensor, Tensor]:
+    """Mark the pixels that the base model got wrong.
+
+    Void pixels are wrong by definition, since no class is their class; the policy says how much they count. Padding
+    that the data pipeline added never counts; where ``padding_label`` equals ``ignore_index`` the two cannot be told
+    apart, so neither counts.
+
+    Args:
+        predicted: Predicted classes, shape (N, H, W).
+        labels: Class labels, shape (N, H, W).
+        void_policy: See :func:`void_weight`.
+        ignore_index: Label of void pixels.
+        padding_label: Label of padding, or ``None`` if the pipeline does not pad.
+
+    Returns:
+        Whether a pixel is wrong, bool, and its weight, float32; both (N, H, W).
+    """
+    wrong = predicted != labels
+    weight = torch.ones_like(labels, dtype=torch.float32)
+    weight = weight.masked_fill(labels == ignore_index, void_weight(void_policy))
+    if padding_label is not None:
+        weight = weight.masked_fill(labels == padding_label, 0.0)
+    return wrong, weight
+
+
+def balanced_weight(wrong: Tensor, weight: Tensor) -> Tensor:
+    """Rescale weights so that wrong and right pixels weigh the same in sum, and all of them as much as before.
+
+    Args:
+        wrong: Bool, any shape.
+        weight: Non-negative, same shape.
+
+    Returns:
+        Same shape; unchanged where one of the two kinds is missing.
+    """
+    total, positive = weight.sum(), (weight * wrong).sum()
+    negative = total - positive
+    if positive == 0 or negative == 0:
+        return weight
+    return weight * torch.where(wrong, total / (2 * positive), total / (2 * negative))

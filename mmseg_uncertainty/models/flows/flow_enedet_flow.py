@@ -1,0 +1,115 @@
+"""The exact FlowEneDet flow: invertible blocks and a normalized base."""
+from __future__ import annotations
+
+import torch
+from FrEIA.framework import SequenceINN
+from torch import Tensor, nn
+
+from .act_norm import ActNorm
+from .affine_coupling import AffineCoupling
+from .class_conditional_gaussian import ClassConditionalGaussian
+from .invertible_convolution import InvertibleConvolution
+
+
+class FlowEneDetFlow(nn.Module):
+    r"""Normalizing flow over per-pixel energies with a base density for right and one for wrong pixels.
+
+    Blocks of :class:`ActNorm`, :class:`InvertibleConvolution` and :class:`AffineCoupling`, composed in FrEIA's
+    ``SequenceINN``. Every layer returns its log-determinant as a map (N, h, w) whose sum is that of the whole image, so
+    :math:`\log p(z \mid m, c) = \sum_i \log p(u_i \mid m_i) + \log|\det \partial u / \partial z|_i` is exact for any map m
+    of right and wrong pixels.
+
+    Args:
+        channels: Dimension D of the input.
+        condition_channels: Channels P of the condition, 0 for the unconditional flow.
+        blocks: Number of blocks L.
+        hidden_channels: Width of the sub-networks.
+        kernel_size: Neighbourhood of the sub-networks, odd.
+        dropout: Channel dropout inside the sub-networks.
+        scale_bound: Largest absolute logarithm of a coupling's scale.
+    """
+
+    def __init__(self,
+                 channels: int,
+                 condition_channels: int = 0,
+                 blocks: int = 4,
+                 hidden_channels: int = 32,
+                 kernel_size: int = 7,
+                 dropout: float = 0.2,
+                 scale_bound: float = 2.0) -> None:
+        super().__init__()
+        self.channels, self.condition_channels = channels, condition_channels
+        self.layers = SequenceINN(channels, 1, 1)
+        condition = dict(cond=0, cond_shape=(condition_channels, 1, 1)) if condition_channels else {}
+        for block in range(blocks):
+            self.layers.append(ActNorm)
+            self.layers.append(InvertibleConvolution)
+            self.layers.append(AffineCoupling, keep_even=block % 2 == 1, hidden_channels=hidden_channels,
+                               kernel_size=kernel_size, dropout=dropout, scale_bound=scale_bound, **condition)
+        self.condition_norm = ActNorm([(condition_channels, 1, 1)]) if condition_channels else None
+        self.base = ClassConditionalGaussian(channels)
+        self.register_buffer('initialized', torch.tensor(False))
+
+    @torch.no_grad()
+    def initialize(self, z: Tensor, condition: Tensor | None, weight: Tensor) -> None:
+        """Set every :class:`ActNorm` from one batch.
+
+        Args:
+            z: Shape (N, D, h, w).
+            condition: Shape (N, P, h, w), or ``None``.
+            weight: How much every pixel counts, shape (N, h, w).
+        """
+        if self.condition_norm is not None:
+            self.condition_norm.initialize(condition, weight)
+        conditions = self._conditions(condition)
+        values = (z, )
+        for layer, index in zip(self.layers, self.layers.conditions):
+            if isinstance(layer, ActNorm):
+                layer.initialize(values[0], weight)
+            values, _ = layer(values) if index is None else layer(values, c=conditions)
+        self.initialized.fill_(True)
+
+    def _conditions(self, condition: Tensor | None) -> list[Tensor]:
+        if self.condition_norm is None:
+            return []
+        return [self.condition_norm((condition, ))[0][0]]
+
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Map data to the base.
+
+        Args:
+            z: Shape (N, D, h, w).
+            condition: Shape (N, P, h, w), or ``None`` for the unconditional flow.
+
+        Returns:
+            Base variable u, shape (N, D, h, w), and log-determinant of every pixel, shape (N, h, w).
+        """
+        return self.layers(z, c=self._conditions(condition))
+
+    def inverse(self, u: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Map the base to data; shapes as in :meth:`forward`, log-determinant of the inverse."""
+        return self.layers(u, c=self._conditions(condition), rev=True)
+
+    def log_prob(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Log-density of every pixel given that it is right or wrong, shape (N, 2, h, w), without the prior."""
+        u, log_det = self(z, condition)
+        return self.base.log_prob(u) + log_det.unsqueeze(1)
+
+    def log_odds(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Posterior log-odds that a pixel is wrong, shape (N, h, w); the log-determinant cancels in it."""
+        return self.base.log_odds(self(z, condition)[0])
+
+    @torch.no_grad()
+    def sample(self, wrong: Tensor, condition: Tensor | None = None,
+               generator: torch.Generator | None = None) -> Tensor:
+        """Draw z for a map of right (0) and wrong (1) pixels.
+
+        Args:
+            wrong: Shape (N, h, w).
+            condition: Shape (N, P, h, w), or ``None``.
+            generator: Source of randomness.
+
+        Returns:
+            Shape (N, D, h, w).
+        """
+        return self.inverse(self.base.sample(wrong, generator), condition)[0]

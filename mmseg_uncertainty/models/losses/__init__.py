@@ -1,0 +1,3 @@
+from .flow_enedet_loss import FlowEneDetLoss
+
+__all__ = ['FlowEneDetLoss']
