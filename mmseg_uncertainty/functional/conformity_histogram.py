@@ -1,0 +1,86 @@
+"""Streaming histograms of conformities on the grid of shortened float32 numbers."""
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+ONE = 0x3F800000
+OCTAVES = 32
+
+
+def bin_lower_edges(bits: int) -> np.ndarray:
+    """Smallest conformity of each bin.
+
+    Args:
+        bits: Bins per factor of two as a power of two, in 0..23; the relative width of a bin is at most 2 ** -bits.
+
+    Returns:
+        Shape (32 * 2 ** bits + 2,), float64, descending from 1 to 0.
+    """
+    steps = np.arange(OCTAVES << bits, dtype=np.int64) << (23 - bits)
+    edges = (ONE - steps).astype(np.int32).view(np.float32).astype(np.float64)
+    return np.concatenate([edges, [2.0**-OCTAVES, 0.0]])
+
+
+def bin_indices(conformity: Tensor, bits: int) -> Tensor:
+    """Bin of each conformity: the first whose lower edge does not exceed it.
+
+    Args:
+        conformity: Any shape, in [0, 1].
+        bits: As in :func:`bin_lower_edges`.
+
+    Returns:
+        Same shape, int64.
+    """
+    step = 1 << (23 - bits)
+    distance = ONE - conformity.float().contiguous().view(torch.int32)
+    return (distance + (step - 1)).div(step, rounding_mode='floor').clamp_(0, (OCTAVES << bits) + 1).long()
+
+
+def conformity_histogram(conformity: Tensor, group: Tensor, num_groups: int, bits: int) -> Tensor:
+    """Count conformities by group.
+
+    Args:
+        conformity: Shape (P,), in [0, 1].
+        group: Shape (P,), int64, in 0..G-1.
+        num_groups: G.
+        bits: As in :func:`bin_lower_edges`.
+
+    Returns:
+        Shape (G, 32 * 2 ** bits + 2), int64.
+    """
+    num_bins = (OCTAVES << bits) + 2
+    index = group * num_bins + bin_indices(conformity, bits)
+    return torch.bincount(index, minlength=num_groups * num_bins).reshape(num_groups, num_bins)
+
+
+def conformal_rank(count: np.ndarray, alpha: float) -> np.ndarray:
+    r"""Rank :math:`\lceil (n + 1)(1 - \alpha) \rceil` of the score that covers a further one with probability 1 - alpha.
+
+    Args:
+        count: Numbers n of scores, any shape.
+        alpha: In (0, 1).
+
+    Returns:
+        Ranks, same shape, int64; a rank above n has no score.
+    """
+    return np.ceil((np.asarray(count) + 1) * (1 - alpha) - 1e-9).astype(np.int64)
+
+
+def histogram_thresholds(histogram: np.ndarray, alpha: float) -> np.ndarray:
+    """Threshold that a further conformity of the same group reaches with probability at least 1 - alpha.
+
+    Args:
+        histogram: Shape (\\*, B), int64, as :func:`conformity_histogram` counts.
+        alpha: In (0, 1).
+
+    Returns:
+        Lower edge of the bin of the score of :func:`conformal_rank`, shape (\\*,), float64; NaN where there are too few.
+    """
+    bits = int(np.log2((histogram.shape[-1] - 2) // OCTAVES))
+    total = histogram.sum(axis=-1)
+    rank = conformal_rank(total, alpha)
+    found = (histogram.cumsum(axis=-1) < rank[..., None]).sum(axis=-1)
+    edges = np.append(bin_lower_edges(bits), np.nan)
+    return np.where(rank <= total, edges[found], np.nan)

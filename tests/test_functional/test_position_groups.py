@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.cluster import KMeans
+
+from mmseg_uncertainty.functional.position_groups import curve_features, kmeans_map, learned_map, zone_map
+
+SIZE = (24, 30)
+
+
+def ring_features(centre=(3.0, -2.0), radii=(5.0, 11.0), noise=0.02, seed=0):
+    rows, columns = np.indices(SIZE)
+    distance = np.hypot(columns - SIZE[1] // 2 - centre[0], SIZE[0] // 2 - rows - centre[1])
+    ring = np.searchsorted(radii, distance, side='right')
+    generator = np.random.default_rng(seed)
+    return ring, ring[..., None] * 0.3 + noise * generator.standard_normal((*SIZE, 4))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 24), st.integers(1, 30))
+def test_zones_are_all_used_and_nearly_of_one_size(rows, columns):
+    zones = zone_map(SIZE, rows, columns)
+    counts = np.bincount(zones.ravel(), minlength=rows * columns)
+    assert len(counts) == rows * columns
+    assert counts.min() >= (SIZE[0] // rows) * (SIZE[1] // columns)
+    assert counts.max() <= -(-SIZE[0] // rows) * -(-SIZE[1] // columns)
+
+
+def test_more_zones_than_pixels_are_refused():
+    with pytest.raises(ValueError, match='do not fit'):
+        zone_map(SIZE, 25, 1)
+
+
+def test_kmeans_is_as_tight_as_that_of_scikit_learn():
+    features = np.random.default_rng(1).random((*SIZE, 2)) * [3, 1]
+    points, groups = features.reshape(-1, 2), kmeans_map(features, 4).ravel()
+    inertia = sum(((points[groups == group] - points[groups == group].mean(0))**2).sum() for group in range(4))
+    reference = KMeans(4, n_init=10, random_state=0).fit(points).inertia_
+    assert inertia <= 1.02 * reference
+    np.testing.assert_array_equal(kmeans_map(features, 4), groups.reshape(SIZE))
+
+
+@pytest.mark.parametrize('grouping', ['kmeans', 'annuli', 'fourier'])
+def test_planted_rings_are_found(grouping):
+    ring, features = ring_features()
+    groups = learned_map(grouping, features, 3)
+    agreement = max(np.mean(groups == np.array(names)[ring]) for names in ([0, 1, 2], [2, 1, 0]))
+    assert agreement > 0.9
+
+
+def test_fourier_curves_follow_an_ellipse_better_than_circles():
+    rows, columns = np.indices(SIZE)
+    inside = (np.hypot((columns - 15) / 11, (rows - 12) / 5) < 1).astype(int)
+    features = inside[..., None] + 0.05 * np.random.default_rng(2).standard_normal((*SIZE, 2))
+    errors = {grouping: np.mean(learned_map(grouping, features, 2) == inside) for grouping in ('annuli', 'fourier')}
+    assert errors['fourier'] < errors['annuli'] and errors['fourier'] < 0.05
+
+
+def test_an_unknown_grouping_is_named():
+    with pytest.raises(ValueError, match="grouping='zones' is not learned"):
+        learned_map('zones', ring_features()[1], 3)
+
+
+def test_features_of_many_scores_are_quantiles_and_of_none_those_of_all():
+    histogram = np.zeros((1, 2, 100), dtype=np.int64)
+    histogram[0, 0] = 1000
+    features = curve_features(histogram, np.array([0.25, 0.9]), prior=1.0)
+    np.testing.assert_allclose(features, [[[0.25, 0.9], [0.25, 0.9]]], atol=0.011)
