@@ -10,7 +10,7 @@ from .canvas import BUILDING, LARGEST, SUBPIXEL_BITS, Canvas
 from .surroundings import Street
 from .textures import fraction, look_up, noise_tile
 
-FARTHEST = 110.
+FARTHEST = 75.
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _paint_wall(canvas: Canvas, house: House, corners: list, gain: float, positi
     camera, light = canvas.camera, canvas.light
     pixels = np.clip(camera.project(np.array(corners, dtype=np.float64)), -LARGEST, LARGEST)
     box = canvas.box(pixels)
-    if box is None:
+    if box is None or box[1][1] < 2:
         return
     (top, left), (rows, columns) = box
     mask = np.zeros((rows, columns), np.uint8)

@@ -48,6 +48,11 @@ class Camera:
         scale = self.focal / np.maximum(points[:, 2], NEAREST)
         return np.stack((self.centre + points[:, 0] * scale, self.horizon + (self.elevation - points[:, 1]) * scale), 1)
 
+    def project_board(self, x: float, depth: float, outline: np.ndarray) -> np.ndarray:
+        """Pixel coordinates (n, 2) of points (x, y), relative to ``x``, of a board at ``depth`` that faces the camera."""
+        scale = self.focal / depth
+        return outline * (scale, -scale) + (self.centre + x * scale, self.horizon + self.elevation * scale)
+
     def pixels_per_metre(self, depth: float) -> float:
         """Size in pixels of one metre at ``depth`` metres."""
         return self.focal / max(depth, NEAREST)

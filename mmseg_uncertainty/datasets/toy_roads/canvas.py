@@ -55,12 +55,9 @@ class Canvas:
             glows: Whether the face shines by itself.
         """
         corners = np.asarray(corners, dtype=np.float64)
-        depth = float(corners[:, 2].mean())
-        if depth < NEAREST:
-            return
-        colour = np.asarray(colour, np.float32)
-        seen = colour if glows else self.light.fall(colour, depth, gain)
-        self.polygon(self.camera.project(corners), seen, label)
+        depth = float(corners[:, 2].sum()) / len(corners)
+        if depth >= NEAREST:
+            self.polygon(self.camera.project(corners), self._seen(colour, depth, gain, glows), label)
 
     def board(self, position: tuple[float, float], outline: Sequence[Sequence[float]], colour: Sequence[float],
               label: int, gain: float = 1.0, glows: bool = False) -> None:
@@ -74,9 +71,10 @@ class Canvas:
             gain: Shading.
             glows: Whether the board shines by itself.
         """
-        outline = np.asarray(outline, dtype=np.float64)
-        depth = np.full(len(outline), position[1])
-        self.face(np.stack((position[0] + outline[:, 0], outline[:, 1], depth), 1), colour, label, gain, glows)
+        x, depth = position
+        if depth >= NEAREST:
+            corners = self.camera.project_board(x, depth, np.asarray(outline, dtype=np.float64))
+            self.polygon(corners, self._seen(colour, depth, gain, glows), label)
 
     def blend(self, mask: np.ndarray, corner: tuple[int, int], colours: np.ndarray, label: int) -> None:
         """Paint textured colours.
@@ -121,3 +119,6 @@ class Canvas:
         region = self.region(*box)
         ground = (mask > 0) & (region[..., 3] <= PAVEMENT)
         region[ground, :3] *= self.light.shadow
+
+    def _seen(self, colour: Sequence[float], depth: float, gain: float, glows: bool) -> Sequence[float]:
+        return colour if glows else self.light.fall_on_face(colour, depth, gain)

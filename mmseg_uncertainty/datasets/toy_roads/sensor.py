@@ -44,6 +44,6 @@ def _exposure(canvas: Canvas, rng: np.random.Generator) -> float:
 
 def _add_noise(image: np.ndarray, rng: np.random.Generator, dark: bool) -> np.ndarray:
     strength = rng.uniform(0.015, 0.09) if dark else rng.uniform(0.008, 0.045)
-    pair = rng.integers(0, 256, (2, *image.shape), dtype=np.uint8).astype(np.float32)
-    noisy = image + np.float32(strength) * (pair[0] + pair[1] - 255)
-    return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
+    pair = rng.integers(0, 256, (2, *image.shape), dtype=np.uint8)
+    noise = np.add(pair[0], pair[1], dtype=np.int16) - np.int16(255)
+    return np.clip(image + np.rint(noise * np.float32(strength)).astype(np.int16), 0, 255).astype(np.uint8)

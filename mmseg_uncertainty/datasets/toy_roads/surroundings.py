@@ -65,19 +65,18 @@ class Street:
 
 
 def paint_sky(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Paint a gradient with clouds over the whole canvas."""
+    """Paint a gradient with clouds down to the horizon."""
     camera, light = canvas.camera, canvas.light
-    rows = np.arange(camera.height, dtype=np.float32)[:, None, None] / max(camera.horizon, 1)
-    rows = np.clip(rows, 0, 1)
+    size = (int(camera.horizon) + 1, camera.width)
+    rows = np.arange(size[0], dtype=np.float32)[:, None, None] / size[0]
     colours = light.zenith * (1 - rows) + light.haze_colour * rows
-    size = (camera.height, camera.width)
     cell = max(camera.width // 6, 2)
     clouds = smooth_noise(rng, size, cell) + 0.5 * smooth_noise(rng, size, max(cell // 2, 1))
     clouds = clouds + 0.25 * smooth_noise(rng, size, max(cell // 5, 1))
     cover = np.clip(clouds + rng.uniform(-0.9, 0.5), 0, 1)[..., None]
     white = light.haze_colour * rng.uniform(0.85, 1.12)
-    canvas.pixels[..., :3] = colours * (1 - cover) + white * cover
-    canvas.pixels[..., 3] = SKY
+    canvas.pixels[:size[0], :, :3] = colours * (1 - cover) + white * cover
+    canvas.pixels[:size[0], :, 3] = SKY
 
 
 def paint_skyline(canvas: Canvas, rng: np.random.Generator) -> None:
@@ -95,11 +94,12 @@ def paint_skyline(canvas: Canvas, rng: np.random.Generator) -> None:
         column += wide * rng.uniform(0.8, 1.6)
     height = np.clip(smooth_noise(rng, (1, camera.width), max(int(unit * 2), 2))[0] + rng.uniform(-0.3, 0.5), -1, 1.2)
     crest = camera.horizon - unit * 0.9 * height - 0.5 * unit * smooth_noise(rng, (1, camera.width), 2)[0] * 0.4
-    rows = np.arange(camera.height, dtype=np.float32)[:, None]
+    top = max(int(crest.min()), 0)
+    rows = np.arange(top, int(camera.horizon) + 3, dtype=np.float32)[:, None]
     mask = (rows >= crest) & (rows <= camera.horizon + 2) & (height > 0)
     green = np.array([60., 85., 45.]) * rng.uniform(0.7, 1.2)
     texture = 1 + 0.25 * patch(rng, mask.shape, 4)[..., None]
-    canvas.blend(mask, (0, 0), light.fall(green * texture, 120.), VEGETATION)
+    canvas.blend(mask, (top, 0), light.fall((green * texture).astype(np.float32), 120.), VEGETATION)
 
 
 def paint_ground(canvas: Canvas, street: Street, rng: np.random.Generator) -> None:

@@ -42,7 +42,8 @@ def paint_car(canvas: Canvas, rng: np.random.Generator, position: tuple[float, f
     canvas.shade_ground(position, width, length)
     side = -1 if position[0] > 0 else 1
     x = position[0] + side * width / 2
-    _paint_ends(canvas, position, width, outline, profile[:, 2], colour, heading)
+    canvas.board(position, _rectangle(0, 0.16 * height, width * 0.45, 0.12 * height), (24, 24, 26), CAR)
+    _paint_ends(canvas, position, width, outline, profile[:, 2], colour)
     _paint_flank(canvas, lambda points: _along(x, position[1], points), outline, colour, rng, height)
     _paint_rear(canvas, position, width, height, heading)
 
@@ -56,14 +57,14 @@ def _across(position: tuple[float, float], length: float, points: np.ndarray) ->
 
 
 def _paint_ends(canvas: Canvas, position: tuple[float, float], width: float, outline: np.ndarray, glass: np.ndarray,
-                colour: np.ndarray, heading: str) -> None:
+                colour: np.ndarray) -> None:
     """Paint every strip of the profile that the camera can see, from far to near."""
     x, start = position
     for index in reversed(range(len(outline) - 1)):
         (near, low), (far, high) = outline[index], outline[index + 1]
         if high < low:
             continue
-        insets = [width / 2 * (0.86 if y > outline[:, 1].max() * 0.8 else 1) for y in (low, high)]
+        insets = [width / 2 * (0.9 if 1.1 < y < 1.8 else 1) for y in (low, high)]
         corners = [(x - insets[0], low, start + near), (x + insets[0], low, start + near),
                    (x + insets[1], high, start + far), (x - insets[1], high, start + far)]
         gain = 0.85 if far == near else 1.1
@@ -103,7 +104,7 @@ def _paint_rear(canvas: Canvas, position: tuple[float, float], width: float, hei
         x = side * half * 0.8
         canvas.board(position, _rectangle(x, 0.42 * height, 0.14, 0.06), lamp if glows else np.array(lamp) * 0.8, CAR,
                      glows=glows)
-        canvas.board(position, _rectangle(x, 0.1, 0.13, 0.12), (20, 20, 20), CAR)
+        canvas.board(position, _rectangle(x, 0.17, 0.12, 0.17), (20, 20, 20), CAR)
     canvas.board(position, _rectangle(0, 0.3 * height, 0.24, 0.05), (215, 215, 205), CAR)
 
 
