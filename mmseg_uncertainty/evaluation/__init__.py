@@ -1,0 +1,4 @@
+from .evaluators import EVALUATORS, evaluator_config
+from .metrics import *  # noqa: F401,F403
+
+__all__ = ['EVALUATORS', 'evaluator_config']

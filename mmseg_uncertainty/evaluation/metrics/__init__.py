@@ -1,0 +1,4 @@
+from .anomaly_ranking_metric import AnomalyRankingMetric
+from .misclassification_metric import MisclassificationMetric
+
+__all__ = ['AnomalyRankingMetric', 'MisclassificationMetric']

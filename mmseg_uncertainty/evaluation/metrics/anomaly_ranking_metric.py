@@ -1,0 +1,39 @@
+"""``--eval mFishy``: anomaly detection at pixel level."""
+from __future__ import annotations
+
+import torch
+from mmseg.registry import METRICS
+from torch import Tensor
+
+from .pixel_ranking_metric import PixelRankingMetric
+from .sample_fields import VOID, SampleError, label_map
+
+ANOMALY, IN_DISTRIBUTION = 1, 0
+
+
+@METRICS.register_module()
+class AnomalyRankingMetric(PixelRankingMetric):
+    """How well every head ranks anomalous pixels (label 1) above in-distribution pixels (label 0); 255 is left out.
+
+    Needs a dataset with anomaly labels. ``protocol='published'`` gives the trapezoid under the precision-recall curve
+    under the name AP and the linearly interpolated FPR95, as FlowEneDet (Gudovskiy et al., UAI 2023) prints them. See
+    :class:`PixelRankingMetric` for keys, units and arguments.
+    """
+
+    eval_name = 'mFishy'
+    label_kind = 'anomaly'
+    positive_name = 'anomalous pixels'
+
+    def pixel_groups(self, sample: dict) -> Tensor:
+        """Labels as they are, shape (H, W), uint8.
+
+        Raises:
+            SampleError: If a label is none of 0, 1 and 255.
+        """
+        labels = label_map(sample)
+        known = (labels == ANOMALY) | (labels == IN_DISTRIBUTION) | (labels == VOID)
+        if not known.all():
+            raise SampleError(f'{sample["img_path"]}: label {int(labels[~known][0])} is none of {IN_DISTRIBUTION} '
+                              f'(in-distribution), {ANOMALY} (anomaly) and {VOID} (ignore). Convert the labels with '
+                              'tools/dataset_converters, or set label_map of the dataset.')
+        return labels.to(torch.uint8)

@@ -1,0 +1,82 @@
+"""``--eval IDM``: in-distribution misclassification detection."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from mmseg.registry import METRICS
+from torch import Tensor
+
+from mmseg_uncertainty.functional import risk_coverage
+
+from .pixel_ranking_metric import PixelRankingMetric, Statistic
+from .sample_fields import VOID, class_labels, predicted_classes
+
+
+@METRICS.register_module()
+class MisclassificationMetric(PixelRankingMetric):
+    """How well every head ranks misclassified pixels above correct ones; void pixels are left out.
+
+    Beyond the keys of :class:`PixelRankingMetric`, each prefixed with ``IDM_``: ``AURC`` in percent of error,
+    ``risk@coverage`` and ``coverage@risk`` in percent, and ``PRR``, the prediction rejection ratio in percent.
+
+    ``protocol='published'`` averages AUROC, the precision-recall trapezoid (as AP), the interpolated FPR95 and the
+    threshold of the best F1 over images, as the released FlowEneDet code does (its ``mOurs``), and adds ``PRR`` with the
+    unit slip of the released RELIS code, per image too.
+
+    Args:
+        coverages: Coverages in (0, 1] at which the risk is reported.
+        risks: Risks in [0, 1) at which the coverage is reported.
+        options: See :class:`PixelRankingMetric`.
+    """
+
+    eval_name = 'IDM'
+    key_prefix = 'IDM_'
+    positive_name = 'misclassified pixels'
+
+    def __init__(self, coverages: tuple[float, ...] = (0.8, 0.9, 0.95), risks: tuple[float, ...] = (0.01, 0.05),
+                 **options) -> None:
+        self.coverages = tuple(coverages)
+        self.risks = tuple(risks)
+        super().__init__(**options)
+
+    @property
+    def by_image(self) -> bool:
+        """Whether numbers are computed per image and then averaged."""
+        return self.protocol != 'pooled'
+
+    @property
+    def statistics(self) -> dict[str, Statistic]:
+        """Ranking and selective-prediction statistics, in percent."""
+        if self.protocol == 'published':
+            return super().statistics | dict(PRR=risk_coverage.published_rejection_ratio)
+        return super().statistics | dict(PRR=risk_coverage.prediction_rejection_ratio) | self._selective('')
+
+    @property
+    def bounds(self) -> dict[str, Statistic]:
+        """What binning may hide of each statistic."""
+        return super().bounds | dict(PRR=risk_coverage.prediction_rejection_ratio_bound) | self._selective('_bound')
+
+    def _selective(self, suffix: str) -> dict[str, Statistic]:
+        aurc, risk, coverage = (getattr(risk_coverage, name + suffix)
+                                for name in ('aurc', 'risk_at_coverage', 'coverage_at_risk'))
+        selective = {'AURC': lambda *counts: 100 * aurc(*counts)}
+        for share in self.coverages:
+            selective[f'risk@coverage{share:g}'] = lambda *counts, at=share: 100 * risk(*counts, at)
+        for share in self.risks:
+            selective[f'coverage@risk{share:g}'] = lambda *counts, at=share: 100 * coverage(*counts, at)
+        return selective
+
+    def pixel_groups(self, sample: dict) -> Tensor:
+        """1 where the arg-max is wrong, 0 where it is right, 255 where the label is void; shape (H, W), uint8."""
+        labels = class_labels(sample, len(self.classes))
+        predictions = predicted_classes(sample).to(labels.device)
+        wrong = (predictions != labels).to(torch.uint8)
+        return wrong.masked_fill_(labels == VOID, VOID)
+
+    def plot(self, folder: Path) -> None:
+        """Draw ranking and risk-coverage curves of all heads into ``folder``."""
+        from mmseg_uncertainty.visualization.metric_plots import plot_risk_coverage
+        super().plot(folder)
+        plot_risk_coverage({head: store.ranked() for head, store in self.pixels.items()},
+                           folder / f'{self.eval_name}_risk_coverage.png', f'{self.eval_name} on {self.dataset_name}')

@@ -1,0 +1,71 @@
+"""Reads what evaluators need from a data sample, and names the image and the head of whatever does not fit."""
+from __future__ import annotations
+
+from torch import Tensor
+
+VOID = 255
+
+
+class SampleError(ValueError):
+    """A data sample lacks a field, or a field does not fit; the message names image and head."""
+
+
+def label_map(sample: dict) -> Tensor:
+    """Ground truth, shape (H, W), integer."""
+    try:
+        return _plane(sample['gt_sem_seg']['data'])
+    except KeyError:
+        raise SampleError(f'{sample["img_path"]} has no labels. Add LoadAnnotations to the test pipeline, after the '
+                          'transforms that resize the image.') from None
+
+
+def predicted_classes(sample: dict) -> Tensor:
+    """Predicted class of every pixel, shape (H, W), integer, on the device of the model."""
+    return _plane(sample['pred_sem_seg']['data'])
+
+
+def class_labels(sample: dict, classes: int) -> Tensor:
+    """Ground truth with every value checked to be below ``classes`` or void, shape (H, W).
+
+    Raises:
+        SampleError: If a label is outside the class range.
+    """
+    labels = label_map(sample)
+    outside = ((labels < 0) | (labels >= classes)) & (labels != VOID)
+    if outside.any():
+        raise SampleError(f'{sample["img_path"]}: label {int(labels[outside][0])} is outside the {classes} classes (0 to '
+                          f'{classes - 1}, {VOID} is void). Check label_map and classes of the dataset.')
+    return labels
+
+
+def score_maps(sample: dict, labels: Tensor | None = None) -> dict[str, Tensor]:
+    """Uncertainty map of every head, each of shape (H, W).
+
+    Args:
+        sample: One data sample.
+        labels: Ground truth whose size the maps must have.
+
+    Raises:
+        SampleError: If there is no head, or a map has another size than the labels.
+    """
+    maps = {head: _plane(data) for head, data in sample.get('uncertainty', {}).items() if isinstance(data, Tensor)}
+    if not maps:
+        raise SampleError(f'{sample["img_path"]} carries no uncertainty map. Evaluate a PosthocSegmentor with '
+                          'uncertainty_heads, for instance local_configs/_base_/posthoc/all_scores.py.')
+    for head, scores in maps.items():
+        if labels is not None and scores.shape != labels.shape:
+            raise SampleError(f'{sample["img_path"]}: head {head!r} gave a map of {tuple(scores.shape)}, the labels have '
+                              f'{tuple(labels.shape)}. Labels must keep the original size of the image; load them after '
+                              'Resize in the test pipeline.')
+    return maps
+
+
+def non_finite_scores(sample: dict, head: str, scores: Tensor) -> SampleError:
+    """The error for a map with NaN or infinite scores."""
+    broken = int((~scores.isfinite()).sum())
+    return SampleError(f'{sample["img_path"]}: head {head!r} gave {broken} NaN or infinite scores of {scores.numel()}. A '
+                       'ranking of those means nothing; check the head, its checkpoint, and half precision.')
+
+
+def _plane(data: Tensor) -> Tensor:
+    return data.reshape(data.shape[-2:])

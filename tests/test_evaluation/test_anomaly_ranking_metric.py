@@ -1,0 +1,138 @@
+"""Laws and errors of ``--eval mFishy``."""
+import logging
+
+import numpy as np
+import pytest
+from mmengine.logging import MMLogger
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from mmseg_uncertainty.evaluation import AnomalyRankingMetric
+
+META = dict(classes=('in-distribution', 'anomaly'), label_kind='anomaly', dataset_name='toy anomalies')
+
+
+def pooled(samples, head):
+    scores, labels = (np.concatenate([part.ravel() for part in parts]) for parts in (
+        [sample['uncertainty'][head].numpy() for sample in samples],
+        [sample['gt_sem_seg']['data'].numpy() for sample in samples]))
+    return labels[labels != 255], scores[labels != 255]
+
+
+@pytest.fixture
+def warnings(caplog):
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    yield caplog
+    logger.removeHandler(caplog.handler)
+
+
+@pytest.mark.parametrize('exact', [False, True])
+def test_pooled_numbers_are_those_of_scikit_learn(evaluate, anomaly_samples, exact):
+    samples = anomaly_samples()
+    metrics = evaluate(AnomalyRankingMetric(exact=exact, resamples=0), samples, META)
+    for head in ('energy', 'tied'):
+        labels, scores = pooled(samples, head)
+        for name, reference in (('AUROC', roc_auc_score), ('AP', average_precision_score)):
+            bound = metrics.get(f'{head}/{name}_bound[pooled]', 0)
+            assert abs(metrics[f'{head}/{name}[pooled]'] - 100 * reference(labels, scores)) <= bound + 1e-10
+
+
+@pytest.mark.parametrize('protocol', ['pooled', 'per_image', 'published'])
+def test_order_and_batch_size_change_nothing(evaluate, anomaly_samples, protocol):
+    samples = anomaly_samples()
+    first = evaluate(AnomalyRankingMetric(protocol), samples, META)
+    second = evaluate(AnomalyRankingMetric(protocol), samples[::-1], META, batch=3)
+    assert first == second
+
+
+def test_per_image_averages_over_images_that_hold_both_groups(evaluate, anomaly_samples):
+    samples = anomaly_samples()
+    samples[2]['gt_sem_seg']['data'].clamp_(max=0)
+    metrics = evaluate(AnomalyRankingMetric('per_image', exact=True), samples, META)
+    expected = [100 * roc_auc_score(*pooled([part], 'energy')) for index, part in enumerate(samples) if index != 2]
+    assert metrics['energy/AUROC[per_image]'] == pytest.approx(np.mean(expected), abs=1e-10)
+
+
+def test_void_pixels_never_change_anything(evaluate, anomaly_samples):
+    samples, spoiled = anomaly_samples(), anomaly_samples()
+    for part in spoiled:
+        for scores in part['uncertainty'].values():
+            scores[part['gt_sem_seg']['data'] == 255] = float('nan')
+    assert evaluate(AnomalyRankingMetric(), samples, META) == evaluate(AnomalyRankingMetric(), spoiled, META)
+
+
+def test_threshold_of_best_f1_reaches_it(evaluate, anomaly_samples):
+    samples = anomaly_samples()
+    metrics = evaluate(AnomalyRankingMetric(resamples=0), samples, META)
+    labels, scores = pooled(samples, 'energy')
+    chosen = scores >= metrics['energy/F1_threshold[pooled]']
+    assert 200 * (chosen & (labels == 1)).sum() / (chosen.sum() + labels.sum()) == pytest.approx(
+        metrics['energy/F1[pooled]'])
+
+
+def test_intervals_hold_the_value_and_shrink_with_more_images(evaluate, anomaly_samples):
+    few, many = (evaluate(AnomalyRankingMetric(resamples=200), anomaly_samples(count), META) for count in (4, 9))
+    widths = []
+    for metrics in (few, many):
+        for name in ('AUROC', 'AP', 'FPR95', 'F1'):
+            low, high = (metrics[f'energy/{name}_{side}[pooled]'] for side in ('low', 'high'))
+            assert low <= metrics[f'energy/{name}[pooled]'] <= high
+        widths.append(metrics['energy/AUROC_high[pooled]'] - metrics['energy/AUROC_low[pooled]'])
+    assert widths[1] < widths[0]
+
+
+def test_an_image_that_comes_twice_counts_once(evaluate, anomaly_samples, warnings):
+    samples = anomaly_samples()
+    assert evaluate(AnomalyRankingMetric(), samples, META) == evaluate(AnomalyRankingMetric(), samples + samples[:1], META)
+    assert 'images/0.png came twice' in warnings.text
+
+
+@pytest.mark.parametrize('value, missing', [(0, 'anomalous pixels'), (1, 'other pixels'), (255, 'anomalous pixels')])
+def test_a_missing_group_is_nan_with_a_warning_that_names_the_dataset(evaluate, anomaly_samples, warnings, value, missing):
+    samples = anomaly_samples()
+    for part in samples:
+        part['gt_sem_seg']['data'].fill_(value)
+    metrics = evaluate(AnomalyRankingMetric(), samples, META)
+    assert np.isnan(metrics['energy/AUROC[pooled]'])
+    record = next(record for record in warnings.records if missing in record.getMessage())
+    assert record.levelno == logging.WARNING and 'toy anomalies' in record.getMessage()
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_non_finite_scores_name_head_and_image(evaluate, anomaly_samples, value):
+    samples = anomaly_samples()
+    samples[3]['gt_sem_seg']['data'][0, 0, 0] = 0
+    samples[3]['uncertainty']['tied'][0, 0, 0] = value
+    with pytest.raises(ValueError, match=r"images/3\.png: head 'tied' gave 1 NaN or infinite"):
+        evaluate(AnomalyRankingMetric(), samples, META)
+
+
+def test_shapes_labels_and_missing_heads_are_named(evaluate, anomaly_samples):
+    samples = anomaly_samples()
+    samples[1]['uncertainty']['energy'] = samples[1]['uncertainty']['energy'][:, ::2]
+    with pytest.raises(ValueError, match=r"images/1\.png: head 'energy' gave a map of \(12, 28\), .*\(23, 28\)"):
+        evaluate(AnomalyRankingMetric(), samples, META)
+    samples = anomaly_samples()
+    samples[0]['gt_sem_seg']['data'][0, 3, 3] = 7
+    with pytest.raises(ValueError, match=r'images/0\.png: label 7 is none of 0'):
+        evaluate(AnomalyRankingMetric(), samples, META)
+    samples[0]['gt_sem_seg']['data'][0, 3, 3] = 0
+    samples[0]['uncertainty'] = {}
+    with pytest.raises(ValueError, match='carries no uncertainty map'):
+        evaluate(AnomalyRankingMetric(), samples, META)
+
+
+def test_class_labels_are_refused_with_what_they_allow():
+    with pytest.raises(ValueError, match='mFishy needs anomaly labels.*classes labels.*IDM'):
+        AnomalyRankingMetric().dataset_meta = dict(classes=('road', 'car'))
+    with pytest.raises(ValueError, match='protocol='):
+        AnomalyRankingMetric(protocol='median')
+
+
+def test_provenance_counts_pixels(evaluate, anomaly_samples):
+    samples, metric = anomaly_samples(), AnomalyRankingMetric(resamples=3)
+    evaluate(metric, samples, META)
+    labels = np.concatenate([part['gt_sem_seg']['data'].numpy().ravel() for part in samples])
+    assert metric.provenance['pixels'] == labels.size
+    assert metric.provenance['positives'] == (labels == 1).sum()
+    assert metric.provenance['void_share'] == pytest.approx((labels == 255).mean())
