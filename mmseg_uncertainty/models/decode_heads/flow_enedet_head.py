@@ -8,39 +8,49 @@ from mmseg.registry import MODELS
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmseg_uncertainty.functional.flow_inputs import INPUTS, flow_input, pool_channels
-from mmseg_uncertainty.models.flows import FlowEneDetFlow
+from mmseg_uncertainty.functional.flow_inputs import INPUTS, flow_input, pool_channels, published_flow_input
+from mmseg_uncertainty.models.flows import FlowEneDetFlow, PublishedFlow
 from mmseg_uncertainty.models.losses import FlowEneDetLoss
 from mmseg_uncertainty.structures import FrozenOutputs, MethodInfo
 
 from .score_head import ScoreHead
+from .top_logit_statistics import TopLogitStatistics
 
 DEFAULT_INPUTS = ('doubt_log_odds', 'negative_energy', 'margin', 'log_entropy')
+VARIANTS = ('exact', 'published')
 
 
 @MODELS.register_module()
 class FlowEneDetHead(ScoreHead):
-    r"""Score pixels by a normalizing flow over their energies; log-odds that the prediction is wrong.
+    r"""Score pixels by a normalizing flow over their energies, conditioned on features if ``conditional`` (FED-C or FED-U).
 
     The exact variant maps scalar functions of the logits (``inputs``) through
-    :class:`~mmseg_uncertainty.models.flows.FlowEneDetFlow`, conditioned on pooled features if ``conditional`` (FED-C,
-    otherwise FED-U), and scores by the posterior log-odds of its two-component base. The first input is the direction in
-    which the components differ at the start, so an unfitted head ranks pixels as that input does.
+    :class:`~mmseg_uncertainty.models.flows.FlowEneDetFlow` and scores by the posterior log-odds of its two-component
+    base. The first input is the direction in which the components differ at the start, so an unfitted head ranks pixels
+    as that input does.
+
+    The published variant is the released network, :class:`~mmseg_uncertainty.models.flows.PublishedFlow`, over the energy
+    of standardized logits; its score is the probability in [0, 1] that the prediction is wrong.
 
     Args:
         num_classes: Classes K of the base model.
         conditional: Whether the flow sees the features of the base model.
-        class_condition: Whether the flow sees which class was predicted.
+        variant: ``'exact'`` or ``'published'``.
         condition_channels: Channels P into which features are pooled; must divide their number.
-        inputs: Names out of :data:`~mmseg_uncertainty.functional.flow_inputs.INPUTS`, at least two.
+        class_condition: Exact variant: whether the flow sees which class was predicted.
+        inputs: Exact variant: names out of :data:`~mmseg_uncertainty.functional.flow_inputs.INPUTS`, at least two.
+        class_statistics: Published variant: see :class:`TopLogitStatistics`; ``None`` takes those of the first
+            ``statistics_iterations`` training batches.
+        statistics_iterations: See ``class_statistics``.
         scale_factor: Resize logits and features by this factor before the flow.
-        flow: Options of the flow, see :class:`~mmseg_uncertainty.models.flows.FlowEneDetFlow`.
-        loss_decode: Config of the loss.
+        flow: Options of the flow of the variant.
+        loss_decode: Config of the loss, by default :class:`FlowEneDetLoss`, with void pixels as positives in the
+            published variant.
         resolution: See :class:`ScoreHead`; the conditional head always runs natively.
         score_options: Further options of :class:`ScoreHead`.
 
     Raises:
-        ValueError: An input is unknown, or there are fewer than two.
+        ValueError: The variant or an input is unknown, or there are fewer than two inputs.
     """
 
     info = MethodInfo(
@@ -50,24 +60,37 @@ class FlowEneDetHead(ScoreHead):
     def __init__(self,
                  num_classes: int,
                  conditional: bool = False,
-                 class_condition: bool = True,
+                 variant: str = 'exact',
                  condition_channels: int = 32,
+                 class_condition: bool = True,
                  inputs: Sequence[str] = DEFAULT_INPUTS,
+                 class_statistics: str | dict | None = None,
+                 statistics_iterations: int = 200,
                  scale_factor: float = 1.0,
                  flow: dict | None = None,
                  loss_decode: dict | None = None,
                  resolution: str = 'native',
                  **score_options) -> None:
-        self.conditional, self.class_condition = conditional, class_condition
+        self.conditional = conditional
         super().__init__(resolution=resolution, **score_options)
-        unknown = [name for name in inputs if name not in INPUTS]
-        if unknown or len(inputs) < 2:
-            raise ValueError(f'FlowEneDetHead: inputs={tuple(inputs)} must be at least two out of {tuple(INPUTS)}.')
-        self.num_classes, self.inputs, self.scale_factor = num_classes, tuple(inputs), scale_factor
-        self.condition_channels = condition_channels
-        seen = num_classes * class_condition + condition_channels * conditional
-        self.flow = FlowEneDetFlow(len(self.inputs), seen, **(flow or {}))
-        self.loss_decode = FlowEneDetLoss() if loss_decode is None else MODELS.build(loss_decode)
+        if variant not in VARIANTS:
+            raise ValueError(f'FlowEneDetHead: variant={variant!r} is unknown; choose from {VARIANTS}.')
+        self.num_classes, self.variant, self.scale_factor = num_classes, variant, scale_factor
+        self.condition_channels, self.statistics_iterations = condition_channels, statistics_iterations
+        pooled = condition_channels if conditional else 0
+        if variant == 'published':
+            self.statistics = TopLogitStatistics(num_classes, class_statistics)
+            self.flow = PublishedFlow(pooled, **(flow or {}))
+            void_policy, self.class_condition = 'positive', False
+        else:
+            self.inputs = _checked(inputs)
+            self.flow = FlowEneDetFlow(len(self.inputs), pooled + num_classes * class_condition, **(flow or {}))
+            void_policy, self.class_condition = 'ignore', class_condition
+        self.register_buffer('iterations', torch.tensor(0))
+        self.loss_decode = MODELS.build(loss_decode) if loss_decode else FlowEneDetLoss(void_policy)
+        if variant == 'published' and self.loss_decode.likelihood_weight:
+            raise ValueError("FlowEneDetHead: variant='published' has no likelihood to maximize; set "
+                             "likelihood_weight=0 or use variant='exact'.")
 
     @property
     def needs_features(self) -> bool:
@@ -75,15 +98,32 @@ class FlowEneDetHead(ScoreHead):
         return self.conditional
 
     def flow_variables(self, logits: Tensor, features: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Input (N, D, h', w') and condition (N, P, h', w') or ``None`` of the flow; h', w' after ``scale_factor``."""
+        """What goes into the flow.
+
+        Args:
+            logits: Class logits, shape (N, K, h, w).
+            features: Input of the classifier, shape (N, V, h, w), or ``None``.
+
+        Returns:
+            Input (N, D, h', w') and condition (N, P', h', w') or ``None``; h', w' are h, w times ``scale_factor``.
+
+        Raises:
+            ValueError: Features are needed and missing, or cannot be pooled.
+        """
         if self.conditional and features is None:
-            raise ValueError('FlowEneDetHead(conditional=True) needs the features in front of the base model\'s '
+            raise ValueError("FlowEneDetHead(conditional=True) needs the features in front of the base model's "
                              'classifier, and this base model yields none; use conditional=False.')
         condition = [pool_channels(features, self.condition_channels)] if self.conditional else []
         logits, *condition = [self._resize(maps) for maps in (logits, *condition)]
         if self.class_condition:
             condition.append(F.one_hot(logits.argmax(dim=1), self.num_classes).movedim(-1, 1).to(logits))
-        return flow_input(logits, self.inputs), torch.cat(condition, dim=1) if condition else None
+        return self._flow_input(logits), torch.cat(condition, dim=1) if condition else None
+
+    def _flow_input(self, logits: Tensor) -> Tensor:
+        if self.variant == 'exact':
+            return flow_input(logits, self.inputs)
+        self.statistics.check(type(self).__name__)
+        return published_flow_input(logits, self.statistics.means, self.statistics.variances)
 
     def _resize(self, maps: Tensor) -> Tensor:
         if self.scale_factor == 1:
@@ -91,35 +131,47 @@ class FlowEneDetHead(ScoreHead):
         return F.interpolate(maps, scale_factor=self.scale_factor, mode='bilinear', align_corners=False)
 
     def score(self, logits: Tensor, features: Tensor | None) -> Tensor:
-        """Posterior log-odds that the prediction is wrong; shapes as in :meth:`ScoreHead.score`."""
-        return self.flow.log_odds(*self.flow_variables(logits, features))
+        """Log-odds (exact) or probability (published) that the prediction is wrong; see :meth:`ScoreHead.score`."""
+        log_odds = self.flow.log_odds(*self.flow_variables(logits, features))
+        return log_odds if self.variant == 'exact' else log_odds.sigmoid()
 
     def loss(self, outputs: FrozenOutputs, labels: Tensor) -> dict[str, Tensor]:
-        """Losses of one batch; the first batch also sets the normalization inside the flow.
+        """Losses of one batch; the first batches also set statistics and normalization.
 
         Args:
             outputs: Outputs of the frozen model.
             labels: Class labels, shape (N, H, W), int64.
         """
-        wrong, weight = self.loss_decode.targets(self._at(outputs.logits, labels).argmax(dim=1), labels)
+        logits_at_labels = _at(outputs.logits, labels)
+        wrong, weight = self.loss_decode.targets(logits_at_labels.argmax(dim=1), labels)
+        if self.training:
+            self._observe(logits_at_labels, labels)
         logits = outputs.native_logits if self.resolution == 'native' else outputs.logits
-        z, condition = self.flow_variables(logits.detach(), outputs.features)
+        z, condition = self.flow_variables(logits, outputs.features)
         if self.training and not self.flow.initialized:
             self.flow.initialize(z, condition, F.interpolate(weight[:, None], size=z.shape[-2:], mode='area')[:, 0])
-        u, log_det = self.flow(z, condition)
-        log_odds = self._at(self.flow.base.log_odds(u)[:, None], labels)[:, 0]
-        losses = self.loss_decode(log_odds, wrong, weight, self._log_joint(u, log_det))
+        log_joint = self.flow.log_joint(z, condition)
+        log_odds = _at(log_joint[:, 1:] - log_joint[:, :1], labels)[:, 0]
+        losses = self.loss_decode(log_odds, wrong, weight, log_joint / z.shape[1])
         losses['wrong_share'] = (weight * wrong).sum() / weight.sum().clamp_min(1)
         return losses
 
-    def _log_joint(self, u: Tensor, log_det: Tensor) -> Tensor | None:
-        if not self.loss_decode.likelihood_weight:
-            return None
-        prior = self.flow.base.log_prior()[None, :, None, None]
-        return (self.flow.base.log_prob(u) + log_det.unsqueeze(1) + prior) / u.shape[1]
+    def _observe(self, logits: Tensor, labels: Tensor) -> None:
+        if self.variant == 'published' and self.statistics.source is None:
+            if self.iterations < self.statistics_iterations:
+                self.statistics.observe(logits, labels)
+                self.statistics.finish()
+        self.iterations += 1
 
-    @staticmethod
-    def _at(maps: Tensor, labels: Tensor) -> Tensor:
-        if maps.shape[-2:] == labels.shape[-2:]:
-            return maps
-        return F.interpolate(maps, size=labels.shape[-2:], mode='bilinear', align_corners=False)
+
+def _checked(inputs: Sequence[str]) -> tuple[str, ...]:
+    unknown = [name for name in inputs if name not in INPUTS]
+    if unknown or len(inputs) < 2:
+        raise ValueError(f'FlowEneDetHead: inputs={tuple(inputs)} must be at least two out of {tuple(INPUTS)}.')
+    return tuple(inputs)
+
+
+def _at(maps: Tensor, labels: Tensor) -> Tensor:
+    if maps.shape[-2:] == labels.shape[-2:]:
+        return maps
+    return F.interpolate(maps, size=labels.shape[-2:], mode='bilinear', align_corners=False)

@@ -95,6 +95,10 @@ class FlowEneDetFlow(nn.Module):
         u, log_det = self(z, condition)
         return self.base.log_prob(u) + log_det.unsqueeze(1)
 
+    def log_joint(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Log-density of every pixel together with being right or wrong, shape (N, 2, h, w)."""
+        return self.log_prob(z, condition) + self.base.log_prior()[None, :, None, None]
+
     def log_odds(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """Posterior log-odds that a pixel is wrong, shape (N, h, w); the log-determinant cancels in it."""
         return self.base.log_odds(self(z, condition)[0])

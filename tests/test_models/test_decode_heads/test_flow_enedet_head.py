@@ -107,3 +107,28 @@ def test_wrong_use_is_named():
         make_head(True)(torch.randn(1, K, 2, 2), None)
     with pytest.raises(ValueError, match='divisors of 6'):
         make_head(True)(torch.randn(1, K, 2, 2), torch.randn(1, 6, 2, 2))
+
+
+@pytest.mark.parametrize('conditional', [False, True])
+def test_the_published_variant_learns_and_scores_probabilities(conditional):
+    head = FlowEneDetHead(K, conditional, 'published', condition_channels=4, statistics_iterations=1).train()
+    outputs, labels = make_outputs()
+    head.loss(outputs, labels)['loss_posterior'].backward()
+    assert all(parameter.grad is not None for parameter in head.flow.parameters() if parameter.numel())
+    means = head.statistics.means.clone()
+    head.loss(FrozenOutputs(outputs.logits + 9, outputs.native_logits, outputs.features), labels)
+    assert torch.equal(head.statistics.means, means)
+    score = head.eval()(outputs.native_logits, outputs.features)
+    assert score.min() >= 0 and score.max() <= 1
+
+
+def test_wrong_use_of_the_published_variant_is_named():
+    with pytest.raises(ValueError, match='likelihood_weight'):
+        FlowEneDetHead(K, variant='published', loss_decode=dict(type='FlowEneDetLoss', likelihood_weight=0.1))
+    with pytest.raises(RuntimeError, match='no class statistics'):
+        FlowEneDetHead(K, variant='published')(torch.randn(1, K, 5, 5))
+    with pytest.raises(ValueError, match='variant'):
+        FlowEneDetHead(K, variant='new')
+    small = FlowEneDetHead(K, variant='published', class_statistics=dict(means=[0.0] * K, variances=[1.0] * K))
+    with pytest.raises(ValueError, match='4x4'):
+        small(torch.randn(1, K, 3, 9))

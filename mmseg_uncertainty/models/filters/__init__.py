@@ -1,0 +1,4 @@
+from .boundary_suppression import BoundarySuppression
+from .gaussian_smoothing import GaussianSmoothing
+
+__all__ = ['BoundarySuppression', 'GaussianSmoothing']
