@@ -147,11 +147,20 @@ class ScoreHistogram:
         self.counts += other.counts.to(self.counts.device)
         return self
 
+    def descending(self) -> tuple[np.ndarray, np.ndarray]:
+        """Counts over the bins that hold any pixel, most uncertain first, and the lowest score of each bin.
+
+        Returns:
+            Shapes (G, B), int64, and (B,), float32.
+        """
+        counts = self.counts.cpu().numpy()
+        bins = np.flatnonzero(counts.any(axis=0))[::-1]
+        return counts[:, bins], bin_floors(self.bits, bins)
+
     def ranked(self, positive: int = 1, negative: int = 0) -> RankedCounts:
         """Counts of two groups over the bins that hold any pixel, most uncertain first."""
-        counts = self.counts[[positive, negative]].cpu().numpy()
-        bins = np.flatnonzero(counts.any(axis=0))[::-1]
-        return RankedCounts(counts[0, bins], counts[1, bins], bin_floors(self.bits, bins))
+        counts, thresholds = self.descending()
+        return RankedCounts(counts[positive], counts[negative], thresholds)
 
 
 class SpilledScores:
@@ -186,12 +195,7 @@ class SpilledScores:
 
     def ranked(self, positive: int = 1, negative: int = 0) -> RankedCounts:
         """Counts of two groups per distinct score, most uncertain first."""
-        values, lengths = zip(*(_run_lengths(self._sorted(group)) for group in (positive, negative)))
-        scores = np.union1d(*values)
-        counts = np.zeros((2, scores.size), np.int64)
-        for row, value, length in zip(counts, values, lengths):
-            row[np.searchsorted(scores, value)] = length
-        return RankedCounts(counts[0, ::-1], counts[1, ::-1], scores[::-1], exact=True)
+        return _merge_runs(self._sorted(positive), self._sorted(negative))
 
     def _sorted(self, group: int) -> np.ndarray:
         if not self._paths[group].stat().st_size:
@@ -205,6 +209,25 @@ def _flat(values: Tensor | np.ndarray, dtype: type | None = None) -> np.ndarray:
     if isinstance(values, Tensor):
         values = values.detach().cpu().numpy()
     return np.ascontiguousarray(values, dtype).reshape(-1)
+
+
+def rank_exactly(positives: np.ndarray, negatives: np.ndarray) -> RankedCounts:
+    """Counts per distinct score, most uncertain first, of scores that fit into memory.
+
+    Args:
+        positives: Scores that should be high, shape (n,).
+        negatives: Scores that should be low, shape (m,).
+    """
+    return _merge_runs(np.sort(positives), np.sort(negatives))
+
+
+def _merge_runs(*ordered: np.ndarray) -> RankedCounts:
+    values, lengths = zip(*map(_run_lengths, ordered))
+    scores = np.union1d(*values)
+    counts = np.zeros((2, scores.size), np.int64)
+    for row, value, length in zip(counts, values, lengths):
+        row[np.searchsorted(scores, value)] = length
+    return RankedCounts(counts[0, ::-1], counts[1, ::-1], scores[::-1], exact=True)
 
 
 def _run_lengths(ordered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,149 @@
+r"""How far confidences are from frequencies, computed from streamed sums.
+
+Confidences lie in [0, 1]. Their sums are kept as integers in units of 2**-28: float32 confidences of at least 1/16 are
+multiples of it, smaller ones are off by at most 2**-29. Integer sums make merging exact in any order, hold 3e10 pixels
+per bin, and do not lose pixels as float32 accumulators do beyond 2**24.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+UNIT = 2.**28
+BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class ReliabilitySums:
+    """Pixels per confidence bin, in ascending order of confidence.
+
+    Args:
+        count: Pixels, shape (\\*, B), int64.
+        correct: Pixels that are right, shape (\\*, B), int64.
+        confidence: Sum of the confidences, shape (\\*, B), float64, or int64 in units of 2**-28.
+    """
+
+    count: np.ndarray
+    correct: np.ndarray
+    confidence: np.ndarray
+
+    @property
+    def confidence_sum(self) -> np.ndarray:
+        """Sum of the confidences, float64."""
+        units = UNIT if np.issubdtype(self.confidence.dtype, np.integer) else 1.
+        return self.confidence / units
+
+    @property
+    def gap(self) -> np.ndarray:
+        """Sum of confidence minus correctness per bin, float64."""
+        return self.confidence_sum - self.correct
+
+
+def add_to_bins(sums: np.ndarray, bins: np.ndarray, confidence: np.ndarray, correct: np.ndarray) -> None:
+    """Add pixels to int64 sums of shape (3, B): count, correct, confidence in units of 2**-28.
+
+    Args:
+        sums: Changed in place.
+        bins: Bin of each pixel, shape (n,), integer in [0, B).
+        confidence: Shape (n,), in [0, 1].
+        correct: Shape (n,), bool.
+    """
+    size = sums.shape[1]
+    for start in range(0, bins.size, BLOCK):
+        part = slice(start, start + BLOCK)
+        sums[0] += np.bincount(bins[part], minlength=size)
+        sums[1] += np.bincount(bins[part], weights=correct[part], minlength=size).astype(np.int64)
+        sums[2] += np.rint(np.bincount(bins[part], weights=confidence[part], minlength=size) * UNIT).astype(np.int64)
+
+
+def equal_width_bins(confidence: np.ndarray, bins: int = 15) -> np.ndarray:
+    """Bin of each confidence among ``bins`` equal intervals (low, high] of [0, 1]; 0 belongs to the first."""
+    edges = np.linspace(0, 1, bins + 1)[1:-1].astype(np.float32)
+    return np.searchsorted(edges, np.asarray(confidence, np.float32), side='left')
+
+
+def reliability_sums(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> ReliabilitySums:
+    """Sums over equal-width bins, the data of a reliability diagram.
+
+    Args:
+        confidence: Shape (n,), in [0, 1].
+        correct: Shape (n,), bool.
+        bins: Number of bins.
+    """
+    sums = np.zeros((3, bins), np.int64)
+    add_to_bins(sums, equal_width_bins(confidence, bins), np.asarray(confidence), np.asarray(correct))
+    return ReliabilitySums(*sums)
+
+
+def sorted_sums(confidence: np.ndarray, correct: np.ndarray) -> ReliabilitySums:
+    """One bin per pixel, sorted by confidence: the exact input of the rank-based errors."""
+    order = np.argsort(confidence, kind='stable')
+    confidence = np.asarray(confidence, float)[order]
+    return ReliabilitySums(np.ones(order.size, np.int64), np.asarray(correct)[order].astype(np.int64), confidence)
+
+
+def _mean(total: np.ndarray, count: np.ndarray) -> np.ndarray:
+    return np.divide(total, count, out=np.full(np.shape(total), np.nan), where=count > 0)
+
+
+def expected_calibration_error(sums: ReliabilitySums) -> np.ndarray:
+    r"""ECE :math:`= \sum_b \frac{n_b}{n} |\mathrm{conf}_b - \mathrm{acc}_b|` in [0, 1]; NaN without pixels.
+
+    Naeini et al., "Obtaining Well Calibrated Probabilities Using Bayesian Binning", AAAI 2015.
+    """
+    return _mean(np.abs(sums.gap).sum(-1), sums.count.sum(-1))
+
+
+def maximum_calibration_error(sums: ReliabilitySums) -> np.ndarray:
+    """MCE: largest gap between confidence and accuracy of any bin with a pixel, in [0, 1]; NaN without pixels."""
+    gaps = np.abs(np.divide(sums.gap, sums.count, out=np.zeros(sums.gap.shape), where=sums.count > 0))
+    return np.where(sums.count.sum(-1) > 0, gaps.max(-1), np.nan)
+
+
+def kolmogorov_smirnov_error(sums: ReliabilitySums) -> np.ndarray:
+    r"""KS :math:`= \max_k \frac1n |\sum_{i \le k} c_i - a_i|` over pixels sorted by confidence, in [0, 1].
+
+    Gupta et al., "Calibration of Neural Networks using Splines", ICLR 2021.
+    """
+    return _mean(np.abs(np.cumsum(sums.gap, -1)).max(-1, initial=0), sums.count.sum(-1))
+
+
+def kolmogorov_smirnov_bound(sums: ReliabilitySums) -> np.ndarray:
+    """Largest error of :func:`kolmogorov_smirnov_error` that the order within bins may hide."""
+    return _mean(np.maximum(sums.correct, sums.count - sums.correct).max(-1, initial=0), sums.count.sum(-1))
+
+
+def adaptive_calibration_error(sums: ReliabilitySums, bins: int = 15) -> float:
+    """ECE over ``bins`` intervals that hold equally many pixels, in [0, 1]; NaN without pixels.
+
+    Bins of ``sums`` that straddle an edge are divided in proportion.
+
+    Args:
+        sums: Fine bins in ascending order of confidence, shape (B,).
+        bins: Number of intervals.
+    """
+    ranks = np.r_[0, np.cumsum(sums.count)]
+    if not ranks[-1]:
+        return float('nan')
+    gaps = np.interp(np.linspace(0, ranks[-1], bins + 1), ranks, np.r_[0, np.cumsum(sums.gap)])
+    return float(np.abs(np.diff(gaps)).sum() / ranks[-1])
+
+
+def published_adaptive_calibration_error(sums: ReliabilitySums, bins: int = 15) -> float:
+    """Adaptive ECE with edges at interpolated ranks, as released with RELIS; the lowest confidence is left out.
+
+    Args:
+        sums: Bins in ascending order of confidence, shape (B,), best one pixel each (:func:`sorted_sums`).
+        bins: Number of intervals.
+    """
+    ranks = np.cumsum(sums.count) - 1
+    if not ranks.size or ranks[-1] < 0:
+        return float('nan')
+    present = sums.count > 0
+    values = (sums.confidence_sum[present] / sums.count[present])
+    edges = np.interp(np.linspace(0, ranks[-1] + 1, bins + 1), ranks[present], values)
+    members = np.searchsorted(edges, values, side='left') - 1
+    inside = (members >= 0) & (members < bins)
+    gaps = np.bincount(members[inside], weights=sums.gap[present][inside], minlength=bins)
+    return float(np.abs(gaps).sum() / sums.count.sum())

@@ -1,0 +1,48 @@
+"""F1 per class from counts, and its mean with a policy for classes that never occur."""
+from __future__ import annotations
+
+import numpy as np
+
+ABSENT_VALUES = {'ignore': np.nan, 'perfect': 1., 'zero': 0.}
+
+
+def class_counts(predictions: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+    """True positives, false positives and false negatives of every class.
+
+    Args:
+        predictions: Predicted classes, shape (n,), in [0, classes).
+        labels: True classes, shape (n,), in [0, classes); void pixels left out beforehand.
+        classes: Number of classes K.
+
+    Returns:
+        Shape (3, K), int64.
+    """
+    predicted, present = (np.bincount(values, minlength=classes) for values in (predictions, labels))
+    hits = np.bincount(labels[predictions == labels], minlength=classes)
+    return np.stack([hits, predicted - hits, present - hits]).astype(np.int64)
+
+
+def f1_per_class(counts: np.ndarray, absent: str = 'ignore') -> np.ndarray:
+    r""":math:`F_1 = TP / (TP + (FP + FN) / 2)` of every class.
+
+    Args:
+        counts: True positives, false positives, false negatives, shape (\\*, 3, K).
+        absent: Value of a class that neither occurs nor is predicted: ``'ignore'`` (NaN), ``'perfect'`` (1, as in
+            deepcs, which inflates a mean over few occurring classes) or ``'zero'``.
+
+    Returns:
+        Shape (\\*, K), in [0, 1].
+    """
+    if absent not in ABSENT_VALUES:
+        raise ValueError(f'absent={absent!r} is unknown; choose from {list(ABSENT_VALUES)}.')
+    true, false, missed = np.moveaxis(np.asarray(counts, float), -2, 0)
+    total = true + (false + missed) / 2
+    return np.divide(true, total, out=np.full(total.shape, ABSENT_VALUES[absent]), where=total > 0)
+
+
+def macro_f1(counts: np.ndarray, absent: str = 'ignore') -> np.ndarray:
+    r"""Plain mean of :func:`f1_per_class`, shape (\*), undefined classes left out; NaN if all are."""
+    values = f1_per_class(counts, absent)
+    defined = ~np.isnan(values)
+    total = np.where(defined, values, 0).sum(-1)
+    return np.divide(total, defined.sum(-1), out=np.full(total.shape, np.nan), where=defined.any(-1))

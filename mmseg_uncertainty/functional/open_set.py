@@ -1,0 +1,121 @@
+r"""Segmentation with a reject option: intersection over union when uncertain pixels become the class "unknown".
+
+Counts are per predicted class c and outcome: right, wrong (the label is another known class) and unknown (the label is
+none of the known classes). Ground truth is never edited: a pixel that is rejected by mistake stays in the union of its
+class.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .ranking import best_f1, ratio
+
+RIGHT, WRONG, UNKNOWN = range(3)
+OUTCOMES = 3
+
+
+@dataclass(frozen=True)
+class OpenSetScores:
+    """Quality of a segmentation with a reject option.
+
+    Args:
+        iou: Intersection over union of the known classes and, last, of "unknown"; shape (\\*, K + 1), in [0, 1], NaN
+            for a class that neither occurs nor is predicted.
+        accuracy: Recall of the same classes.
+        kept: Share of the pixels that is not rejected, shape (\\*).
+    """
+
+    iou: np.ndarray
+    accuracy: np.ndarray
+    kept: np.ndarray
+
+
+def outcome_groups(predictions: np.ndarray, labels: np.ndarray, classes: int, void: str) -> np.ndarray:
+    """Predicted class and outcome of each pixel as one number, ``outcome * classes + prediction``.
+
+    Args:
+        predictions: Predicted classes in [0, classes).
+        labels: True classes in [0, classes), anything else is void.
+        classes: Number of known classes K.
+        void: ``'ignore'`` drops void pixels (group -1), ``'unknown'`` takes them as unknown objects.
+
+    Returns:
+        Same shape, int32 in [-1, 3 K).
+    """
+    known = (labels >= 0) & (labels < classes)
+    outcome = np.where(known, np.where(predictions == labels, RIGHT, WRONG), UNKNOWN)
+    groups = (outcome * classes + predictions).astype(np.int32)
+    return groups if void == 'unknown' else np.where(known, groups, np.int32(-1))
+
+
+def open_set_scores(rejected: np.ndarray, total: np.ndarray, labels: np.ndarray) -> OpenSetScores:
+    """Scores from pixels per outcome and predicted class.
+
+    Args:
+        rejected: Rejected pixels, shape (\\*, 3, K).
+        total: All pixels, shape (\\*, 3, K), or a shape that broadcasts to it.
+        labels: Pixels per true known class, shape (\\*, K).
+    """
+    rejected, total, labels = (np.asarray(part, float) for part in (rejected, total, labels))
+    kept = total - rejected
+    hits, claimed = kept[..., RIGHT, :], kept.sum(-2)
+    found, refused = rejected[..., UNKNOWN, :].sum(-1), rejected.sum((-2, -1))
+    unknown = np.broadcast_to(total[..., UNKNOWN, :].sum(-1), found.shape)
+    intersection = np.concatenate([hits, found[..., None]], -1)
+    present = np.concatenate([np.broadcast_to(labels, hits.shape), unknown[..., None]], -1)
+    claimed = np.concatenate([claimed, refused[..., None]], -1)
+    union = present + claimed - intersection
+    return OpenSetScores(ratio(intersection, union), ratio(intersection, present),
+                         ratio(kept.sum((-2, -1)), total.sum((-2, -1))))
+
+
+def open_set_curve(counts: np.ndarray, labels: np.ndarray) -> OpenSetScores:
+    """Scores at every threshold.
+
+    Args:
+        counts: Pixels per group and score bin, from the most to the least uncertain bin, shape (3 K, B).
+        labels: Pixels per true known class, shape (K,).
+
+    Returns:
+        Scores with leading dimension B: entry b rejects bins 0..b.
+    """
+    bins = counts.shape[-1]
+    rejected = np.cumsum(counts, axis=-1).T.reshape(bins, OUTCOMES, -1)
+    return open_set_scores(rejected, counts.sum(-1).reshape(OUTCOMES, -1), labels)
+
+
+def threshold_bin(counts: np.ndarray, criterion: str = 'best_f1') -> int:
+    """Last bin to reject, chosen on a calibration split.
+
+    Args:
+        counts: As in :func:`open_set_curve`.
+        criterion: ``'best_f1'`` maximizes F1 of finding pixels that are not right, ``'tpr95'`` rejects 95 % of them.
+    """
+    parts = counts.reshape(OUTCOMES, -1, counts.shape[-1]).sum(1)
+    positives, negatives = parts[WRONG] + parts[UNKNOWN], parts[RIGHT]
+    if criterion == 'best_f1':
+        return int(best_f1(positives, negatives)[1])
+    reached = np.cumsum(positives) >= 0.95 * positives.sum()
+    return int(reached.argmax())
+
+
+def published_areas(rejected: np.ndarray, total: np.ndarray) -> dict[str, np.ndarray]:
+    """Pixel areas as the released FlowEneDet code counts them, for comparison only.
+
+    Its ground truth is rewritten: every pixel whose arg-max differs from its label, void included, is labelled
+    "unknown", so a missed pixel of a class never counts against it.
+
+    Args:
+        rejected: Rejected pixels that are right and that are not, per predicted class, shape (2, K), int64.
+        total: All of them, shape (2, K), int64.
+
+    Returns:
+        ``intersect``, ``union``, ``pred_label``, ``label``, each of shape (K + 1,), "unknown" last.
+    """
+    kept = total - rejected
+    intersect = np.r_[kept[0], rejected[1].sum()]
+    predicted = np.r_[kept.sum(0), rejected.sum()]
+    label = np.r_[total[0], total[1].sum()]
+    return dict(intersect=intersect, union=predicted + label - intersect, pred_label=predicted, label=label)

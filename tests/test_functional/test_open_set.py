@@ -1,0 +1,83 @@
+"""Open-set scores against direct counting, and their limits."""
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mmseg_uncertainty.functional.open_set import (open_set_curve, open_set_scores, outcome_groups, published_areas,
+                                                   threshold_bin)
+from mmseg_uncertainty.functional.score_histogram import ScoreHistogram
+
+CLASSES = 4
+
+
+def pixels(seed=0, size=3000):
+    random = np.random.default_rng(seed)
+    labels = random.choice([*range(CLASSES - 1), 255], size=size)
+    predictions = np.where(random.random(size) < .7, labels, random.integers(0, CLASSES, size)) % CLASSES
+    scores = random.normal(size=size).astype(np.float32) + (predictions != labels)
+    return scores, predictions, labels
+
+
+def curve(scores, predictions, labels, void):
+    histogram = ScoreHistogram(3 * CLASSES, 12)
+    histogram.update(scores, outcome_groups(predictions, labels, CLASSES, void))
+    present = np.bincount(labels[labels < CLASSES], minlength=CLASSES)
+    counts, thresholds = histogram.descending()
+    return open_set_curve(counts, present), thresholds, counts
+
+
+def direct_iou(rejected, predictions, labels, void):
+    truth = np.where(labels == 255, CLASSES, labels)
+    claim = np.where(rejected, CLASSES, predictions)
+    seen = np.ones(labels.size, bool) if void == 'unknown' else labels != 255
+    values = []
+    for index in range(CLASSES + 1):
+        both = ((truth == index) & (claim == index) & seen).sum()
+        either = (((truth == index) | (claim == index)) & seen).sum()
+        values.append(both / either if either else np.nan)
+    return values
+
+
+@pytest.mark.parametrize('void', ['ignore', 'unknown'])
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10**6), position=st.floats(0, 1))
+def test_every_threshold_is_direct_counting(void, seed, position):
+    scores, predictions, labels = pixels(seed, 400)
+    result, thresholds, _ = curve(scores, predictions, labels, void)
+    index = int(position * (thresholds.size - 1))
+    expected = direct_iou(scores >= thresholds[index], predictions, labels, void)
+    np.testing.assert_allclose(result.iou[index], expected, atol=1e-12)
+    seen = np.ones(labels.size, bool) if void == 'unknown' else labels != 255
+    assert result.kept[index] == pytest.approx((scores < thresholds[index])[seen].mean())
+
+
+def test_rejecting_nothing_is_the_closed_set_iou():
+    _, predictions, labels = pixels()
+    total = np.bincount(outcome_groups(predictions, labels, CLASSES, 'ignore')[labels != 255], minlength=3 * CLASSES)
+    present = np.bincount(labels[labels < CLASSES], minlength=CLASSES)
+    result = open_set_scores(np.zeros((3, CLASSES)), total.reshape(3, CLASSES), present)
+    expected = direct_iou(np.zeros(labels.size, bool), predictions, labels, 'ignore')
+    np.testing.assert_allclose(result.iou, expected)
+    assert result.kept == 1
+
+
+def test_rejecting_by_mistake_costs_recall_whereas_the_published_areas_forget_missed_pixels():
+    _, predictions, labels = pixels()
+    right = predictions == labels
+    total = np.stack([np.bincount(predictions[part], minlength=CLASSES) for part in (right, ~right)])
+    areas = published_areas(np.stack([0 * total[0], total[1]]), total)
+    np.testing.assert_array_equal(areas['intersect'], areas['union'])
+    present = np.bincount(labels[labels < CLASSES], minlength=CLASSES)
+    groups = outcome_groups(predictions, labels, CLASSES, 'ignore')
+    counts = np.bincount(groups[groups >= 0], minlength=3 * CLASSES).reshape(3, CLASSES)
+    result = open_set_scores(counts * np.array([0, 1, 1])[:, None], counts, present)
+    assert (result.iou[:CLASSES - 1] < 1).all()
+
+
+def test_threshold_separates_a_perfect_score():
+    _, predictions, labels = pixels()
+    scores = (predictions != labels).astype(np.float32)
+    _, thresholds, counts = curve(scores, predictions, labels, 'unknown')
+    for criterion in ('best_f1', 'tpr95'):
+        assert thresholds[threshold_bin(counts, criterion)] == 1
