@@ -1,0 +1,5 @@
+from . import filters, flows, losses, set_heads  # noqa: F401
+from .decode_heads import *  # noqa: F401,F403
+from .segmentors import PosthocSegmentor
+
+__all__ = ['PosthocSegmentor']

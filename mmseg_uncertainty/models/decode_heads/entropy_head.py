@@ -1,0 +1,20 @@
+"""EntropyHead: see :func:`mmseg_uncertainty.functional.entropy`."""
+from __future__ import annotations
+
+from mmseg.registry import MODELS
+from torch import Tensor
+
+from mmseg_uncertainty.functional import ClassSummary, entropy
+from mmseg_uncertainty.structures import MethodInfo
+from .summary_head import SummaryHead
+
+
+@MODELS.register_module()
+class EntropyHead(SummaryHead):
+    """Score pixels by the entropy of their class probabilities; see :func:`~mmseg_uncertainty.functional.entropy`."""
+
+    info = MethodInfo('A Mathematical Theory of Communication', 'Shannon', 1948)
+
+    def score_summary(self, summary: ClassSummary) -> Tensor:
+        """Score every pixel; see :meth:`SummaryHead.score_summary`."""
+        return entropy(summary)

@@ -1,0 +1,20 @@
+"""MarginHead: see :func:`mmseg_uncertainty.functional.margin`."""
+from __future__ import annotations
+
+from mmseg.registry import MODELS
+from torch import Tensor
+
+from mmseg_uncertainty.functional import ClassSummary, margin
+from mmseg_uncertainty.structures import MethodInfo
+from .summary_head import SummaryHead
+
+
+@MODELS.register_module()
+class MarginHead(SummaryHead):
+    """Score pixels by how close their two largest probabilities are; see :func:`~mmseg_uncertainty.functional.margin`."""
+
+    info = MethodInfo('Active Hidden Markov Models for Information Extraction', 'Scheffer et al.', 2001)
+
+    def score_summary(self, summary: ClassSummary) -> Tensor:
+        """Score every pixel; see :meth:`SummaryHead.score_summary`."""
+        return margin(summary)

@@ -1,0 +1,20 @@
+"""MSPHead: see :func:`mmseg_uncertainty.functional.msp`."""
+from __future__ import annotations
+
+from mmseg.registry import MODELS
+from torch import Tensor
+
+from mmseg_uncertainty.functional import ClassSummary, msp
+from mmseg_uncertainty.structures import MethodInfo
+from .summary_head import SummaryHead
+
+
+@MODELS.register_module()
+class MSPHead(SummaryHead):
+    """Score pixels by one minus their largest softmax probability; see :func:`~mmseg_uncertainty.functional.msp`."""
+
+    info = MethodInfo('A Baseline for Detecting Misclassified and Out-of-Distribution Examples', 'Hendrycks and Gimpel', 2017)
+
+    def score_summary(self, summary: ClassSummary) -> Tensor:
+        """Score every pixel; see :meth:`SummaryHead.score_summary`."""
+        return msp(summary)

@@ -1,0 +1,67 @@
+"""Base class of everything that maps a frozen model's outputs to one uncertainty map."""
+from __future__ import annotations
+
+from abc import ABCMeta, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+from mmengine.model import BaseModule
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+from mmseg_uncertainty.structures import MethodInfo
+
+RESOLUTIONS = ('output', 'native')
+
+
+class ScoreHead(BaseModule, metaclass=ABCMeta):
+    """Map class logits, and features where needed, to one uncertainty map; higher is more uncertain.
+
+    Subclasses set :attr:`info` and implement :meth:`score`.
+
+    Args:
+        resolution: ``'output'`` scores the logits after they were brought to output size, which is the field's
+            convention; ``'native'`` scores them where the classifier computes them and resizes the map instead. Heads
+            that need features always run natively.
+        filters: Configs of score filters (``models/filters``), applied to the map in this order.
+        init_cfg: See :class:`mmengine.model.BaseModule`.
+    """
+
+    info: ClassVar[MethodInfo]
+
+    def __init__(self,
+                 resolution: str = 'output',
+                 filters: Sequence[dict] = (),
+                 init_cfg: dict | None = None) -> None:
+        super().__init__(init_cfg)
+        if resolution not in RESOLUTIONS:
+            raise ValueError(f'{type(self).__name__}: resolution={resolution!r} is unknown; choose from {RESOLUTIONS}.')
+        self.resolution = 'native' if self.needs_features else resolution
+        self.filters = nn.ModuleList(MODELS.build(config) for config in filters)
+
+    @property
+    def needs_features(self) -> bool:
+        """Whether :meth:`score` reads the input of the base model's classifier."""
+        return 'features' in self.info.needs
+
+    @abstractmethod
+    def score(self, logits: Tensor, features: Tensor | None) -> Tensor:
+        """Score every pixel.
+
+        Args:
+            logits: Class logits, shape (N, K, h, w).
+            features: Input of the classifier, shape (N, C, h, w), or ``None``.
+
+        Returns:
+            Shape (N, h, w), raw units, higher is more uncertain.
+        """
+
+    def forward(self, logits: Tensor, features: Tensor | None = None) -> Tensor:
+        """Score every pixel and apply the filters; shapes as in :meth:`score`."""
+        score = self.score(logits, features)
+        if not self.filters:
+            return score
+        class_map = logits.argmax(dim=1)
+        for score_filter in self.filters:
+            score = score_filter(score, class_map)
+        return score

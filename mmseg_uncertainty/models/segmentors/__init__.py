@@ -1,0 +1,3 @@
+from .posthoc_segmentor import PosthocSegmentor
+
+__all__ = ['PosthocSegmentor']

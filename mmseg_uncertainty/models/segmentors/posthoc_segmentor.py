@@ -1,0 +1,225 @@
+"""A frozen segmentor that says how uncertain it is."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from mmengine.structures import PixelData
+from mmseg.models import CascadeEncoderDecoder, EncoderDecoder
+from mmseg.models.utils import resize
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mmseg_uncertainty.functional import summarize
+from mmseg_uncertainty.models.decode_heads import ScoreHead, SummaryHead
+from mmseg_uncertainty.models.fittable import Fittable
+from mmseg_uncertainty.models.utils import ClassifierTap, build_named, output_to_label_size
+from mmseg_uncertainty.structures import FrozenOutputs
+
+
+@MODELS.register_module()
+class PosthocSegmentor(CascadeEncoderDecoder):
+    """Freeze a segmentor and score every pixel of its prediction, in the one forward pass it makes anyway.
+
+    The base model is built exactly as its own config says, cascades included, so that its checkpoints load key for key.
+    It takes no gradient and stays in evaluation mode whatever :meth:`train` is told. Class predictions and
+    ``seg_logits`` are those of the base model, bit for bit.
+
+    Heads that need only logits score the merged logits at output size. Heads that need features, and those with
+    ``resolution='native'``, score where the classifier works; their maps travel beside the logits through whole or slide
+    inference and are resized as the logits are.
+
+    Args:
+        uncertainty_heads: Configs of :class:`~mmseg_uncertainty.models.decode_heads.ScoreHead` by name; the name is the
+            key in the results.
+        set_head: Config of a head that maps class probabilities (N, K, H, W) to a prediction set, or ``None``.
+        num_stages: Number of cascaded decode heads.
+        base: Arguments of the base segmentor, see :class:`mmseg.models.EncoderDecoder`. Its pretrained weights are
+            never fetched, since a checkpoint of the whole base model is always loaded.
+    """
+
+    def __init__(self,
+                 uncertainty_heads: dict[str, dict] | None = None,
+                 set_head: dict | None = None,
+                 num_stages: int = 1,
+                 **base) -> None:
+        base.pop('pretrained', None)
+        super().__init__(num_stages=num_stages, **base)
+        self._base_modules = [module for name, module in self.named_children() if name != 'data_preprocessor']
+        for module in self._base_modules:
+            module.requires_grad_(False)
+        self._tap = ClassifierTap(self._last_decode_head)
+        self.uncertainty_heads = build_named(uncertainty_heads or {}, 'uncertainty head')
+        self.set_head = None if set_head is None else MODELS.build(set_head)
+        self.train(self.training)
+
+    def _init_decode_head(self, decode_head: dict | list[dict]) -> None:
+        parent = CascadeEncoderDecoder if isinstance(decode_head, (list, tuple)) else EncoderDecoder
+        parent._init_decode_head(self, decode_head)
+
+    def init_weights(self) -> None:
+        """Initialize what this class adds; the base model waits for its checkpoint."""
+        for head in self.posthoc_modules():
+            if hasattr(head, 'init_weights'):
+                head.init_weights()
+
+    def train(self, mode: bool = True) -> PosthocSegmentor:
+        """Switch the heads to training or evaluation; the base model stays in evaluation."""
+        super().train(mode)
+        for module in self._base_modules:
+            module.eval()
+        return self
+
+    @property
+    def out_channels(self) -> int:
+        """Channels that inference merges: class logits, then one per native head."""
+        return self._last_decode_head.out_channels + sum(1 for _ in self._native_heads())
+
+    @out_channels.setter
+    def out_channels(self, channels: int) -> None:
+        """Ignore what the base class derives from its decode head."""
+
+    def posthoc_modules(self) -> Iterator[nn.Module]:
+        """The modules that this class adds to the base model."""
+        yield from self.uncertainty_heads.values()
+        if self.set_head is not None:
+            yield self.set_head
+
+    def fittables(self) -> list[Fittable]:
+        """The modules that ``CalibrationLoop`` fits."""
+        return [module for module in self.posthoc_modules() if isinstance(module, Fittable)]
+
+    @torch.no_grad()
+    def frozen_outputs(self, inputs: Tensor, data_samples: list[SegDataSample]) -> FrozenOutputs:
+        """Run the frozen model for fitting.
+
+        Args:
+            inputs: Preprocessed images, shape (N, 3, H', W').
+            data_samples: Their samples, with labels of one common size.
+
+        Returns:
+            Outputs with logits at the size of the labels.
+        """
+        metas = [sample.metainfo for sample in data_samples]
+        size = data_samples[0].gt_sem_seg.shape
+        if self.training or self.test_cfg.get('mode', 'whole') == 'whole':
+            logits = self._base_encode_decode(inputs, metas)
+            native_logits, features = self._tap.read(logits)
+        else:
+            logits = self.inference(inputs, metas)[:, :self._last_decode_head.out_channels]
+            self._base_encode_decode(inputs, metas)
+            native_logits, features = self._tap.read(logits)
+        if not self.training:
+            logits = output_to_label_size(logits, metas[0], size, self.align_corners)
+        elif logits.shape[-2:] != size:
+            logits = resize(logits, size=size, mode='bilinear', align_corners=self.align_corners)
+        return FrozenOutputs(two_classes(logits), two_classes(native_logits), features, inputs)
+
+    def loss(self, inputs: Tensor, data_samples: list[SegDataSample]) -> dict[str, Tensor]:
+        """Losses of all heads that learn by gradient, prefixed with their names."""
+        labels = torch.stack([sample.gt_sem_seg.data[0] for sample in data_samples]).long()
+        outputs = self.frozen_outputs(inputs, data_samples)
+        losses = {}
+        for name, head in self.uncertainty_heads.items():
+            if hasattr(head, 'loss'):
+                losses.update({f'{name}.{key}': value for key, value in head.loss(outputs, labels).items()})
+        if not losses:
+            raise ValueError(f'PosthocSegmentor: none of the heads {sorted(self.uncertainty_heads)} learns by gradient, so '
+                             'there is nothing to train. Test this config as it is, or use CalibrationLoop for heads '
+                             'that are fitted by statistics.')
+        return losses
+
+    def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
+        """Logits of the base model at the size of its input, followed by the maps of the native heads."""
+        logits = self._base_encode_decode(inputs, batch_img_metas)
+        native_heads = dict(self._native_heads())
+        if not native_heads:
+            return logits
+        maps = torch.stack(list(self._score(native_heads, *self._tap.read(logits)).values()), dim=1)
+        maps = resize(maps, size=logits.shape[2:], mode='bilinear', align_corners=self.align_corners)
+        return torch.cat([logits, maps], dim=1)
+
+    def postprocess_result(self,
+                           seg_logits: Tensor,
+                           data_samples: list[SegDataSample] | None = None) -> list[SegDataSample]:
+        """Turn merged maps into samples with ``uncertainty`` and ``prediction_set``.
+
+        Args:
+            seg_logits: What :meth:`inference` returns, shape (N, K + native heads, H, W).
+            data_samples: Samples to fill, or ``None``.
+
+        Returns:
+            Samples with ``seg_logits``, ``pred_sem_seg``, ``uncertainty`` (a map (1, H, W) per head) and, with a set
+            head, ``prediction_set`` (``membership`` (K, H, W) and ``size`` (1, H, W)).
+
+        Raises:
+            FloatingPointError: The base model returned NaN or infinite logits for an image, which is named.
+        """
+        num_logits = self._last_decode_head.out_channels
+        logits, native_maps = seg_logits[:, :num_logits], seg_logits[:, num_logits:]
+        metas = [{}] * len(logits) if data_samples is None else [sample.metainfo for sample in data_samples]
+        native = [output_to_label_size(maps[None], meta, meta.get('ori_shape'), self.align_corners)[0]
+                  for maps, meta in zip(native_maps, metas)]
+        samples = super().postprocess_result(logits, data_samples)
+        for sample, maps, raw in zip(samples, native, logits):
+            output = sample.seg_logits.data if num_logits > 1 else output_to_label_size(
+                raw[None], sample.metainfo, sample.metainfo.get('ori_shape'), self.align_corners)[0]
+            self._check_finite(output, sample)
+            self._attach(sample, two_classes(output[None]), maps)
+        return samples
+
+    def _attach(self, sample: SegDataSample, logits: Tensor, native_maps: Tensor) -> None:
+        native_names = [name for name, _ in self._native_heads()]
+        output_heads = {name: head for name, head in self.uncertainty_heads.items() if name not in native_names}
+        scores = dict(zip(native_names, native_maps))
+        scores.update((name, score[0]) for name, score in self._score(output_heads, logits, None).items())
+        uncertainty = PixelData()
+        for name in self.uncertainty_heads:
+            uncertainty.set_field(scores[name][None], name)
+        sample.set_data(dict(uncertainty=uncertainty))
+        if self.set_head is not None:
+            membership = self.set_head(logits.softmax(dim=1))[0]
+            sample.set_data(dict(prediction_set=PixelData(membership=membership, size=membership.sum(0, keepdim=True))))
+
+    @staticmethod
+    def _score(heads: dict[str, ScoreHead], logits: Tensor, features: Tensor | None) -> dict[str, Tensor]:
+        logits, summaries, scores = two_classes(logits), {}, {}
+        for name, head in heads.items():
+            if head.needs_features and features is None:
+                raise ValueError(f'Head {name!r} ({type(head).__name__}) needs features, but the decode head of the base '
+                                 'model has no classifier layer `conv_seg` whose input could serve; remove this head '
+                                 'or choose one that needs logits only.')
+            if isinstance(head, SummaryHead) and not head.filters:
+                if head.temperature not in summaries:
+                    summaries[head.temperature] = summarize(logits / head.temperature)
+                scores[name] = head.score_summary(summaries[head.temperature])
+            else:
+                scores[name] = head(logits, features)
+        return scores
+
+    def _base_encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
+        parent = CascadeEncoderDecoder if isinstance(self.decode_head, nn.ModuleList) else EncoderDecoder
+        return parent.encode_decode(self, inputs, batch_img_metas)
+
+    def _native_heads(self) -> Iterator[tuple[str, ScoreHead]]:
+        heads = self._modules.get('uncertainty_heads') or {}
+        return ((name, head) for name, head in heads.items() if head.resolution == 'native')
+
+    @property
+    def _last_decode_head(self) -> nn.Module:
+        return self.decode_head[-1] if isinstance(self.decode_head, nn.ModuleList) else self.decode_head
+
+    @staticmethod
+    def _check_finite(logits: Tensor, sample: SegDataSample) -> None:
+        if not logits.sum().isfinite() and not logits.isfinite().all():
+            count = int((~logits.isfinite()).sum())
+            raise FloatingPointError(f'The base model returned {count} NaN or infinite logits for '
+                                     f'{sample.metainfo.get("img_path", "an image")}. Check its checkpoint and the '
+                                     'normalization in `data_preprocessor`.')
+
+
+def two_classes(logits: Tensor) -> Tensor:
+    """Give a sigmoid output (N, 1, H, W) its background logit 0, so that softmax equals sigmoid; else change nothing."""
+    return F.pad(logits, (0, 0, 0, 0, 1, 0)) if logits.shape[1] == 1 else logits

@@ -1,0 +1,31 @@
+"""The record every method carries about itself."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+NEEDS = frozenset({'logits', 'features', 'images', 'labels'})
+
+
+@dataclass(frozen=True)
+class MethodInfo:
+    """What a method is and what it needs; the table of methods in the docs is rendered from it.
+
+    Args:
+        title: Title of the source, or the plain name of a method that has none.
+        authors: Authors of the source, ``''`` for folklore.
+        year: Year of the source.
+        needs: What the method reads, out of :data:`NEEDS`.
+        fitted: Whether the method must be fitted before it can be used.
+    """
+
+    title: str
+    authors: str
+    year: int
+    needs: frozenset[str] | set[str] = frozenset({'logits'})
+    fitted: bool = False
+
+    def __post_init__(self) -> None:
+        unknown = set(self.needs) - NEEDS
+        if unknown:
+            raise ValueError(f'MethodInfo({self.title!r}): unknown needs {sorted(unknown)}; choose from {sorted(NEEDS)}.')
+        object.__setattr__(self, 'needs', frozenset(self.needs))

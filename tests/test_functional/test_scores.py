@@ -1,0 +1,121 @@
+"""Laws of the stateless scores."""
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import logsumexp, softmax
+from scipy.stats import entropy as scipy_entropy
+from torch.testing import assert_close
+
+from mmseg_uncertainty.functional import (energy, entropy, margin, max_logit, msp, mutual_information,
+                                          standardized_max_logit, summarize)
+
+ALL = (msp, max_logit, energy, entropy, margin)
+
+
+@st.composite
+def logit_maps(draw):
+    shape = (draw(st.integers(1, 2)), draw(st.integers(2, 21)), draw(st.integers(1, 5)), draw(st.integers(1, 7)))
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 2**31)))
+    return draw(st.sampled_from((0.1, 3., 40.))) * torch.randn(shape, generator=generator, dtype=torch.float64)
+
+
+@settings(max_examples=25, deadline=None)
+@given(logits=logit_maps())
+def test_scores_agree_with_scipy(logits):
+    z = logits.numpy()
+    p = softmax(z, axis=1)
+    ordered = np.sort(p, axis=1)
+    expected = (1 - p.max(1), -z.max(1), -logsumexp(z, axis=1), scipy_entropy(p, axis=1),
+                1 - (ordered[:, -1] - ordered[:, -2]))
+    for score, values in zip(ALL, expected):
+        assert_close(score(logits), torch.from_numpy(values), atol=1e-12, rtol=1e-9)
+
+
+@settings(max_examples=25, deadline=None)
+@given(logits=logit_maps(), shift=st.floats(-50, 50))
+def test_a_shift_of_all_logits_moves_only_logit_scores(logits, shift):
+    for score in (msp, entropy, margin):
+        assert_close(score(logits + shift), score(logits), atol=1e-10, rtol=1e-8)
+    for score in (energy, max_logit):
+        assert_close(score(logits + shift), score(logits) - shift)
+
+
+@settings(max_examples=25, deadline=None)
+@given(logits=logit_maps(), seed=st.integers(0, 1000))
+def test_scores_do_not_depend_on_the_order_of_classes(logits, seed):
+    order = torch.randperm(logits.shape[1], generator=torch.Generator().manual_seed(seed))
+    for score in ALL:
+        assert_close(score(logits[:, order]), score(logits))
+
+
+@settings(max_examples=25, deadline=None)
+@given(logits=logit_maps(), temperature=st.floats(0.2, 20))
+def test_energy_scales_with_temperature(logits, temperature):
+    assert_close(energy(logits * temperature, temperature), temperature * energy(logits))
+
+
+def test_confident_pixels_keep_their_order_in_float32():
+    gaps = torch.arange(20., 80., 5.)
+    logits = torch.stack([gaps, torch.zeros_like(gaps)])[None]
+    for score in (msp, entropy, margin):
+        assert (score(logits)[0].diff() < 0).all()
+
+
+@pytest.mark.parametrize('ties', [2, 5])
+def test_ties_at_the_top_share_the_probability(ties):
+    logits = torch.full((1, 5, 1), -100.)
+    logits[:, :ties] = 3.
+    assert_close(msp(logits), torch.full((1, 1), 1 - 1 / ties))
+    assert_close(entropy(logits), torch.full((1, 1), float(np.log(ties))))
+    assert_close(margin(logits), torch.ones(1, 1))
+
+
+def test_blocks_equal_one_pass():
+    logits = torch.randn(2, 7, 211, 173)
+    whole = [score(logits.requires_grad_()) for score in ALL]
+    for score, expected in zip(ALL, whole):
+        assert_close(score(logits.detach()), expected.detach())
+
+
+def test_scores_have_gradients():
+    logits = torch.randn(1, 4, 3, 3, dtype=torch.float64, requires_grad=True)
+    for score in ALL:
+        assert torch.autograd.gradcheck(score, logits)
+
+
+def test_half_precision_is_summarized_in_float32():
+    logits = torch.randn(1, 6, 9, 9).half()
+    assert entropy(logits).dtype == torch.float32
+    assert_close(entropy(logits), entropy(logits.float()))
+
+
+def test_nan_reaches_every_score():
+    logits = torch.zeros(1, 3, 1, 2)
+    logits[0, 1, 0, 1] = torch.nan
+    for score in ALL:
+        assert score(logits).isnan().tolist() == [[[False, True]]]
+
+
+def test_one_class_is_refused():
+    with pytest.raises(ValueError, match='at least 2 classes'):
+        summarize(torch.zeros(1, 1, 2, 2))
+
+
+def test_standardized_max_logit_is_standard_normal_on_its_own_statistics():
+    logits = torch.randn(1, 3, 200, 200, dtype=torch.float64)
+    maximum, predicted = logits.max(dim=1)
+    means = torch.stack([maximum[predicted == k].mean() for k in range(3)])
+    variances = torch.stack([maximum[predicted == k].var(correction=0) for k in range(3)])
+    score = standardized_max_logit(logits, means, variances)
+    for k in range(3):
+        assert_close(score[predicted == k].mean(), torch.zeros((), dtype=torch.float64), atol=1e-9, rtol=0)
+        assert_close(score[predicted == k].var(correction=0), torch.ones((), dtype=torch.float64))
+
+
+def test_mutual_information_is_zero_for_equal_samples_and_log_k_for_disjoint_ones():
+    same = torch.rand(1, 2, 4, 3).softmax(dim=2).expand(5, -1, -1, -1)
+    assert_close(mutual_information(same), torch.zeros(2, 3), atol=1e-6, rtol=0)
+    disjoint = torch.eye(4)[:, None, :, None]
+    assert_close(mutual_information(disjoint), torch.full((1, 1), float(np.log(4))))
