@@ -7,67 +7,39 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-
-def negative_energy(logits: Tensor) -> Tensor:
-    r"""Negative free energy :math:`\log\sum_k e^{l_k}`, shape (N, K, \*) to (N, \*)."""
-    return torch.logsumexp(logits, dim=1)
+from .class_summary import ClassSummary, summarize
+from .scores import energy, entropy, max_logit
 
 
-def doubt_log_odds(logits: Tensor) -> Tensor:
+def doubt_log_odds(summary: ClassSummary) -> Tensor:
     r"""Log-odds that the arg-max class is wrong if the softmax is right, :math:`\log\frac{1-p_{max}}{p_{max}}`.
 
-    Computed from the logits as :math:`\log\sum_{k\neq k^*} e^{l_k} - l_{k^*}`, without the cancellation of
-    :math:`1 - p_{max}`; a monotone function of the maximum softmax probability that does not saturate.
+    A monotone function of the maximum softmax probability that does not saturate, which makes it a better input than the
+    probability itself.
 
     Args:
-        logits: Shape (N, K, \*), K at least 2.
+        summary: Summary of the logits, maps of shape (N, \*).
 
     Returns:
-        Shape (N, \*), unbounded, higher is more uncertain.
+        Shape (N, \*), from about -87 to log(K - 1); higher is more uncertain.
     """
-    top, position = logits.max(dim=1, keepdim=True)
-    others = logits.masked_fill(torch.zeros_like(logits, dtype=torch.bool).scatter(1, position, True), -torch.inf)
-    return torch.logsumexp(others, dim=1) - top.squeeze(1)
+    return summary.rest.clamp_min(torch.finfo(summary.rest.dtype).tiny).log()
 
 
-def top_two_margin(logits: Tensor) -> Tensor:
-    r"""Difference of the two largest logits, shape (N, K, \*) to (N, \*), non-negative, higher is surer."""
-    first, second = logits.topk(2, dim=1).values.unbind(dim=1)
-    return first - second
+def log_entropy(summary: ClassSummary) -> Tensor:
+    r"""Logarithm of the softmax entropy in nats, shape (N, \*), bounded below; higher is more uncertain."""
+    value = entropy(summary)
+    return value.clamp_min(torch.finfo(value.dtype).tiny).log()
 
 
-def log_entropy(logits: Tensor) -> Tensor:
-    r"""Logarithm of the softmax entropy in nats, shape (N, K, \*) to (N, \*), higher is more uncertain."""
-    log_probability = logits.log_softmax(dim=1)
-    entropy = -(log_probability.exp() * log_probability).sum(dim=1)
-    return entropy.clamp_min(torch.finfo(entropy.dtype).tiny).log().clamp_min(-30.0)
-
-
-def standardize_logits(logits: Tensor, means: Tensor, variances: Tensor) -> Tensor:
-    r"""Standardize every class channel, :math:`q_k = (l_k - \mu_k) / \sigma_k`.
-
-    Args:
-        logits: Shape (N, K, \*).
-        means: Mean of the largest logit among pixels of each predicted class, shape (K,).
-        variances: Its variance, shape (K,), positive.
-    """
-    shape = (1, -1) + (1, ) * (logits.dim() - 2)
-    return (logits - means.view(shape)) / variances.sqrt().view(shape)
-
-
-def standardized_top_logit(logits: Tensor, means: Tensor, variances: Tensor) -> Tensor:
-    r"""The largest logit, standardized by the statistics of its class, shape (N, K, \*) to (N, \*); higher is surer."""
-    top, predicted = logits.max(dim=1)
-    return (top - means[predicted]) / variances.sqrt()[predicted]
-
-
-INPUTS: dict[str, Callable[[Tensor], Tensor]] = {
+INPUTS: dict[str, Callable[[ClassSummary], Tensor]] = {
     'doubt_log_odds': doubt_log_odds,
-    'negative_energy': negative_energy,
-    'margin': top_two_margin,
     'log_entropy': log_entropy,
-    'max_logit': lambda logits: logits.amax(dim=1),
+    'energy': energy,
+    'max_logit': max_logit,
+    'gap': lambda summary: -summary.gap,
 }
+"""Scalar functions of the logits that a flow may take as input; all of them grow with uncertainty."""
 
 
 def flow_input(logits: Tensor, names: Sequence[str]) -> Tensor:
@@ -80,7 +52,20 @@ def flow_input(logits: Tensor, names: Sequence[str]) -> Tensor:
     Returns:
         Shape (N, len(names), h, w).
     """
-    return torch.stack([INPUTS[name](logits) for name in names], dim=1)
+    summary = summarize(logits)
+    return torch.stack([INPUTS[name](summary) for name in names], dim=1)
+
+
+def standardize_logits(logits: Tensor, means: Tensor, variances: Tensor) -> Tensor:
+    r"""Standardize every class channel, :math:`q_k = (l_k - \mu_k) / \sigma_k`.
+
+    Args:
+        logits: Shape (N, K, \*).
+        means: Mean of the largest logit among pixels of each predicted class, shape (K,).
+        variances: Its variance, shape (K,), positive.
+    """
+    shape = (1, -1) + (1, ) * (logits.dim() - 2)
+    return (logits - means.view(shape)) / variances.sqrt().view(shape)
 
 
 def published_flow_input(logits: Tensor, means: Tensor, variances: Tensor) -> Tensor:
@@ -100,7 +85,7 @@ def published_flow_input(logits: Tensor, means: Tensor, variances: Tensor) -> Te
     Returns:
         Shape (N, 2, h, w), non-positive.
     """
-    inside = F.logsigmoid(negative_energy(standardize_logits(logits, means, variances)))
+    inside = F.logsigmoid(-energy(standardize_logits(logits, means, variances)))
     outside = torch.log(1e-6 + 1 - inside.exp())
     return torch.stack([inside, outside], dim=1)
 

@@ -16,7 +16,7 @@ from mmseg_uncertainty.structures import FrozenOutputs, MethodInfo
 from .score_head import ScoreHead
 from .top_logit_statistics import TopLogitStatistics
 
-DEFAULT_INPUTS = ('doubt_log_odds', 'negative_energy', 'margin', 'log_entropy')
+DEFAULT_INPUTS = ('doubt_log_odds', 'energy', 'gap', 'log_entropy')
 VARIANTS = ('exact', 'published')
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 from mmseg.registry import MODELS
 from torch import Tensor
 
-from mmseg_uncertainty.functional.flow_inputs import standardized_top_logit
+from mmseg_uncertainty.functional import standardized_max_logit
 from mmseg_uncertainty.models.fittable import Fittable
 from mmseg_uncertainty.structures import FrozenOutputs, MethodInfo
 
@@ -36,7 +36,7 @@ class StandardizedMaxLogitHead(ScoreHead, Fittable):
     def score(self, logits: Tensor, features: Tensor | None) -> Tensor:
         """Negative standardized max-logit; shapes as in :meth:`ScoreHead.score`."""
         self.statistics.check(type(self).__name__)
-        return -standardized_top_logit(logits, self.statistics.means, self.statistics.variances)
+        return standardized_max_logit(logits, self.statistics.means, self.statistics.variances)
 
     def start_stage(self, stage: int) -> None:
         """Forget earlier statistics."""

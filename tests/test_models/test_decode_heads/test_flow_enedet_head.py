@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from mmseg_uncertainty.functional.flow_inputs import doubt_log_odds
+from mmseg_uncertainty.functional import msp
 from mmseg_uncertainty.models.decode_heads.flow_enedet_head import FlowEneDetHead
 from mmseg_uncertainty.structures import FrozenOutputs
 
@@ -45,7 +45,7 @@ def test_an_unfitted_head_ranks_as_its_first_input(resolution):
     head.train().loss(outputs, labels)
     logits = outputs.native_logits
     order = head.eval()(logits).flatten().argsort().argsort().double()
-    expected = doubt_log_odds(logits).flatten().argsort().argsort().double()
+    expected = msp(logits).flatten().argsort().argsort().double()
     assert torch.corrcoef(torch.stack([order, expected]))[0, 1] > 0.98
 
 
@@ -102,7 +102,7 @@ def test_the_state_survives_saving():
 
 def test_wrong_use_is_named():
     with pytest.raises(ValueError, match='temperature'):
-        make_head(False, inputs=('margin', 'temperature'))
+        make_head(False, inputs=('gap', 'temperature'))
     with pytest.raises(ValueError, match='conditional=False'):
         make_head(True)(torch.randn(1, K, 2, 2), None)
     with pytest.raises(ValueError, match='divisors of 6'):
