@@ -2,11 +2,15 @@
 from __future__ import annotations
 
 EVALUATORS: dict[str, dict] = {
-    'mIoU': dict(type='IoUMetric', iou_metrics=['mIoU']),
-    'mFscore': dict(type='IoUMetric', iou_metrics=['mFscore']),
+    'mIoU': dict(type='ClassIoUMetric', quantity='mIoU'),
+    'mFscore': dict(type='ClassIoUMetric', quantity='mFscore'),
+    'macroF1': dict(type='MacroF1Metric'),
     'mFishy': dict(type='AnomalyRankingMetric'),
+    'oIoU': dict(type='OpenSetMetric'),
     'IDM': dict(type='MisclassificationMetric'),
+    'ECE': dict(type='CalibrationMetric'),
 }
+PUBLISHED = {'oIoU': dict(type='PublishedOpenSetMetric')}
 
 
 def evaluator_config(name: str, **options) -> dict:
@@ -14,7 +18,7 @@ def evaluator_config(name: str, **options) -> dict:
 
     Args:
         name: A key of :data:`EVALUATORS`.
-        options: Options of the metric that replace its defaults.
+        options: Options of the metric that replace its defaults, such as ``protocol='published'``.
 
     Raises:
         ValueError: If the name is unknown.
@@ -22,4 +26,6 @@ def evaluator_config(name: str, **options) -> dict:
     names = {known.lower(): known for known in EVALUATORS}
     if name.lower() not in names:
         raise ValueError(f'--eval {name}: unknown evaluator; choose from {", ".join(EVALUATORS)}.')
-    return EVALUATORS[names[name.lower()]] | options
+    name = names[name.lower()]
+    published = options.get('protocol') == 'published' and name in PUBLISHED
+    return (PUBLISHED if published else EVALUATORS)[name] | options

@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from .ranking import defined_mean
+
 ABSENT_VALUES = {'ignore': np.nan, 'perfect': 1., 'zero': 0.}
 
 
@@ -42,7 +44,4 @@ def f1_per_class(counts: np.ndarray, absent: str = 'ignore') -> np.ndarray:
 
 def macro_f1(counts: np.ndarray, absent: str = 'ignore') -> np.ndarray:
     r"""Plain mean of :func:`f1_per_class`, shape (\*), undefined classes left out; NaN if all are."""
-    values = f1_per_class(counts, absent)
-    defined = ~np.isnan(values)
-    total = np.where(defined, values, 0).sum(-1)
-    return np.divide(total, defined.sum(-1), out=np.full(total.shape, np.nan), where=defined.any(-1))
+    return defined_mean(f1_per_class(counts, absent))

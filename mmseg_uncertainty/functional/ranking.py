@@ -18,6 +18,12 @@ def ratio(numerator: np.ndarray, denominator: np.ndarray, empty: float = np.nan)
     return np.divide(numerator, denominator, out=np.full(numerator.shape, float(empty)), where=denominator != 0)
 
 
+def defined_mean(values: np.ndarray) -> np.ndarray:
+    r"""Mean over the last axis, NaN left out; NaN where nothing is defined."""
+    defined = ~np.isnan(values)
+    return ratio(np.where(defined, values, 0).sum(-1), defined.sum(-1))
+
+
 def _cumulative(positives: np.ndarray, negatives: np.ndarray) -> tuple[np.ndarray, ...]:
     true, false = np.cumsum(positives, axis=-1), np.cumsum(negatives, axis=-1)
     if not true.shape[-1]:

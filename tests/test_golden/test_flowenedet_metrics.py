@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmseg_uncertainty.evaluation import AnomalyRankingMetric, MisclassificationMetric
+from mmseg_uncertainty.evaluation import (AnomalyRankingMetric, ClassIoUMetric, MisclassificationMetric,
+                                            PublishedOpenSetMetric)
 
 FOLDER = Path(os.environ.get('GOLDEN_ROOT', Path(__file__).parents[3] / 'shared' / 'golden')) / 'flowenedet'
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason=f'no golden vectors in {FOLDER}; set GOLDEN_ROOT')
@@ -63,3 +64,26 @@ def test_mours(case):
     np.testing.assert_allclose(values, 100 * arrays[f'{case}_auroc_pr_fpr95'], rtol=0, atol=1e-7)
     threshold = arrays[f'{case}_mean_max_f1_threshold']
     assert metrics['flow/IDM_F1_threshold[published]'] == pytest.approx(threshold, abs=2e-7)
+
+
+@pytest.mark.parametrize('case', cases('metrics_mours'))
+def test_closed_set(case):
+    arrays = load('metrics_mours')
+    names = classes(arrays, f'{case}_iou')
+    metrics = evaluate(ClassIoUMetric(resamples=0), arrays, case, classes=names)
+    values = [metrics[f'IoU.{name}[pooled]'] for name in names]
+    np.testing.assert_allclose(values, 100 * arrays[f'{case}_iou'], rtol=0, atol=1e-7)
+    assert metrics['aAcc[pooled]'] == pytest.approx(100 * arrays[f'{case}_aacc'], abs=1e-7)
+    assert metrics['mAcc[pooled]'] == pytest.approx(100 * np.nanmean(arrays[f'{case}_acc']), abs=1e-7)
+
+
+@pytest.mark.parametrize('case', cases('metrics_oiou'))
+def test_oiou(case):
+    arrays = load('metrics_oiou')
+    metric = PublishedOpenSetMetric()
+    metrics = evaluate(metric, arrays, case, classes=classes(arrays, f'{case}_oiou')[:-1])
+    assert metrics['flow/threshold[published]'] == pytest.approx(arrays[f'{case}_tau'], abs=2e-7)
+    for name, area in metric.areas['flow'].items():
+        np.testing.assert_array_equal(area, arrays[f'{case}_area_{name}'])
+    for name, key in (('oIoU', 'moiou'), ('oAcc', 'moacc'), ('aAcc', 'aacc')):
+        assert metrics[f'flow/{name}[published]'] == pytest.approx(100 * arrays[f'{case}_{key}'], abs=1e-7)

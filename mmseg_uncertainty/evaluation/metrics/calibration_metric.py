@@ -1,0 +1,158 @@
+"""``--eval ECE``: calibration of the class probabilities."""
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmseg.registry import METRICS
+from torch import Tensor
+
+from mmseg_uncertainty.functional import calibration_error as errors
+from mmseg_uncertainty.functional.calibration_error import ReliabilitySums, add_to_bins, reliability_sums
+from mmseg_uncertainty.functional.score_histogram import score_keys
+from mmseg_uncertainty.functional.softmax_statistics import (SoftmaxStatistics, class_reliability_sums,
+                                                             softmax_statistics)
+
+from .sample_fields import VOID, SampleError, class_labels
+from .streaming_metric import StreamingMetric
+
+CHUNK = 1 << 17
+FINE_BITS = 16
+LOWEST, HIGHEST = (int(key) for key in score_keys(np.float32([0, 1]), FINE_BITS))
+FINE_BINS = HIGHEST - LOWEST + 1
+
+
+@METRICS.register_module()
+class CalibrationMetric(StreamingMetric):
+    """Calibration of the softmax of the logits, after the calibrator where the model has one; void pixels are left out.
+
+    Keys, as fractions unless stated otherwise: ``ECE``, ``MCE`` (equal-width bins), ``adaptive_ECE`` (equally filled
+    bins), ``KS``, ``classwise_ECE`` (one-vs-rest, mean over the classes), ``NLL`` in nats per pixel, ``Brier`` in [0, 2].
+    ECE, NLL and Brier carry 95 % bootstrap intervals over images.
+
+    Rank-based errors come from 16257 bins, 128 for each halving of 1 - confidence; ``KS_bound`` is what these may hide.
+
+    Protocols:
+        - ``'pooled'``: pixels of all images together.
+        - ``'per_image'``: ECE, MCE, NLL and Brier of each image, averaged.
+        - ``'published'``: as pooled, with the adaptive bins of the released RELIS code (edges at interpolated ranks).
+
+    Args:
+        bins: Number of bins.
+        classwise: Whether to compute the class-wise error.
+        options: See :class:`StreamingMetric`.
+    """
+
+    eval_name = 'ECE'
+    protocols = ('pooled', 'per_image', 'published')
+
+    def __init__(self, protocol: str = 'pooled', bins: int = 15, classwise: bool = True, **options) -> None:
+        self.bins = bins
+        self.classwise = classwise
+        super().__init__(protocol=protocol, **options)
+
+    def measure(self, sample: dict) -> dict:
+        """Add one image in chunks of pixels; see :class:`StreamingMetric`."""
+        labels = class_labels(sample, len(self.classes)).reshape(-1)
+        logits = self._logits(sample, labels.numel())
+        record = dict(pixels=labels.numel(), void=0, nll=0., brier=0., reliability=np.zeros((3, self.bins), np.int64))
+        for start in range(0, labels.numel(), CHUNK):
+            self._measure_chunk(record, logits[:, start:start + CHUNK], labels[start:start + CHUNK].to(logits.device))
+        if not np.isfinite(record['nll']):
+            raise SampleError(f'{sample["img_path"]}: the logits are NaN or infinite in a labelled pixel. Check the model, '
+                              'its calibrator, and half precision.')
+        return record
+
+    def _logits(self, sample: dict, pixels: int) -> Tensor:
+        if 'seg_logits' not in sample:
+            raise SampleError(f'{sample["img_path"]} carries no seg_logits, which ECE is computed from.')
+        logits = sample['seg_logits']['data']
+        if logits.shape[0] != len(self.classes) or logits[0].numel() != pixels:
+            raise SampleError(f'{sample["img_path"]}: seg_logits have shape {tuple(logits.shape)}, expected '
+                              f'{len(self.classes)} classes and {pixels} pixels. Load the labels after Resize in the test '
+                              'pipeline, and check num_classes.')
+        return logits.reshape(logits.shape[0], -1)
+
+    def _measure_chunk(self, record: dict, logits: Tensor, labels: Tensor) -> None:
+        labelled = labels != VOID
+        if not labelled.all():
+            logits, labels = logits[:, labelled], labels[labelled]
+        record['void'] += int(labelled.numel() - labels.numel())
+        statistics = softmax_statistics(logits, labels)
+        record['nll'] += statistics.nll
+        record['brier'] += statistics.brier
+        sums = reliability_sums(statistics.confidence, statistics.correct, self.bins)
+        record['reliability'] += [sums.count, sums.correct, sums.confidence]
+        self._add_fine(statistics)
+        if self.classwise and self.protocol != 'per_image':
+            classwise = class_reliability_sums(statistics.probabilities, labels, self.bins)
+            parts = np.stack([classwise.count, classwise.correct, classwise.confidence])
+            self.state.setdefault('classwise', torch.zeros(parts.shape, dtype=torch.int64)).numpy()[...] += parts
+
+    def _add_fine(self, statistics: SoftmaxStatistics) -> None:
+        fine = self.state.setdefault('fine', torch.zeros(3, FINE_BINS, dtype=torch.int64))
+        keys = score_keys(1 - statistics.confidence, FINE_BITS)
+        add_to_bins(fine.numpy(), HIGHEST - keys.astype(np.int64), statistics.confidence, statistics.correct)
+
+    def summarize(self, records: list[dict]) -> dict[str, float]:
+        """Compute every error; see :class:`StreamingMetric`."""
+        self.provenance['bins'] = self.bins
+        pixels = np.array([record['pixels'] - record['void'] for record in records])
+        if not pixels.any():
+            self.warn('there is no labelled pixel; calibration is undefined (NaN).')
+        sums = np.stack([record['reliability'] for record in records])
+        totals = {name: np.array([record[name.lower()] for record in records]) for name in ('NLL', 'Brier')}
+        if self.protocol == 'per_image':
+            return self._averaged(ReliabilitySums(*np.moveaxis(sums, 1, 0)), totals, pixels)
+        pooled = ReliabilitySums(*sums.sum(0))
+        metrics = {self.key('ECE'): errors.expected_calibration_error(pooled),
+                   self.key('MCE'): errors.maximum_calibration_error(pooled)}
+        metrics |= {self.key(name): total.sum() / pixels.sum() if pixels.any() else np.nan
+                    for name, total in totals.items()}
+        metrics |= self._intervals(sums, totals, pixels) | self._ranked_errors()
+        self.provenance['reliability'] = dict(
+            count=pooled.count.tolist(), correct=pooled.correct.tolist(), confidence=pooled.confidence_sum.tolist())
+        if self.plot_dir is not None:
+            from mmseg_uncertainty.visualization.metric_plots import plot_reliability
+            plot_reliability(pooled, Path(self.plot_dir) / 'ECE_reliability.png', f'ECE on {self.dataset_name}')
+        return metrics
+
+    def _ranked_errors(self) -> dict[str, float]:
+        fine = ReliabilitySums(*self.state['fine'].numpy())
+        adaptive = (errors.published_adaptive_calibration_error if self.protocol == 'published'
+                    else errors.adaptive_calibration_error)
+        metrics = {self.key('adaptive_ECE'): adaptive(fine, self.bins),
+                   self.key('KS'): errors.kolmogorov_smirnov_error(fine),
+                   self.key('KS_bound'): errors.kolmogorov_smirnov_bound(fine)}
+        if 'classwise' in self.state:
+            each = errors.expected_calibration_error(ReliabilitySums(*self.state['classwise'].numpy()))
+            metrics[self.key('classwise_ECE')] = each.mean()
+        return metrics
+
+    def _intervals(self, sums: np.ndarray, totals: dict[str, np.ndarray], pixels: np.ndarray) -> dict[str, float]:
+        resampled: dict[str, list] = {'ECE': [], **{name: [] for name in totals}}
+        for weights in self.weights(len(pixels)):
+            drawn = np.moveaxis(np.tensordot(weights, sums, 1), 1, 0)
+            resampled['ECE'].append(errors.expected_calibration_error(ReliabilitySums(*drawn)))
+            count = np.maximum(weights @ pixels, 1)
+            for name, total in totals.items():
+                resampled[name].append((weights @ total) / count)
+        metrics = {}
+        for name, values in resampled.items():
+            if values:
+                metrics |= self.interval(name, np.concatenate(values))
+        return metrics
+
+    def _averaged(self, sums: ReliabilitySums, totals: dict[str, np.ndarray], pixels: np.ndarray) -> dict[str, float]:
+        labelled = pixels > 0
+        values = dict(ECE=errors.expected_calibration_error(sums), MCE=errors.maximum_calibration_error(sums))
+        values |= {name: total / np.maximum(pixels, 1) for name, total in totals.items()}
+        metrics = {}
+        for name, each in values.items():
+            each = each[labelled]
+            metrics[self.key(name)] = each.mean() if each.size else np.nan
+            means = [weights @ each / each.size for weights in self.weights(each.size)] if each.size else []
+            if means:
+                metrics |= self.interval(name, np.concatenate(means))
+        return metrics

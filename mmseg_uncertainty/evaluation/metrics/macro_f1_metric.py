@@ -1,0 +1,54 @@
+"""``--eval macroF1``: mean F1 over classes with an explicit policy for absent ones."""
+from __future__ import annotations
+
+import numpy as np
+from mmseg.registry import METRICS
+
+from mmseg_uncertainty.functional.class_f1 import class_counts, f1_per_class, macro_f1
+
+from .sample_fields import VOID, class_labels, predicted_classes
+from .streaming_metric import StreamingMetric
+
+
+@METRICS.register_module()
+class MacroF1Metric(StreamingMetric):
+    """Macro F1 of the arg-max in percent, from counts pooled over all images; void pixels are left out.
+
+    Keys: ``macroF1`` with its interval, and ``F1.<class>`` for every class.
+
+    Args:
+        absent: What a class that neither occurs nor is predicted counts as: ``'ignore'`` leaves it out of the mean,
+            ``'zero'``, or ``'perfect'``.
+        options: See :class:`StreamingMetric`. ``protocol='published'`` is ``absent='perfect'``, as deepcs has it.
+    """
+
+    eval_name = 'macroF1'
+    protocols = ('pooled', 'published')
+
+    def __init__(self, protocol: str = 'pooled', absent: str = 'ignore', **options) -> None:
+        super().__init__(protocol=protocol, **options)
+        self.absent = 'perfect' if protocol == 'published' else absent
+        f1_per_class(np.zeros((3, 1)), self.absent)
+
+    def measure(self, sample: dict) -> dict:
+        """Count hits, false alarms and misses of one image; see :class:`StreamingMetric`."""
+        labels = class_labels(sample, len(self.classes))
+        predictions = predicted_classes(sample).to(labels.device)
+        labelled = labels != VOID
+        counts = class_counts(predictions[labelled].cpu().numpy(), labels[labelled].cpu().numpy(), len(self.classes))
+        return dict(pixels=labels.numel(), void=int(labels.numel() - labelled.sum()), counts=counts)
+
+    def summarize(self, records: list[dict]) -> dict[str, float]:
+        """Mean and per-class F1 in percent; see :class:`StreamingMetric`."""
+        counts = np.stack([record['counts'] for record in records])
+        total = counts.sum(0)
+        self.provenance['absent'] = self.absent
+        absent = [name for name, count in zip(self.classes, total.sum(0)) if not count]
+        if absent:
+            self.warn(f'classes that neither occur nor are predicted count as {self.absent!r}: {", ".join(absent)}.')
+        metrics = {self.key('macroF1'): 100 * macro_f1(total, self.absent)}
+        resampled = [macro_f1(np.tensordot(weights, counts, 1), self.absent) for weights in self.weights(len(records))]
+        if resampled:
+            metrics |= self.interval('macroF1', 100 * np.concatenate(resampled))
+        values = f1_per_class(total, self.absent)
+        return metrics | {self.key(f'F1.{name}'): 100 * value for name, value in zip(self.classes, values)}
