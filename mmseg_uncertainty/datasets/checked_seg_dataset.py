@@ -1,6 +1,7 @@
 """Image folders with labels, checked so that every fault is named."""
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -68,7 +69,7 @@ class CheckedSegDataset(BaseSegDataset):
         if self.skipped:
             print_log(f'{type(self).__name__}: skipped {len(self.skipped)} broken of '
                       f'{len(self.skipped) + len(samples)} images: {", ".join(self.skipped[:5])}'
-                      f'{", …" if len(self.skipped) > 5 else ""}', 'current', 'WARNING')
+                      f'{", …" if len(self.skipped) > 5 else ""}', 'current', logging.WARNING)
         if not samples:
             raise DatasetError(f'{self.data_prefix["img_path"]}: all {len(self.skipped)} images are broken, the first is '
                                f'{self.skipped[0]}. Leave out --skip-broken to see why.')
@@ -116,7 +117,7 @@ class CheckedSegDataset(BaseSegDataset):
             labels = read_labels(sample['seg_map_path'], self.backend_args)
             check_labels(labels, sample['seg_map_path'], sample['img_path'], image.shape[:2], sample['label_values'])
         except (DatasetError, cv2.error) as error:
-            print_log(f'{type(self).__name__}: skipping {sample["img_path"]}: {error}', 'current', 'WARNING')
+            print_log(f'{type(self).__name__}: skipping {sample["img_path"]}: {error}', 'current', logging.WARNING)
             self.skipped.append(sample['img_path'])
             return False
         return True

@@ -39,7 +39,8 @@ def develop(canvas: Canvas, rng: np.random.Generator) -> np.ndarray:
 
 
 def _exposure(canvas: Canvas, rng: np.random.Generator) -> float:
-    return rng.uniform(1.0, 2.2) if canvas.light.is_dark else rng.uniform(0.8, 1.15)
+    share = rng.random()
+    return 1 + 0.9 * share if canvas.light.is_dark else 0.8 + 0.35 * share
 
 
 def _add_noise(image: np.ndarray, rng: np.random.Generator, dark: bool) -> np.ndarray:

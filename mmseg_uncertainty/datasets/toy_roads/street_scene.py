@@ -16,7 +16,7 @@ from .traffic import (paint_bollard, paint_car, paint_lamp_post, paint_person, p
 from .unknown_objects import paint_unknown_object
 
 Painting = tuple[float, Callable[[Canvas], None]]
-SCENE, CAMERA, UNKNOWNS = range(3)
+SCENE, CAMERA, UNKNOWNS, LIGHT = range(4)
 
 
 def render_street_scene(key: Sequence[int],
@@ -25,7 +25,7 @@ def render_street_scene(key: Sequence[int],
                         conditions: Sequence[str] = tuple(CONDITIONS)) -> tuple[np.ndarray, np.ndarray]:
     """Render one street.
 
-    The same key gives the same street with and without unknown objects.
+    The same key gives the same street in every light, with and without unknown objects.
 
     Args:
         key: Non-negative integers that seed the random numbers.
@@ -39,7 +39,7 @@ def render_street_scene(key: Sequence[int],
     """
     rng = np.random.default_rng([*key, SCENE])
     camera = Camera.sample(rng, size)
-    canvas = Canvas(camera, Light.sample(rng, conditions))
+    canvas = Canvas(camera, Light.sample(np.random.default_rng([*key, LIGHT]), conditions))
     street = Street.sample(rng)
     paint_sky(canvas, rng)
     paint_skyline(canvas, rng)

@@ -33,7 +33,7 @@ def noise_tile(cell: int) -> np.ndarray:
 
 def look_up(tile: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Values of a tile at real-valued positions, repeated without end."""
-    return tile[rows.astype(np.int64) & (TILE - 1), columns.astype(np.int64) & (TILE - 1)]
+    return tile[np.floor(rows).astype(np.int64) & (TILE - 1), np.floor(columns).astype(np.int64) & (TILE - 1)]
 
 
 def patch(rng: np.random.Generator, size: tuple[int, int], cell: int) -> np.ndarray:
