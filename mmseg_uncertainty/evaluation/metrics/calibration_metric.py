@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mmseg_uncertainty.functional import calibration_error as errors
 from mmseg_uncertainty.functional.calibration_error import ReliabilitySums, add_to_bins, reliability_sums
+from mmseg_uncertainty.functional.ranking import ratio
 from mmseg_uncertainty.functional.score_histogram import score_keys
 from mmseg_uncertainty.functional.softmax_statistics import (SoftmaxStatistics, class_reliability_sums,
                                                              softmax_statistics)
@@ -58,10 +59,10 @@ class CalibrationMetric(StreamingMetric):
         logits = self._logits(sample, labels.numel())
         record = dict(pixels=labels.numel(), void=0, nll=0., brier=0., reliability=np.zeros((3, self.bins), np.int64))
         for start in range(0, labels.numel(), CHUNK):
-            self._measure_chunk(record, logits[:, start:start + CHUNK], labels[start:start + CHUNK].to(logits.device))
-        if not np.isfinite(record['nll']):
-            raise SampleError(f'{sample["img_path"]}: the logits are NaN or infinite in a labelled pixel. Check the model, '
-                              'its calibrator, and half precision.')
+            part = slice(start, start + CHUNK)
+            if not self._measure_chunk(record, logits[:, part], labels[part].to(logits.device)):
+                raise SampleError(f'{sample["img_path"]}: the logits are NaN or infinite in a labelled pixel. Check the '
+                                  'model, its calibrator, and half precision.')
         return record
 
     def _logits(self, sample: dict, pixels: int) -> Tensor:
@@ -74,12 +75,15 @@ class CalibrationMetric(StreamingMetric):
                               'pipeline, and check num_classes.')
         return logits.reshape(logits.shape[0], -1)
 
-    def _measure_chunk(self, record: dict, logits: Tensor, labels: Tensor) -> None:
+    def _measure_chunk(self, record: dict, logits: Tensor, labels: Tensor) -> bool:
+        """Add some pixels; returns whether their logits are finite."""
         labelled = labels != VOID
         if not labelled.all():
             logits, labels = logits[:, labelled], labels[labelled]
         record['void'] += int(labelled.numel() - labels.numel())
         statistics = softmax_statistics(logits, labels)
+        if not np.isfinite(statistics.nll + statistics.brier):
+            return False
         record['nll'] += statistics.nll
         record['brier'] += statistics.brier
         sums = reliability_sums(statistics.confidence, statistics.correct, self.bins)
@@ -89,6 +93,7 @@ class CalibrationMetric(StreamingMetric):
             classwise = class_reliability_sums(statistics.probabilities, labels, self.bins)
             parts = np.stack([classwise.count, classwise.correct, classwise.confidence])
             self.state.setdefault('classwise', torch.zeros(parts.shape, dtype=torch.int64)).numpy()[...] += parts
+        return True
 
     def _add_fine(self, statistics: SoftmaxStatistics) -> None:
         fine = self.state.setdefault('fine', torch.zeros(3, FINE_BINS, dtype=torch.int64))
@@ -135,9 +140,8 @@ class CalibrationMetric(StreamingMetric):
         for weights in self.weights(len(pixels)):
             drawn = np.moveaxis(np.tensordot(weights, sums, 1), 1, 0)
             resampled['ECE'].append(errors.expected_calibration_error(ReliabilitySums(*drawn)))
-            count = np.maximum(weights @ pixels, 1)
             for name, total in totals.items():
-                resampled[name].append((weights @ total) / count)
+                resampled[name].append(ratio(weights @ total, weights @ pixels))
         metrics = {}
         for name, values in resampled.items():
             if values:

@@ -48,10 +48,10 @@ def score_maps(sample: dict, labels: Tensor | None = None) -> dict[str, Tensor]:
     Raises:
         SampleError: If there is no head, or a map has another size than the labels.
     """
-    maps = {head: _plane(data) for head, data in sample.get('uncertainty', {}).items() if isinstance(data, Tensor)}
+    maps = {head: _plane(data) for head, data in sorted(sample.get('uncertainty', {}).items()) if isinstance(data, Tensor)}
     if not maps:
         raise SampleError(f'{sample["img_path"]} carries no uncertainty map. Evaluate a PosthocSegmentor with '
-                          'uncertainty_heads, for instance local_configs/_base_/posthoc/all_scores.py.')
+                          'uncertainty_heads, for instance local_configs/_base_/posthoc/scores.py.')
     for head, scores in maps.items():
         if labels is not None and scores.shape != labels.shape:
             raise SampleError(f'{sample["img_path"]}: head {head!r} gave a map of {tuple(scores.shape)}, the labels have '

@@ -1,0 +1,94 @@
+"""Laws of ``--eval ECE``."""
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from mmseg_uncertainty.evaluation import CalibrationMetric
+from mmseg_uncertainty.functional import calibration_error as ce
+
+META = dict(classes=tuple('abcd'), dataset_name='toy streets')
+
+
+def pooled(samples):
+    logits, labels = [], []
+    for sample in samples:
+        known = sample['gt_sem_seg']['data'][0] != 255
+        logits.append(sample['seg_logits']['data'][:, known])
+        labels.append(sample['gt_sem_seg']['data'][0][known])
+    return torch.cat(logits, 1), torch.cat(labels)
+
+
+def test_numbers_follow_their_definitions(evaluate, class_samples):
+    samples = class_samples()
+    metrics = evaluate(CalibrationMetric(resamples=0), samples, META)
+    logits, labels = pooled(samples)
+    probabilities = logits.softmax(0)
+    confidence, correct = probabilities.amax(0).numpy(), (logits.argmax(0) == labels).numpy()
+    ece = ce.expected_calibration_error(ce.reliability_sums(confidence, correct))
+    assert metrics['ECE[pooled]'] == pytest.approx(float(ece), abs=1e-7)
+    assert metrics['NLL[pooled]'] == pytest.approx(float(F.cross_entropy(logits.T, labels)), rel=1e-5)
+    onehot = F.one_hot(labels, 4).T
+    assert metrics['Brier[pooled]'] == pytest.approx(float((probabilities - onehot).square().sum(0).mean()), rel=1e-5)
+    in_order = ce.sorted_sums(confidence, correct)
+    smirnov = ce.kolmogorov_smirnov_error(in_order)
+    assert metrics['KS[pooled]'] == pytest.approx(float(smirnov), abs=metrics['KS_bound[pooled]'] + 1e-7)
+    assert metrics['KS_bound[pooled]'] < .02
+    assert metrics['adaptive_ECE[pooled]'] == pytest.approx(ce.adaptive_calibration_error(in_order), abs=2e-3)
+
+
+@pytest.mark.parametrize('protocol', ['pooled', 'per_image', 'published'])
+def test_order_and_batch_size_change_nothing(evaluate, class_samples, protocol):
+    samples = class_samples()
+    first = evaluate(CalibrationMetric(protocol), samples, META)
+    assert first == evaluate(CalibrationMetric(protocol), samples[::-1], META, batch=2)
+
+
+def test_per_image_is_the_mean_over_images(evaluate, class_samples):
+    samples = class_samples()
+    alone = [evaluate(CalibrationMetric(resamples=0), [part], META)['ECE[pooled]'] for part in samples]
+    together = evaluate(CalibrationMetric('per_image', resamples=0), samples, META)
+    assert together['ECE[per_image]'] == pytest.approx(np.mean(alone))
+
+
+def test_void_logits_never_count(evaluate, class_samples):
+    samples, spoiled = class_samples(), class_samples()
+    for part in spoiled:
+        part['seg_logits']['data'][:, part['gt_sem_seg']['data'][0] == 255] = float('nan')
+    assert evaluate(CalibrationMetric(), samples, META) == evaluate(CalibrationMetric(), spoiled, META)
+
+
+def test_chunks_do_not_show(evaluate, class_samples, monkeypatch):
+    whole = evaluate(CalibrationMetric(resamples=0), class_samples(), META)
+    monkeypatch.setattr('mmseg_uncertainty.evaluation.metrics.calibration_metric.CHUNK', 37)
+    parts = evaluate(CalibrationMetric(resamples=0), class_samples(), META)
+    assert parts == pytest.approx(whole, abs=1e-7)
+
+
+def test_intervals_hold_the_value_and_the_diagram_is_kept(evaluate, class_samples, tmp_path):
+    metric = CalibrationMetric(resamples=100, plot_dir=tmp_path)
+    metrics = evaluate(metric, class_samples(), META)
+    for name in ('NLL', 'Brier'):
+        assert metrics[f'{name}_low[pooled]'] <= metrics[f'{name}[pooled]'] <= metrics[f'{name}_high[pooled]']
+    assert metrics['ECE_low[pooled]'] < metrics['ECE_high[pooled]']
+    assert sum(metric.provenance['reliability']['count']) == pooled(class_samples())[1].numel()
+    assert (tmp_path / 'ECE_reliability.png').is_file()
+
+
+def test_an_unlabelled_dataset_is_nan(evaluate, class_samples):
+    samples = class_samples()
+    for part in samples:
+        part['gt_sem_seg']['data'].fill_(255)
+    assert all(np.isnan(value) for value in evaluate(CalibrationMetric(), samples, META).values())
+
+
+def test_logits_that_do_not_fit_are_named(evaluate, class_samples):
+    samples = class_samples()
+    samples[1]['seg_logits']['data'] = samples[1]['seg_logits']['data'][:3]
+    with pytest.raises(ValueError, match=r'images/1\.png: seg_logits have shape \(3, 15, 23\), expected 4 classes'):
+        evaluate(CalibrationMetric(), samples, META)
+    samples = class_samples()
+    samples[1]['gt_sem_seg']['data'][0, 0, 0] = 0
+    samples[1]['seg_logits']['data'][0, 0, 0] = float('nan')
+    with pytest.raises(ValueError, match=r'images/1\.png: the logits are NaN'):
+        evaluate(CalibrationMetric(), samples, META)

@@ -1,0 +1,55 @@
+"""``--eval mIoU``, ``mFscore`` and ``macroF1`` against mmseg and scikit-learn."""
+import numpy as np
+import pytest
+import torch
+from mmseg.evaluation import IoUMetric
+from sklearn.metrics import f1_score
+
+from mmseg_uncertainty.evaluation import ClassIoUMetric, MacroF1Metric
+
+META = dict(classes=tuple('abcd'), dataset_name='toy streets')
+
+
+@pytest.mark.parametrize('quantity, names', [('mIoU', ['mIoU', 'mAcc', 'aAcc']),
+                                             ('mFscore', ['mFscore', 'mPrecision', 'mRecall'])])
+def test_numbers_are_those_of_mmseg(evaluate, class_samples, quantity, names):
+    samples = class_samples()
+    metrics = evaluate(ClassIoUMetric(quantity), samples, META)
+    reference = evaluate(IoUMetric(iou_metrics=[quantity]), samples, META)
+    for name in names:
+        assert metrics[f'{name}[pooled]'] == pytest.approx(reference[name], abs=.00501)
+    assert metrics[f'{quantity}_low[pooled]'] <= metrics[f'{quantity}[pooled]'] <= metrics[f'{quantity}_high[pooled]']
+
+
+def test_macro_f1_is_that_of_scikit_learn(evaluate, class_samples):
+    samples = class_samples()
+    labels, predictions = (torch.cat([part[name]['data'].flatten() for part in samples]).numpy()
+                           for name in ('gt_sem_seg', 'pred_sem_seg'))
+    expected = f1_score(labels[labels != 255], predictions[labels != 255], average='macro')
+    assert evaluate(MacroF1Metric(), samples, META)['macroF1[pooled]'] == pytest.approx(100 * expected)
+
+
+def test_absent_classes_follow_the_policy(evaluate, class_samples):
+    meta = dict(classes=tuple('abcdz'))
+    samples = class_samples()
+    values = {policy: evaluate(MacroF1Metric(absent=policy, resamples=0), samples, meta)
+              for policy in ('ignore', 'perfect', 'zero')}
+    ignore = values['ignore']['macroF1[pooled]']
+    assert values['zero']['macroF1[pooled]'] == pytest.approx(ignore * 4 / 5)
+    assert values['perfect']['macroF1[pooled]'] == pytest.approx((4 * ignore + 100) / 5)
+    assert np.isnan(values['ignore']['F1.z[pooled]'])
+    published = evaluate(MacroF1Metric('published', resamples=0), samples, meta)
+    assert published['macroF1[published]'] == values['perfect']['macroF1[pooled]']
+
+
+@pytest.mark.parametrize('metric', [ClassIoUMetric, MacroF1Metric])
+def test_order_changes_nothing(evaluate, class_samples, metric):
+    samples = class_samples()
+    assert evaluate(metric(), samples, META) == evaluate(metric(), samples[::-1], META, batch=4)
+
+
+def test_options_are_checked():
+    with pytest.raises(ValueError, match='absent='):
+        MacroF1Metric(absent='skip')
+    with pytest.raises(ValueError, match='quantity='):
+        ClassIoUMetric('mDice')
