@@ -1,0 +1,3 @@
+from .calibration_loop import CalibrationLoop
+
+__all__ = ['CalibrationLoop']

@@ -1,0 +1,164 @@
+"""Fits what is fitted by streaming statistics: one pass over the calibration set per stage, base model frozen."""
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from mmengine.dataset import InfiniteSampler
+from mmengine.dist import barrier, is_main_process
+from mmengine.model import is_model_wrapper
+from mmengine.runner import BaseLoop
+from mmengine.runner.checkpoint import weights_to_cpu
+from mmengine.utils import ProgressBar
+from mmseg.registry import LOOPS
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from mmseg_uncertainty.models.fittable import Fittable
+from mmseg_uncertainty.structures import FrozenOutputs
+
+
+@LOOPS.register_module()
+class CalibrationLoop(BaseLoop):
+    """Fit every :class:`~mmseg_uncertainty.models.fittable.Fittable` of the model, then save an ordinary checkpoint.
+
+    Use as ``train_cfg=dict(type='CalibrationLoop')``. Calibrators are fitted before anything else, because scores and
+    prediction sets read calibrated logits. Every image is seen once per stage; parameters never change.
+
+    Args:
+        runner: The runner.
+        dataloader: Dataloader, or its config, of the calibration set; its sampler must visit each image once.
+        filename: Name of the checkpoint in the work folder.
+    """
+
+    def __init__(self, runner, dataloader: DataLoader | dict, filename: str = 'calibrated.pth') -> None:
+        super().__init__(runner, dataloader)
+        self.filename = filename
+        self._iter = 0
+        self._epoch = 0
+        self._check_sampler()
+
+    @property
+    def iter(self) -> int:
+        """Batches seen so far, over all passes."""
+        return self._iter
+
+    @property
+    def epoch(self) -> int:
+        """Passes finished so far."""
+        return self._epoch
+
+    @property
+    def max_iters(self) -> int:
+        """Batches of all passes."""
+        return len(self._passes()) * len(self.dataloader)
+
+    @property
+    def max_epochs(self) -> int:
+        """Passes over the calibration set."""
+        return len(self._passes())
+
+    @property
+    def model(self) -> nn.Module:
+        """The model, without its wrapper."""
+        model = self.runner.model
+        return model.module if is_model_wrapper(model) else model
+
+    def run(self) -> nn.Module:
+        """Fit and save.
+
+        Returns:
+            The fitted model.
+
+        Raises:
+            ValueError: Nothing in the model is fitted by statistics.
+        """
+        passes = self._passes()
+        if not passes:
+            raise ValueError('CalibrationLoop: no part of the model is fitted by statistics. Add a calibrator, a set head '
+                             "or a fitted uncertainty head to the config's model, or train with IterBasedTrainLoop.")
+        self.runner.call_hook('before_train')
+        self.runner.model.eval()
+        for stage, modules in passes:
+            self._stream(stage, modules)
+            self._epoch += 1
+        self._save()
+        self.runner.call_hook('after_train')
+        return self.runner.model
+
+    def _passes(self) -> list[tuple[int, dict[str, Fittable]]]:
+        """Stage and modules of each pass over the data, in order."""
+        fitted = {name: module for name, module in self.model.named_modules() if isinstance(module, Fittable)}
+        calibrators = {name: module for name, module in fitted.items() if name.startswith('calibrator')}
+        others = {name: module for name, module in fitted.items() if name not in calibrators}
+        passes = []
+        for group in (calibrators, others):
+            for stage in range(max((module.stages for module in group.values()), default=0)):
+                passes.append((stage, {name: module for name, module in group.items() if module.stages > stage}))
+        return passes
+
+    @torch.no_grad()
+    def _stream(self, stage: int, modules: dict[str, Fittable]) -> None:
+        self.runner.logger.info(f'Fitting {", ".join(modules)}: pass {self.epoch + 1} of {self.max_epochs}')
+        for module in modules.values():
+            module.start_stage(stage)
+        for outputs, labels, metas in self._batches():
+            for module in modules.values():
+                module.update(outputs, labels, metas)
+        for module in modules.values():
+            module.merge_ranks()
+            module.finish_stage(stage)
+
+    def _batches(self) -> Iterator[tuple[FrozenOutputs, Tensor, list[dict]]]:
+        bar = ProgressBar(len(self.dataloader)) if is_main_process() else None
+        for batch in self.dataloader:
+            data = self.model.data_preprocessor(batch, False)
+            samples = data['data_samples']
+            labels = torch.stack([sample.gt_sem_seg.data[0] for sample in samples]).long()
+            outputs = self.model.frozen_outputs(data['inputs'], samples)
+            if outputs.logits.shape[-2:] != labels.shape[-2:]:
+                raise ValueError(f'CalibrationLoop: labels of {samples[0].metainfo.get("img_path", "the first image")} have '
+                                 f'{tuple(labels.shape[-2:])} pixels and its logits {tuple(outputs.logits.shape[-2:])}. '
+                                 'Load the annotations in the pipeline as the test pipeline does.')
+            yield outputs, labels, [sample.metainfo for sample in samples]
+            self._iter += 1
+            if bar is not None:
+                bar.update()
+
+    def _save(self) -> None:
+        """Write the checkpoint beside its place and move it there, so that no half checkpoint is ever found."""
+        if is_main_process():
+            folder = Path(self.runner.work_dir)
+            path, partial = folder / self.filename, folder / f'.{self.filename}.partial'
+            torch.save(dict(meta=self._meta(), state_dict=weights_to_cpu(self.model.state_dict())), partial)
+            os.replace(partial, path)
+            (folder / 'last_checkpoint').write_text(str(path))
+            self.runner.logger.info(f'Saved {path}')
+        barrier()
+
+    def _meta(self) -> dict:
+        """What the checkpoint was fitted on, in plain values."""
+        dataset = self.dataloader.dataset
+        base = self.runner._load_from
+        metainfo = getattr(dataset, 'metainfo', {})
+        return dict(
+            iter=self.iter,
+            epoch=self.epoch,
+            cfg=self.runner.cfg.pretty_text,
+            dataset_meta={key: metainfo[key] for key in ('classes', 'palette', 'split') if key in metainfo},
+            fitted_on=dict(
+                base=Path(base).name if base else None,
+                base_sha256=hashlib.sha256(Path(base).read_bytes()).hexdigest() if base and Path(base).is_file() else None,
+                images=len(dataset)))
+
+    def _check_sampler(self) -> None:
+        """Refuse dataloaders that repeat or drop images."""
+        sampler, size = self.dataloader.sampler, len(self.dataloader.dataset)
+        padded = getattr(sampler, 'total_size', size) != size
+        if not size or padded or isinstance(sampler, InfiniteSampler) or self.dataloader.drop_last:
+            raise ValueError(f'CalibrationLoop: {type(sampler).__name__} over {size} images does not visit each image once. '
+                             "Use sampler=dict(type='DefaultSampler', shuffle=False, round_up=False), keep drop_last off, "
+                             'and check that the dataset is not empty.')

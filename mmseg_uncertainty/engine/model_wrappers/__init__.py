@@ -1,0 +1,3 @@
+from .frozen_model_wrapper import FrozenModelWrapper
+
+__all__ = ['FrozenModelWrapper']

@@ -1,0 +1,176 @@
+import multiprocessing
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.dist import all_reduce
+from mmengine.model import BaseDataPreprocessor, BaseModel
+from mmengine.runner import Runner
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
+from torch import nn
+from torch.utils.data import Dataset
+
+import mmseg_uncertainty.engine  # noqa: F401
+from mmseg_uncertainty.models.fittable import Fittable
+from mmseg_uncertainty.structures import FrozenOutputs
+
+IMAGES = 7
+
+
+class ToyImages(Dataset):
+    metainfo = dict(classes=('a', 'b'))
+
+    def __len__(self):
+        return IMAGES
+
+    def __getitem__(self, index):
+        generator = torch.Generator().manual_seed(index)
+        sample = SegDataSample(metainfo=dict(img_path=f'{index}.png'))
+        sample.gt_sem_seg = PixelData(data=torch.randint(2, (1, 4, 5), generator=generator))
+        return dict(inputs=torch.rand(2, 4, 5, generator=generator), data_samples=sample)
+
+
+class MeanLogit(nn.Module, Fittable):
+    """Mean in the first pass, variance around it in the second."""
+
+    stages = 2
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer('moments', torch.zeros(2, dtype=torch.float64))
+        self.calls = []
+
+    def start_stage(self, stage):
+        self.calls.append(f'start {stage}')
+        self.stage, self.sum, self.count = stage, torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.int64)
+
+    def update(self, outputs, labels, metas):
+        assert not outputs.logits.requires_grad and len(metas) == len(labels)
+        values = outputs.logits.double()
+        self.sum += (values if self.stage == 0 else (values - self.moments[0])**2).sum()
+        self.count += values.numel()
+
+    def merge_ranks(self):
+        all_reduce(self.sum)
+        all_reduce(self.count)
+
+    def finish_stage(self, stage):
+        self.calls.append(f'finish {stage}')
+        self.moments[stage] = self.sum / self.count
+
+
+class ToyModel(BaseModel):
+
+    def __init__(self, heads=('calibrator', 'set_head'), grow=0):
+        super().__init__(BaseDataPreprocessor())
+        self.base = nn.Conv2d(2, 2, 1)
+        self.grow = grow
+        for name in heads:
+            self.add_module(name, MeanLogit())
+
+    def frozen_outputs(self, inputs, data_samples):
+        logits = nn.functional.pad(self.base(torch.stack(list(inputs))), (0, self.grow))
+        if hasattr(self, 'calibrator'):
+            logits = logits + self.calibrator.moments[0].float()
+        return FrozenOutputs(logits, logits, None)
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        return self.frozen_outputs(inputs, data_samples)
+
+
+def runner_of(folder, model=None, sampler=None, batch_size=2, **options):
+    torch.manual_seed(0)
+    sampler = sampler or dict(type='DefaultSampler', shuffle=False, round_up=False)
+    return Runner(
+        model or ToyModel(), str(folder),
+        train_dataloader=dict(batch_size=batch_size, num_workers=0, dataset=ToyImages(), sampler=sampler,
+                              collate_fn=dict(type='pseudo_collate')),
+        train_cfg=dict(type='CalibrationLoop'), optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.0)),
+        default_scope='mmseg',
+        cfg=Config(dict(model_wrapper_cfg=dict(type='FrozenModelWrapper'))), experiment_name=f'{folder.name}{batch_size}', **options)
+
+
+@pytest.fixture(scope='module')
+def fitted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('fit')
+    runner = runner_of(folder)
+    before = {key: value.clone() for key, value in runner.model.base.state_dict().items()}
+    runner.train()
+    return runner, folder, before
+
+
+def test_moments_are_those_of_all_images(fitted):
+    runner, *_ = fitted
+    plain = runner.model.base(torch.stack([ToyImages()[index]['inputs'] for index in range(IMAGES)])).double()
+    assert runner.model.calibrator.moments[0] == pytest.approx(plain.mean().item(), rel=1e-5)
+    assert runner.model.set_head.moments[0] == pytest.approx(2 * plain.mean().item(), rel=1e-5)
+    assert runner.model.set_head.moments[1] == pytest.approx(plain.var(correction=0).item(), rel=1e-5)
+
+
+def test_stages_run_in_order_and_calibrators_first(fitted):
+    runner, *_ = fitted
+    assert runner.model.set_head.calls == ['start 0', 'finish 0', 'start 1', 'finish 1']
+    assert runner.train_loop.epoch == runner.train_loop.max_epochs == 4
+    assert runner.train_loop.iter == runner.train_loop.max_iters == 16
+
+
+def test_the_base_model_does_not_change(fitted):
+    runner, _, before = fitted
+    assert all(torch.equal(value, before[key]) for key, value in runner.model.base.state_dict().items())
+
+
+def test_the_checkpoint_is_whole_and_loads_without_code(fitted):
+    runner, folder, _ = fitted
+    checkpoint = torch.load(folder / 'calibrated.pth', weights_only=True)
+    assert checkpoint['state_dict'].keys() == runner.model.state_dict().keys()
+    assert checkpoint['meta']['fitted_on']['images'] == IMAGES
+    assert not list(folder.glob('*.partial'))
+    assert Path((folder / 'last_checkpoint').read_text()).is_file()
+
+
+def test_batches_do_not_matter(fitted, tmp_path):
+    runner, *_ = fitted
+    other = runner_of(tmp_path, batch_size=5)
+    other.train()
+    torch.testing.assert_close(other.model.set_head.moments, runner.model.set_head.moments, rtol=1e-6, atol=0)
+
+
+def test_samplers_that_repeat_images_are_refused(tmp_path):
+    with pytest.raises(ValueError, match='InfiniteSampler over 7 images does not visit each image once'):
+        runner_of(tmp_path, sampler=dict(type='InfiniteSampler')).train()
+
+
+def test_a_model_without_anything_to_fit_is_refused(tmp_path):
+    with pytest.raises(ValueError, match='no part of the model is fitted'):
+        runner_of(tmp_path, ToyModel(heads=())).train()
+    assert not list(tmp_path.glob('*.pth'))
+
+
+def test_labels_of_another_size_are_named(tmp_path):
+    with pytest.raises(ValueError, match=r'labels of 0\.png have \(4, 5\) pixels and its logits \(4, 6\)'):
+        runner_of(tmp_path, ToyModel(grow=1)).train()
+
+
+def fit_in_one_of_two_processes(rank, folder, port):
+    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group('gloo')
+    runner_of(Path(folder), launcher='pytorch', env_cfg=dict(dist_cfg=dict(backend='gloo'))).train()
+
+
+def test_two_processes_give_the_result_of_one(fitted, tmp_path):
+    runner, *_ = fitted
+    context = multiprocessing.get_context('fork')
+    port = 20000 + os.getpid() % 20000
+    workers = [context.Process(target=fit_in_one_of_two_processes, args=(rank, tmp_path, port)) for rank in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+        worker.kill()
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    merged = torch.load(tmp_path / 'calibrated.pth', weights_only=True)['state_dict']
+    torch.testing.assert_close(merged['set_head.moments'], runner.model.set_head.moments, rtol=1e-6, atol=0)
