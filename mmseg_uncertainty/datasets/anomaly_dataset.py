@@ -36,7 +36,8 @@ class AnomalyDataset(CheckedSegDataset):
             - ``'segment_me_if_you_can'``: ``images/`` and ``labels_masks/X_labels_semantic.png`` as downloaded (also
               RoadAnomaly21 and RoadObstacle21); images without labels are the benchmark's hidden test set and are left
               out.
-            - ``'cityscapes'``: ``leftImg8bit/val/**/X_leftImg8bit.png`` and ``gtFine/val/**/X_gtFine_labelTrainIds.png``.
+            - ``'cityscapes'``: ``leftImg8bit/val/**/X_leftImg8bit.png`` and
+              ``gtFine/val/**/X_gtFine_labelTrainIds.png``.
             - ``'fishyscapes_lost_and_found'``: the masks of Fishyscapes in ``fishyscapes_lostandfound/`` beside
               ``leftImg8bit/`` of Lost and Found, both as downloaded.
             - ``'auto'``: the first of these whose two folders exist.
@@ -90,5 +91,5 @@ def find_layout(data_root: str | Path) -> str:
             return layout
     state = 'does not exist' if not root.is_dir() else 'holds none of the known layouts'
     expected = '; '.join(f'{images}/ and {labels}/' for images, labels in FOLDERS.values())
-    raise DatasetError(f'Data folder {root} {state}. Expected one of: {expected}. Check the path given with --data-root '
-                       '(dataset option data_root), or run the converter in tools/dataset_converters.')
+    raise DatasetError(f'Data folder {root} {state}. Expected one of: {expected}. Check the path given with '
+                       '--data-root (dataset option data_root), or run the converter in tools/dataset_converters.')

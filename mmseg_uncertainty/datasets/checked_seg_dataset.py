@@ -38,6 +38,7 @@ class CheckedSegDataset(BaseSegDataset):
         self.label_tails = tuple(label_tails)
         self.skipped: list[str] = []
         super().__init__(**options)
+        self._metainfo.setdefault('dataset_name', Path(self.data_root or self.data_prefix['img_path']).name)
 
     @property
     def label_values(self) -> list[int]:
@@ -71,8 +72,8 @@ class CheckedSegDataset(BaseSegDataset):
                       f'{len(self.skipped) + len(samples)} images: {", ".join(self.skipped[:5])}'
                       f'{", …" if len(self.skipped) > 5 else ""}', 'current', logging.WARNING)
         if not samples:
-            raise DatasetError(f'{self.data_prefix["img_path"]}: all {len(self.skipped)} images are broken, the first is '
-                               f'{self.skipped[0]}. Leave out --skip-broken to see why.')
+            raise DatasetError(f'{self.data_prefix["img_path"]}: all {len(self.skipped)} images are broken, the first '
+                               f'is {self.skipped[0]}. Leave out --skip-broken to see why.')
         return samples
 
     def prepare_data(self, idx: int) -> dict | None:

@@ -38,8 +38,8 @@ class ToyRoadsDataset(BaseSegDataset):
 
     METAINFO: ClassVar[dict] = dict(
         classes=CLASSES,
-        palette=[[128, 64, 128], [244, 35, 232], [70, 70, 70], [70, 130, 180], [107, 142, 35], [0, 0, 142], [220, 20, 60],
-                 [153, 153, 153]],
+        palette=[[128, 64, 128], [244, 35, 232], [70, 70, 70], [70, 130, 180], [107, 142, 35], [0, 0, 142],
+                 [220, 20, 60], [153, 153, 153]],
         label_kind='classes')
 
     def __init__(self,
@@ -59,7 +59,9 @@ class ToyRoadsDataset(BaseSegDataset):
         self.anomalies = anomalies
         if anomalies:
             options['metainfo'] = {key: ANOMALY_METAINFO[key] for key in ('classes', 'palette')}
+        self.name = 'toy_roads_anomaly' if anomalies else 'toy_roads'
         super().__init__(**options)
+        self._metainfo.setdefault('dataset_name', self.name)
         if anomalies:
             # Given as an option, mmengine would look for a file of that name.
             self._metainfo['label_kind'] = ANOMALY_METAINFO['label_kind']
@@ -71,10 +73,9 @@ class ToyRoadsDataset(BaseSegDataset):
 
     def load_data_list(self) -> list[dict]:
         """Describe every image; rendering happens in the pipeline."""
-        folder = f'toy_roads_anomaly/{self.split}' if self.anomalies else f'toy_roads/{self.split}'
         return [
             dict(
-                img_path=f'{folder}/{index:05d}',
+                img_path=f'{self.name}/{self.split}/{index:05d}',
                 render=dict(
                     key=[self.seed, SPLITS.index(self.split), index],
                     size=self.size,

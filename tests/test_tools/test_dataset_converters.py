@@ -38,7 +38,8 @@ def lost_and_found(tmp_path):
         name = f'04_Maurener_Weg_8_00000{number}_000030'
         save(tmp_path / f'leftImg8bit/{split}/04_Maurener_Weg_8/{name}_leftImg8bit.png', picture(number))
         save(tmp_path / f'masks/000{number}_{name}_labels.png', labels(0, 1, 255))
-    return ['--masks', str(tmp_path / 'masks'), '--images', str(tmp_path / 'leftImg8bit'), '--out', str(tmp_path / 'out')]
+    return ['--masks', str(tmp_path / 'masks'), '--images', str(tmp_path / 'leftImg8bit'), '--out',
+            str(tmp_path / 'out')]
 
 
 def test_lost_and_found_is_written_and_can_be_read(converter, lost_and_found, tmp_path, capsys):

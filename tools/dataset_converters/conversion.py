@@ -68,12 +68,13 @@ def run(find: Callable[[], Sequence[Frame]],
         absent = [path for frame in frames for path in frame.missing()]
         for path in absent:
             print(f'missing: {path}')
-        print(f'found {len(frames)} frames, {len(absent)} files are missing; the official data set has {official} frames')
+        print(f'found {len(frames)} frames, {len(absent)} files are missing; the official data set has {official} '
+              'frames')
         if check:
             return int(bool(absent) or len(frames) != official)
         if absent:
-            raise DatasetError(f'{absent[0]} is missing, as are {len(absent) - 1} further files. Complete the download; '
-                               '--check lists all of them.')
+            raise DatasetError(f'{absent[0]} is missing, as are {len(absent) - 1} further files. Complete the '
+                               'download; --check lists all of them.')
         write_frames(frames, out, values)
     except DatasetError as error:
         print(f'error: {error}')
@@ -126,6 +127,6 @@ def _add_overlay(pixels: np.ndarray, path: Path) -> np.ndarray:
             raise DatasetError(f'{path} holds the arrays {content.files}, expected "rgb". Fetch it again.')
         overlay = content['rgb'].astype(np.int32)
     if overlay.shape != pixels.shape:
-        raise DatasetError(f'{path} has the shape {overlay.shape}, its Cityscapes image {pixels.shape}. Use the images of '
-                           'leftImg8bit_trainvaltest.zip in full size.')
+        raise DatasetError(f'{path} has the shape {overlay.shape}, its Cityscapes image {pixels.shape}. Use the images '
+                           'of leftImg8bit_trainvaltest.zip in full size.')
     return np.clip(pixels + overlay, 0, 255).astype(np.uint8)

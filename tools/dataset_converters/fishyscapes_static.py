@@ -23,8 +23,8 @@ def find_frames(overlays: Path, cityscapes: Path) -> list[Frame]:
     """Pair ``NNNN_<name>_labels.png`` with ``NNNN_<name>_rgb.npz`` and ``<city>/<name>_leftImg8bit.png``."""
     for folder in (overlays, cityscapes):
         if not folder.is_dir():
-            raise DatasetError(f'{folder} is not a folder. Unpack the download there, or name another with --overlays or '
-                               '--cityscapes.')
+            raise DatasetError(f'{folder} is not a folder. Unpack the download there, or name another with --overlays '
+                               'or --cityscapes.')
     files = sorted(overlays.rglob('*' + LABEL_TAIL))
     if not files:
         raise DatasetError(f'{overlays} holds no file NNNN_…{LABEL_TAIL}. Name the unpacked overlays with --overlays.')

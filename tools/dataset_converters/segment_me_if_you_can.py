@@ -32,8 +32,8 @@ def find_frames(source: Path) -> list[Frame]:
         labels = {path.parent.stem: path for path in sorted((source / 'frames').glob('*.labels/labels_semantic.png'))}
         folder = source / 'frames'
     else:
-        raise DatasetError(f'{source} holds neither labels_masks/ (SegmentMeIfYouCan) nor frames/ (RoadAnomaly). Unpack '
-                           'the download there, or name another folder with --source.')
+        raise DatasetError(f'{source} holds neither labels_masks/ (SegmentMeIfYouCan) nor frames/ (RoadAnomaly). '
+                           'Unpack the download there, or name another folder with --source.')
     if not labels:
         raise DatasetError(f'{source} holds no label file …labels_semantic.png. Fetch the download again.')
     return [Frame(name, _image(folder, name), path) for name, path in labels.items()]

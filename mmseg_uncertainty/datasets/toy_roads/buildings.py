@@ -84,7 +84,8 @@ def paint_house(canvas: Canvas, house: House) -> None:
         return
     outer = house.wall + house.side * 14
     if house.start > 1.0:
-        front = [(house.wall, 0, start), (outer, 0, start), (outer, house.height, start), (house.wall, house.height, start)]
+        front = [(house.wall, 0, start), (outer, 0, start), (outer, house.height, start),
+                 (house.wall, house.height, start)]
         _paint_wall(canvas, house, front, canvas.light.facing(0) * 0.9, lambda columns: (
             (columns - camera.centre) * start / camera.focal + 1000, np.full_like(columns, start)))
     flank = [(house.wall, 0, start), (house.wall, 0, house.end), (house.wall, house.height, house.end),
@@ -110,7 +111,8 @@ def _paint_wall(canvas: Canvas, house: House, corners: list, gain: float, positi
     mask = np.zeros((rows, columns), np.uint8)
     cv2.fillPoly(mask, [np.rint((pixels - (left, top)) * 16).astype(np.int32)], 1, cv2.LINE_8, SUBPIXEL_BITS)
     along, depth = positions(np.arange(left, left + columns, dtype=np.float32))
-    height = camera.elevation + (camera.horizon - np.arange(top, top + rows, dtype=np.float32))[:, None] * depth / camera.focal
+    above = (camera.horizon - np.arange(top, top + rows, dtype=np.float32))[:, None]
+    height = camera.elevation + above * depth / camera.focal
     colours = _wall_colours(house, np.broadcast_to(along, height.shape), height)
     glowing = colours[..., 3:]
     seen = light.fall(colours[..., :3], depth[None, :, None], gain)
@@ -120,8 +122,9 @@ def _paint_wall(canvas: Canvas, house: House, corners: list, gain: float, positi
 def _wall_colours(house: House, along: np.ndarray, height: np.ndarray) -> np.ndarray:
     """Colour and whether it glows, shape (h, w, 4)."""
     column, row = along / house.grid[0], (height - house.floor) / house.grid[1]
-    inside = (np.abs(fraction(column) - 0.5) < house.window[0] / 2) & (np.abs(fraction(row) - 0.5) < house.window[1] / 2)
-    inside &= (row > 0) & (height < house.height - 0.6)
+    inside = (row > 0) & (height < house.height - 0.6)
+    for position, share in zip((column, row), house.window):
+        inside &= np.abs(fraction(position) - 0.5) < share / 2
     chance = look_up(noise_tile(1), np.floor(row) * 7 + 31, np.floor(column) * 13 + int(house.height * 97))
     result = np.zeros((*along.shape, 4), np.float32)
     rough = look_up(noise_tile(4), height * 8 + 64, along * 8) * 0.08

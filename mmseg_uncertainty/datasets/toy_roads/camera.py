@@ -49,7 +49,7 @@ class Camera:
         return np.stack((self.centre + points[:, 0] * scale, self.horizon + (self.elevation - points[:, 1]) * scale), 1)
 
     def project_board(self, x: float, depth: float, outline: np.ndarray) -> np.ndarray:
-        """Pixel coordinates (n, 2) of points (x, y), relative to ``x``, of a board at ``depth`` that faces the camera."""
+        """Pixel coordinates (n, 2) of a board at ``depth`` that faces the camera; its points are relative to ``x``."""
         scale = self.focal / depth
         return outline * (scale, -scale) + (self.centre + x * scale, self.horizon + self.elevation * scale)
 

@@ -6,6 +6,8 @@ import numpy as np
 from .canvas import VEGETATION, Canvas
 from .textures import patch
 
+LEAVES = np.array([[62, 95, 42], [85, 110, 48], [130, 105, 45], [48, 75, 50]], np.float32)
+
 
 def paint_tree(canvas: Canvas, rng: np.random.Generator, position: tuple[float, float]) -> None:
     """Paint a tree that stands at ``position`` (X, Z)."""
@@ -58,8 +60,8 @@ def paint_leaves(canvas: Canvas, rng: np.random.Generator, position: tuple[float
         np.maximum(inside, near, out=inside)
     noise = patch(rng, size, max(int(scale * 0.5), 2))
     mask = inside + ragged * noise > 0.15
-    season = np.array([[62., 95., 42.], [85., 110., 48.], [130., 105., 45.], [48., 75., 50.]])[rng.choice(4, p=(.4, .3, .1, .2))]
+    season = LEAVES[rng.choice(4, p=(0.4, 0.3, 0.1, 0.2))]
     rise = (rows - middles[:, 1].mean()) / (radii.max() * 2)
     lit = canvas.light.sun * (columns - middles[:, 0].mean()) / (radii.max() * 3) * canvas.light.contrast
     gain = np.clip(1 - 0.35 * rise + lit + 0.35 * noise + 0.2 * patch(rng, size, 2), 0.25, 1.7)
-    canvas.blend(mask, (top, left), canvas.light.fall(season.astype(np.float32), depth, gain[..., None]), VEGETATION)
+    canvas.blend(mask, (top, left), canvas.light.fall(season, depth, gain[..., None]), VEGETATION)

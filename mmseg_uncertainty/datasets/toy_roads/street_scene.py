@@ -17,6 +17,8 @@ from .unknown_objects import paint_unknown_object
 
 Painting = tuple[float, Callable[[Canvas], None]]
 SCENE, CAMERA, UNKNOWNS, LIGHT = range(4)
+IN_FRONT = 4.5
+LEAST_SHARE = 0.001
 
 
 def render_street_scene(key: Sequence[int],
@@ -47,10 +49,13 @@ def render_street_scene(key: Sequence[int],
     for house in sample_houses(rng, street, canvas.light.is_dark):
         paint_house(canvas, house)
     objects = _plants(rng, street) + _furniture(rng, street) + _cars(rng, street) + _people(rng, street)
+    unknown_rng = np.random.default_rng([*key, UNKNOWNS])
     if anomalies:
-        objects += _unknown_objects(np.random.default_rng([*key, UNKNOWNS]), street, camera)
+        objects += _unknown_objects(unknown_rng, street, camera)
     for _, paint in sorted(objects, key=lambda painting: -painting[0]):
         paint(canvas)
+    if anomalies and (canvas.labels == UNKNOWN).sum() < LEAST_SHARE * size[0] * size[1]:
+        _unknown_object(unknown_rng, street, camera, IN_FRONT)[1](canvas)
     sensor_rng = np.random.default_rng([*key, CAMERA])
     paint_bonnet(canvas, sensor_rng)
     return develop(canvas, sensor_rng), anomaly_labels(canvas.labels) if anomalies else canvas.labels
@@ -132,12 +137,12 @@ def _people(rng: np.random.Generator, street: Street) -> list[Painting]:
 
 
 def _unknown_objects(rng: np.random.Generator, street: Street, camera: Camera) -> list[Painting]:
-    objects = []
-    for _ in range(rng.integers(1, 4)):
-        depth = _depth(rng, 4.5, 22)
-        left, right = ((edge - camera.centre) * depth / camera.focal for edge in (0.1 * camera.width, 0.9 * camera.width))
-        reach = street.half_width + 1
-        low, high = max(left, street.middle(depth) - reach), min(right, street.middle(depth) + reach)
-        x = rng.uniform(low, high) if low < high else 0.5 * (left + right)
-        objects.append(_placed(paint_unknown_object, rng, (x, depth)))
-    return objects
+    return [_unknown_object(rng, street, camera, _depth(rng, 5, 22)) for _ in range(rng.integers(1, 4))]
+
+
+def _unknown_object(rng: np.random.Generator, street: Street, camera: Camera, depth: float) -> Painting:
+    left, right = ((share * camera.width - camera.centre) * depth / camera.focal for share in (0.1, 0.9))
+    reach = street.half_width + 1
+    low, high = max(left, street.middle(depth) - reach), min(right, street.middle(depth) + reach)
+    x = rng.uniform(low, high) if low < high else 0.5 * (left + right)
+    return _placed(paint_unknown_object, rng, (x, depth))

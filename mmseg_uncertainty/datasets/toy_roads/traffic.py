@@ -7,12 +7,18 @@ from .canvas import CAR, PERSON, POLE, Canvas
 
 # Outlines from rear to front as shares of length and height; the third number tells glass from metal.
 CAR_PROFILES = {
-    'hatchback': ((0, .2, 0), (0, .55, 0), (.06, .62, 0), (.16, 1, 1), (.55, 1, 0), (.75, .62, 1), (1, .5, 0), (1, .2, 0)),
+    'hatchback': ((0, .2, 0), (0, .55, 0), (.06, .62, 0), (.16, 1, 1), (.55, 1, 0), (.75, .62, 1), (1, .5, 0),
+                  (1, .2, 0)),
     'saloon': ((0, .2, 0), (0, .6, 0), (.15, .64, 0), (.28, 1, 1), (.58, 1, 0), (.74, .64, 1), (1, .55, 0), (1, .2, 0)),
     'van': ((0, .15, 0), (0, .55, 0), (.02, .9, 1), (.04, 1, 0), (.78, 1, 0), (.92, .55, 1), (1, .45, 0), (1, .15, 0)),
     'lorry': ((0, .18, 0), (0, .95, 0), (.01, 1, 0), (.74, 1, 0), (.75, .8, 0), (.97, .8, 0), (1, .45, 1), (1, .15, 0)),
 }
-CAR_SIZES = {'hatchback': (3.9, 1.7, 1.5), 'saloon': (4.5, 1.8, 1.45), 'van': (5.2, 1.95, 2.1), 'lorry': (7.5, 2.4, 3.0)}
+CAR_SIZES = {
+    'hatchback': (3.9, 1.7, 1.5),
+    'saloon': (4.5, 1.8, 1.45),
+    'van': (5.2, 1.95, 2.1),
+    'lorry': (7.5, 2.4, 3.0)
+}
 PAINTS = np.array([[200, 200, 205], [40, 42, 48], [120, 122, 126], [150, 35, 35], [35, 60, 130], [225, 225, 220],
                    [95, 85, 70], [40, 80, 60], [190, 150, 40]], np.float32)
 
@@ -131,13 +137,15 @@ def paint_person(canvas: Canvas, rng: np.random.Generator, position: tuple[float
     for side in (-1, 1):
         leg = [(side * 0.02, 0.85), (side * 0.17, 0.85), (side * (0.12 + stride), 0.0), (side * (0.02 + stride), 0.0)]
         canvas.board(position, np.multiply(leg, scale), trousers * (1 + 0.15 * side), PERSON)
-        arm = [(side * 0.2, 1.48), (side * 0.28, 1.42), (side * (0.26 + stride / 2), 0.8), (side * (0.2 + stride / 2), 0.8)]
+        hand = stride / 2
+        arm = [(side * 0.2, 1.48), (side * 0.28, 1.42), (side * (0.26 + hand), 0.8), (side * (0.2 + hand), 0.8)]
         canvas.board(position, np.multiply(arm, scale), coat * 0.85, PERSON)
     hem = rng.uniform(0.5, 0.85)
     torso = [(-0.21, 1.5), (0.21, 1.5), (0.19, hem), (-0.19, hem)]
     canvas.board(position, np.multiply(torso, scale), coat, PERSON)
     if rng.random() < 0.3:
-        canvas.board(position, np.multiply([(-0.16, 1.4), (0.16, 1.4), (0.16, 1.0), (-0.16, 1.0)], scale), trousers, PERSON)
+        bag = [(-0.16, 1.4), (0.16, 1.4), (0.16, 1.0), (-0.16, 1.0)]
+        canvas.board(position, np.multiply(bag, scale), trousers, PERSON)
     canvas.board(position, _disc(0, 1.64 * tall, 0.12 * tall, 1.3), skin, PERSON)
     canvas.board(position, _disc(0, 1.71 * tall, 0.125 * tall, 0.8), skin * rng.uniform(0.1, 0.8), PERSON)
 

@@ -33,7 +33,8 @@ def _paint_animal(canvas: Canvas, rng: np.random.Generator, position: tuple[floa
     for x, gain in ((-0.4, 0.7), (0.32, 0.7), (-0.5, 1), (0.42, 1)):
         part([(x, leg + 0.1), (x + 0.11, leg + 0.1), (x + 0.09, 0), (x + 0.02, 0)], gain)
     part([(-0.58, leg), (-0.6, leg + 0.28), (-0.4, leg + 0.38), (0.4, leg + 0.36), (0.58, leg + 0.25), (0.52, leg)])
-    part([(0.38, leg + 0.2), (0.42, leg + 0.36), (0.6, leg + 0.4 + neck), (0.78, leg + 0.36 + neck), (0.6, leg + 0.15)], 1.05)
+    part([(0.38, leg + 0.2), (0.42, leg + 0.36), (0.6, leg + 0.4 + neck), (0.78, leg + 0.36 + neck),
+          (0.6, leg + 0.15)], 1.05)
     part([(0.55, leg + 0.3 + neck), (0.6, leg + 0.5 + neck), (0.8, leg + 0.48 + neck), (1.0, leg + 0.34 + neck),
           (0.96, leg + 0.26 + neck)], 0.95)
     part([(0.6, leg + 0.46 + neck), (0.58, leg + 0.64 + neck), (0.7, leg + 0.48 + neck)], 0.8)
@@ -52,11 +53,11 @@ def _paint_carton(canvas: Canvas, rng: np.random.Generator, position: tuple[floa
     left, right = x - wide / 2, x + wide / 2
     side = right if x < 0 else left
     canvas.face([(side, 0, z), (side, 0, z + deep), (side, high, z + deep), (side, high, z)], colour, UNKNOWN, 0.65)
-    canvas.face([(left, high, z), (right, high, z), (right, high, z + deep), (left, high, z + deep)], colour, UNKNOWN, 1.2)
+    canvas.face([(left, high, z), (right, high, z), (right, high, z + deep), (left, high, z + deep)], colour, UNKNOWN,
+                1.2)
     canvas.face([(left, 0, z), (right, 0, z), (right, high, z), (left, high, z)], colour, UNKNOWN, 0.95)
-    stripe = _vivid(rng)
-    canvas.face([(x - 0.06 * wide, 0, z), (x + 0.06 * wide, 0, z), (x + 0.06 * wide, high, z), (x - 0.06 * wide, high, z)],
-                stripe, UNKNOWN)
+    tape = 0.06 * wide
+    canvas.face([(x - tape, 0, z), (x + tape, 0, z), (x + tape, high, z), (x - tape, high, z)], _vivid(rng), UNKNOWN)
 
 
 def _paint_tyre(canvas: Canvas, rng: np.random.Generator, position: tuple[float, float]) -> None:
@@ -71,10 +72,11 @@ def _paint_tyre(canvas: Canvas, rng: np.random.Generator, position: tuple[float,
 
 def _paint_chair(canvas: Canvas, rng: np.random.Generator, position: tuple[float, float]) -> None:
     colour, size = _vivid(rng), rng.uniform(0.7, 1.4)
-    for x in (-0.26, 0.2):
-        canvas.board(position, np.multiply([(x, 0), (x + 0.06, 0), (x + 0.06, 0.5), (x, 0.5)], size), colour * 0.6, UNKNOWN)
-    canvas.board(position, np.multiply([(-0.3, 0.42), (0.3, 0.42), (0.34, 0.56), (-0.34, 0.56)], size), colour, UNKNOWN, 1.1)
-    canvas.board(position, np.multiply([(-0.28, 0.56), (0.28, 0.56), (0.24, 1.15), (-0.24, 1.15)], size), colour, UNKNOWN, 0.85)
+    legs = [([(x, 0), (x + 0.06, 0), (x + 0.06, 0.5), (x, 0.5)], 0.6) for x in (-0.26, 0.2)]
+    seat = ([(-0.3, 0.42), (0.3, 0.42), (0.34, 0.56), (-0.34, 0.56)], 1.1)
+    back = ([(-0.28, 0.56), (0.28, 0.56), (0.24, 1.15), (-0.24, 1.15)], 0.85)
+    for outline, gain in (*legs, seat, back):
+        canvas.board(position, np.multiply(outline, size), colour, UNKNOWN, gain)
 
 
 def _paint_blob(canvas: Canvas, rng: np.random.Generator, position: tuple[float, float]) -> None:

@@ -9,8 +9,8 @@ from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 from PIL import Image
 
-CORRUPTIONS = ('gaussian_noise', 'shot_noise', 'impulse_noise', 'defocus_blur', 'glass_blur', 'motion_blur', 'zoom_blur',
-               'snow', 'frost', 'fog', 'brightness', 'contrast', 'elastic_transform', 'pixelate', 'jpeg_compression',
+CORRUPTIONS = ('gaussian_noise', 'shot_noise', 'impulse_noise', 'defocus_blur', 'glass_blur', 'motion_blur',
+               'zoom_blur', 'snow', 'frost', 'fog', 'brightness', 'contrast', 'elastic_transform', 'pixelate', 'jpeg_compression',
                'speckle_noise', 'gaussian_blur', 'spatter', 'saturate')
 SEEDED_BY_ARGUMENT = ('glass_blur', 'impulse_noise')
 MAX_SEVERITY = 5
@@ -35,10 +35,11 @@ class Corruptions(BaseTransform):
 
     def __init__(self, corruption: str, severity: int = 1, seed: int = 0) -> None:
         if corruption not in CORRUPTIONS:
-            raise ValueError(f'Corruptions: corruption={corruption!r} is unknown; choose from {", ".join(CORRUPTIONS)}.')
+            raise ValueError(f'Corruptions: corruption={corruption!r} is unknown; choose from '
+                             f'{", ".join(CORRUPTIONS)}.')
         if severity not in range(MAX_SEVERITY + 1):
-            raise ValueError(f'Corruptions: severity={severity!r} is out of range; choose an integer from 0 (untouched) '
-                             f'to {MAX_SEVERITY} (severe).')
+            raise ValueError(f'Corruptions: severity={severity!r} is out of range; choose an integer from 0 '
+                             f'(untouched) to {MAX_SEVERITY} (severe).')
         self.corruption = corruption
         self.severity = int(severity)
         self.seed = seed

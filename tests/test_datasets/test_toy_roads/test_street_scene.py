@@ -52,7 +52,6 @@ def test_every_class_is_there_and_none_rules():
 
 def test_unknown_objects_stand_on_the_same_street():
     """Away from objects, their shadows and the reach of the blur, nothing changes."""
-    present = 0
     for index in range(8):
         plain, _ = render_street_scene((5, index), SIZE)
         image, labels = render_street_scene((5, index), SIZE, anomalies=True)
@@ -60,9 +59,7 @@ def test_unknown_objects_stand_on_the_same_street():
         near = cv2.dilate((labels == 1).astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
         far_rows = np.arange(SIZE[0])[:, None] < SIZE[0] * 0.3
         assert not (changed & ~near & far_rows).any()
-        assert changed[labels == 1].mean() > 0.8 if (labels == 1).any() else True
-        present += (labels == 1).any()
-    assert present >= 6
+        assert (labels == 1).mean() >= 0.0005 and changed[labels == 1].mean() > 0.8
 
 
 def test_light_changes_the_image_but_not_the_labels():
