@@ -2,35 +2,64 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
-import mmseg_uncertainty  # noqa: F401  (connects the host before configs are read)
+import mmseg_uncertainty.registered  # noqa: F401  (connects the host before configs are read)
 from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
+
+from mmseg_uncertainty.apis import NAMED_ERRORS, add_hooks
+from mmseg_uncertainty.engine.checkpoints import load_checkpoints_safely, read_checkpoint
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config')
-    parser.add_argument('--load-from', metavar='BASE.pth')
-    parser.add_argument('--work-dir')
-    parser.add_argument('--resume', action='store_true')
+    parser.add_argument('--load-from', metavar='BASE.pth', help='checkpoint of the base model')
+    parser.add_argument('--work-dir', help='where checkpoints and logs go; default: work_dirs/<name of the config>')
+    parser.add_argument('--resume', action='store_true', help='go on from the last checkpoint in the work folder')
+    parser.add_argument('--data-root', help='folder of the training data')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction)
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--debug', action='store_true', help='show the traceback of errors')
     return parser.parse_args()
 
 
-def main() -> None:
-    args = parse_args()
+def train_config(args: argparse.Namespace) -> Config:
+    """The config of this run.
+
+    Raises:
+        ValueError: Heads are to be fitted, but there is no base checkpoint.
+    """
     config = Config.fromfile(args.config)
+    if args.data_root:
+        config.train_dataloader.dataset.data_root = args.data_root
     if args.cfg_options:
         config.merge_from_dict(args.cfg_options)
+    add_hooks(config, need_heads=False)
     config.launcher = args.launcher
     config.resume = args.resume
     config.load_from = args.load_from or config.get('load_from')
     config.work_dir = args.work_dir or config.get('work_dir') or str(Path('work_dirs') / Path(args.config).stem)
+    if config.model.type == 'PosthocSegmentor' and not (config.load_from or config.resume):
+        raise ValueError(f'{args.config} fits heads to a trained model, which is missing: add --load-from BASE.pth.')
+    return config
+
+
+def main() -> None:
+    args = parse_args()
+    load_checkpoints_safely()
+    config = train_config(args)
+    if config.load_from:
+        read_checkpoint(config.load_from)
     Runner.from_cfg(config).train()
 
 
 if __name__ == '__main__':
-    main()
+    try:
+        main()
+    except NAMED_ERRORS as error:
+        if '--debug' in sys.argv:
+            raise
+        sys.exit(f'{type(error).__name__}: {error}')

@@ -1,12 +1,9 @@
 _base_ = [
-    '../_base_/models/deeplabv3plus_mnv2.py', '../_base_/datasets/camvid.py', '../_base_/schedules/base_2k.py',
-    '../_base_/default_runtime.py'
+    '../_base_/models/deeplabv3plus_mnv2_camvid.py',
+    '../_base_/datasets/camvid.py',
+    '../_base_/schedules/base_2k.py',
+    '../_base_/default_runtime.py',
 ]
-model = dict(
-    backbone=dict(
-        init_cfg=dict(
-            type='Pretrained', checkpoint='{{$DATA_ROOT:data}}/weights/mobilenetv2_imagenet_mmseg.pth')),
-    decode_head=dict(num_classes=11))
 max_iters = 1200
 train_cfg = dict(max_iters=max_iters, val_interval=400)
 param_scheduler = [

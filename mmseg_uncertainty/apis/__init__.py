@@ -1,0 +1,6 @@
+from .results_file import results_of_test, versions, write_json
+from .run_config import NAMED_ERRORS, add_hooks, corrupt_test_images, use_dataset, use_evaluators
+
+__all__ = [
+    'NAMED_ERRORS', 'add_hooks', 'corrupt_test_images', 'results_of_test', 'use_dataset', 'use_evaluators', 'versions', 'write_json'
+]

@@ -1,4 +1,5 @@
 from .anomaly_dataset import AnomalyDataset
+from .camvid_as_cityscapes_dataset import CamVidAsCityscapesDataset
 from .camvid_dataset import CamVidDataset
 from .checked_seg_dataset import CheckedSegDataset
 from .dataset_error import DatasetError
@@ -7,6 +8,6 @@ from .toy_roads_dataset import ToyRoadsDataset
 from .transforms import CORRUPTIONS, Corruptions, LoadLabels, RenderToyRoads
 
 __all__ = [
-    'CORRUPTIONS', 'AnomalyDataset', 'CamVidDataset', 'CheckedSegDataset', 'Corruptions', 'DatasetError',
+    'CORRUPTIONS', 'AnomalyDataset', 'CamVidAsCityscapesDataset', 'CamVidDataset', 'CheckedSegDataset', 'Corruptions', 'DatasetError',
     'IDDLiteDataset', 'LoadLabels', 'RenderToyRoads', 'ToyRoadsDataset'
 ]

@@ -4,24 +4,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
+
+from .checked_seg_dataset import CheckedSegDataset
 
 
 @DATASETS.register_module()
-class CamVidDataset(BaseSegDataset):
+class CamVidDataset(CheckedSegDataset):
     """CamVid with 11 classes; label 11 is void and becomes 255.
 
-    Frames of one sequence are near copies of each other. The file name up to its last underscore or digit group names
-    the sequence, so that splits can be made by sequence.
+    Frames of one sequence are near copies of each other. The file name up to its first underscore names the sequence, so
+    that splits can be made by sequence.
 
     Brostow et al., "Semantic object classes in video: A high-definition ground truth database", Pattern Recognition
     Letters 2009.
 
     Args:
         sequences: Names of the sequences to keep, such as ``('0001TP', 'Seq05VD')``; ``None`` keeps all.
-        img_suffix: Suffix of the images.
-        kwargs: See :class:`mmseg.datasets.BaseSegDataset`.
+        options: See :class:`CheckedSegDataset`.
 
     Raises:
         ValueError: ``sequences`` names one that has no image.
@@ -35,9 +35,9 @@ class CamVidDataset(BaseSegDataset):
         label_kind='classes')
     VOID = 11
 
-    def __init__(self, sequences: Sequence[str] | None = None, img_suffix: str = '.jpg', **kwargs) -> None:
+    def __init__(self, sequences: Sequence[str] | None = None, **options) -> None:
         self.sequences = sequences
-        super().__init__(img_suffix=img_suffix, **kwargs)
+        super().__init__(**options)
 
     @classmethod
     def get_label_map(cls, new_classes: Sequence[str] | None = None) -> dict[int, int]:

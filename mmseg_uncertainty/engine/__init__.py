@@ -1,1 +1,1 @@
-from . import hooks, loops, model_wrappers, optim_wrappers  # noqa: F401
+from . import atomic_backend, hooks, loops, model_wrappers, optim_wrappers  # noqa: F401

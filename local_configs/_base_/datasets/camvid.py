@@ -3,7 +3,7 @@ data_root = '{{$DATA_ROOT:data}}/camvid'
 crop_size = (256, 320)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations'),
+    dict(type='LoadLabels'),
     dict(type='RandomResize', scale=(480, 360), ratio_range=(0.5, 2.0), keep_ratio=True),
     dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
     dict(type='RandomFlip', prob=0.5),
@@ -13,7 +13,7 @@ train_pipeline = [
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=(480, 360), keep_ratio=False),
-    dict(type='LoadAnnotations'),
+    dict(type='LoadLabels'),
     dict(type='PackSegInputs'),
 ]
 train_dataloader = dict(

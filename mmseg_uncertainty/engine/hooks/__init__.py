@@ -1,0 +1,5 @@
+from .iteration_seed_hook import IterationSeedHook
+from .posthoc_checkpoint_hook import PosthocCheckpointHook
+from .progress_bar_hook import ProgressBarHook
+
+__all__ = ['IterationSeedHook', 'PosthocCheckpointHook', 'ProgressBarHook']

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from mmseg_uncertainty.functional import summarize
 from mmseg_uncertainty.models.decode_heads import ScoreHead, SummaryHead
 from mmseg_uncertainty.models.fittable import Fittable
-from mmseg_uncertainty.models.utils import ClassifierTap, build_named, output_to_label_size
+from mmseg_uncertainty.models.utils import ClassifierTap, Frozen, build_named, output_to_label_size
 from mmseg_uncertainty.structures import FrozenOutputs
 
 
@@ -47,11 +47,9 @@ class PosthocSegmentor(CascadeEncoderDecoder):
                  **base) -> None:
         base.pop('pretrained', None)
         super().__init__(num_stages=num_stages, **base)
-        self._base_modules = [module for name, module in self.named_children() if name != 'data_preprocessor']
-        for module in self._base_modules:
-            module.requires_grad_(False)
+        self._base = Frozen(module for name, module in self.named_children() if name != 'data_preprocessor')
         self._tap = ClassifierTap(self._last_decode_head)
-        self.uncertainty_heads = build_named(uncertainty_heads or {}, 'uncertainty head')
+        self.uncertainty_heads = build_named(uncertainty_heads or {}, 'uncertainty head', self.num_classes)
         self.set_head = None if set_head is None else MODELS.build(set_head)
         self.train(self.training)
 
@@ -65,11 +63,15 @@ class PosthocSegmentor(CascadeEncoderDecoder):
             if hasattr(head, 'init_weights'):
                 head.init_weights()
 
+    def _forward(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None) -> Tensor:
+        with self._base.running():
+            parent = CascadeEncoderDecoder if isinstance(self.decode_head, nn.ModuleList) else EncoderDecoder
+            return parent._forward(self, inputs, data_samples)
+
     def train(self, mode: bool = True) -> PosthocSegmentor:
         """Switch the heads to training or evaluation; the base model stays in evaluation."""
         super().train(mode)
-        for module in self._base_modules:
-            module.eval()
+        self._base.eval()
         return self
 
     @property
@@ -158,14 +160,13 @@ class PosthocSegmentor(CascadeEncoderDecoder):
             FloatingPointError: The base model returned NaN or infinite logits for an image, which is named.
         """
         num_logits = self._last_decode_head.out_channels
-        logits, native_maps = seg_logits[:, :num_logits], seg_logits[:, num_logits:]
+        # Resizing rounds by memory layout; a contiguous copy rounds as the base model's own logits do.
+        logits, native_maps = seg_logits[:, :num_logits].contiguous(), seg_logits[:, num_logits:]
         metas = [{}] * len(logits) if data_samples is None else [sample.metainfo for sample in data_samples]
-        native = [output_to_label_size(maps[None], meta, meta.get('ori_shape'), self.align_corners)[0]
-                  for maps, meta in zip(native_maps, metas)]
+        native = [self._at_output_size(maps, meta) for maps, meta in zip(native_maps, metas)]
         samples = super().postprocess_result(logits, data_samples)
         for sample, maps, raw in zip(samples, native, logits):
-            output = sample.seg_logits.data if num_logits > 1 else output_to_label_size(
-                raw[None], sample.metainfo, sample.metainfo.get('ori_shape'), self.align_corners)[0]
+            output = sample.seg_logits.data if num_logits > 1 else self._at_output_size(raw, sample.metainfo)
             self._check_finite(output, sample)
             self._attach(sample, two_classes(output[None]), maps)
         return samples
@@ -182,6 +183,11 @@ class PosthocSegmentor(CascadeEncoderDecoder):
         if self.set_head is not None:
             membership = self.set_head(logits.softmax(dim=1))[0]
             sample.set_data(dict(prediction_set=PixelData(membership=membership, size=membership.sum(0, keepdim=True))))
+
+    def _at_output_size(self, maps: Tensor, meta: dict) -> Tensor:
+        if not len(maps):
+            return maps
+        return output_to_label_size(maps[None], meta, meta.get('ori_shape'), self.align_corners)[0]
 
     @staticmethod
     def _score(heads: dict[str, ScoreHead], logits: Tensor, features: Tensor | None) -> dict[str, Tensor]:
@@ -201,7 +207,8 @@ class PosthocSegmentor(CascadeEncoderDecoder):
 
     def _base_encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
         parent = CascadeEncoderDecoder if isinstance(self.decode_head, nn.ModuleList) else EncoderDecoder
-        return parent.encode_decode(self, inputs, batch_img_metas)
+        with self._base.running():
+            return parent.encode_decode(self, inputs, batch_img_metas)
 
     def _native_heads(self) -> Iterator[tuple[str, ScoreHead]]:
         heads = self._modules.get('uncertainty_heads') or {}

@@ -1,5 +1,6 @@
 from .build import build_named
 from .classifier_tap import ClassifierTap
+from .frozen import Frozen
 from .output_size import output_to_label_size
 
-__all__ = ['ClassifierTap', 'build_named', 'output_to_label_size']
+__all__ = ['ClassifierTap', 'Frozen', 'build_named', 'output_to_label_size']

@@ -1,0 +1,28 @@
+# Two commands set up a fresh machine: `make demo` and `make test`.
+VENV ?= .venv
+PYTHON ?= python3
+RUN := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test install results clean
+
+install: $(INSTALLED)
+
+$(INSTALLED): requirements.txt setup.py
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --upgrade pip setuptools wheel
+	$(RUN) -m pip install --quiet -r requirements.txt
+	$(RUN) -m pip install --quiet --no-build-isolation --no-deps -e .
+	touch $@
+
+demo: install
+	$(RUN) tools/demo.py --out work_dirs/demo
+
+test: install
+	$(RUN) -m pytest -q tests
+
+results: install
+	$(RUN) tools/make_results.py
+
+clean:
+	rm -rf $(VENV) build *.egg-info

@@ -1,0 +1,2 @@
+_base_ = './fedu.py'
+heads = dict(fedc=dict(type='FlowEneDetHead', conditional=True))

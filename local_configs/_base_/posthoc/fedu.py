@@ -1,0 +1,2 @@
+_base_ = './scores.py'
+heads = dict(fedu=dict(type='FlowEneDetHead'))

@@ -1,0 +1,76 @@
+"""Results with everything needed to make them again."""
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+
+from mmengine.runner import Runner
+
+DISTRIBUTIONS = ('mmseg_uncertainty', 'torch', 'numpy', 'onedl-mmsegmentation', 'mmsegmentation', 'onedl-mmcv', 'mmcv',
+                 'onedl-mmengine', 'mmengine', 'FrEIA')
+
+
+def write_json(path: str | Path, content: dict) -> None:
+    """Write JSON that appears whole or not at all; numbers that are not finite become ``null``."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + '.partial')
+    partial.write_text(json.dumps(_finite(content), indent=2) + '\n', encoding='utf-8')
+    os.replace(partial, path)
+
+
+def results_of_test(runner: Runner, metrics: dict, config: str, checkpoint: str, **options) -> dict:
+    """Results of one test run with their provenance.
+
+    Args:
+        runner: The runner after testing.
+        metrics: What it measured.
+        config: Path of the config.
+        checkpoint: Path of the checkpoint.
+        options: Command-line options that shaped the numbers.
+    """
+    evaluators = [metric.provenance for metric in runner.test_loop.evaluator.metrics if hasattr(metric, 'provenance')]
+    dataset = runner.test_dataloader.dataset
+    return dict(
+        metrics=metrics,
+        config=config,
+        checkpoint=Path(checkpoint).name,
+        checkpoint_sha256=hashlib.sha256(Path(checkpoint).read_bytes()).hexdigest(),
+        dataset=type(dataset).__name__,
+        images=len(dataset),
+        skipped=list(getattr(dataset, 'skipped', [])),
+        evaluators=evaluators,
+        heads={name: type(head).__name__ for name, head in getattr(_model(runner), 'uncertainty_heads', {}).items()},
+        seed=runner.seed,
+        options=options,
+        versions=versions())
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the distributions that numbers depend on."""
+    found = {'python': platform.python_version()}
+    for name in DISTRIBUTIONS:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _model(runner: Runner):
+    return getattr(runner.model, 'module', runner.model)
+
+
+def _finite(value):
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(entry) for entry in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,77 @@
+"""Changes that the command-line tools make to a config."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mmengine.config import Config
+
+from mmseg_uncertainty.datasets import Corruptions
+from mmseg_uncertainty.engine.checkpoints import CheckpointError
+from mmseg_uncertainty.evaluation import evaluator_config
+
+# What the tools report as one line; everything else keeps its traceback.
+NAMED_ERRORS = (CheckpointError, FileNotFoundError, FloatingPointError, KeyError, ValueError)
+LOADERS = ('LoadImageFromFile', 'RenderToyRoads')
+
+
+def use_dataset(config: Config, dataset: Config, data_root: str | None = None) -> None:
+    """Test on another dataset than the config's own, at the input scale of the config's model.
+
+    Args:
+        config: Config of the model; ``test_scale`` (width, height) and ``test_keep_ratio`` say how large its inputs are.
+        dataset: Config with a ``test_dataloader``.
+        data_root: Folder of the data, if not the one of the dataset's config.
+    """
+    config.test_dataloader = dataset.test_dataloader
+    source = config.test_dataloader.dataset
+    if data_root is not None:
+        source.data_root = data_root
+    if config.get('test_scale') is not None:
+        step = dict(type='Resize', scale=config.test_scale, keep_ratio=config.get('test_keep_ratio', False))
+        pipeline = [step for step in source.pipeline if step['type'] != 'Resize']
+        position = _after_loading(pipeline)
+        source.pipeline = [*pipeline[:position], step, *pipeline[position:]]
+
+
+def corrupt_test_images(config: Config, corruption: str, severity: int) -> None:
+    """Corrupt every test image right after it is loaded.
+
+    Raises:
+        ValueError: The corruption is unknown or the severity out of range.
+    """
+    Corruptions(corruption, severity)
+    pipeline = config.test_dataloader.dataset.pipeline
+    position = _after_loading(pipeline)
+    step = dict(type='Corruptions', corruption=corruption, severity=severity)
+    config.test_dataloader.dataset.pipeline = [*pipeline[:position], step, *pipeline[position:]]
+
+
+def use_evaluators(config: Config, names: Sequence[str], **options) -> None:
+    """Evaluate with the metrics of these ``--eval`` names.
+
+    Raises:
+        ValueError: A name is unknown.
+    """
+    config.test_evaluator = [evaluator_config(name, **options) for name in names]
+    config.setdefault('test_cfg', dict(type='TestLoop'))
+
+
+def add_hooks(config: Config, need_heads: bool) -> None:
+    """Add the hooks that every run of the tools has.
+
+    Args:
+        config: Config to change.
+        need_heads: Whether checkpoints must fill all heads.
+    """
+    own = [dict(type='PosthocCheckpointHook', need_heads=need_heads), dict(type='ProgressBarHook'),
+           dict(type='IterationSeedHook')]
+    kept = [hook for hook in config.get('custom_hooks', []) if hook['type'] not in [added['type'] for added in own]]
+    config.custom_hooks = kept + own
+
+
+def _after_loading(pipeline: Sequence[dict]) -> int:
+    positions = [index for index, step in enumerate(pipeline) if step['type'] in LOADERS]
+    if not positions:
+        raise ValueError(f'The test pipeline has no step that loads the image; expected one of {LOADERS}, found '
+                         f'{[step["type"] for step in pipeline]}.')
+    return positions[0] + 1

@@ -1,0 +1,129 @@
+"""Reads checkpoints without running what is in them, and says whether they fit a model."""
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from pickle import UnpicklingError
+
+import torch
+from mmengine.logging import HistoryBuffer
+from mmengine.runner.checkpoint import CheckpointLoader, get_torch_safe_globals
+from torch import Tensor, nn
+
+POSTHOC_PREFIXES = ('uncertainty_heads.', 'calibrator.', 'set_head.')
+IGNORED_SUFFIXES = ('num_batches_tracked', )
+IGNORED_PREFIXES = ('auxiliary_head.', 'data_preprocessor.')
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint cannot be read or does not fit its model; the message says what to do."""
+
+
+def read_checkpoint(path: str | Path, map_location: str | torch.device | None = 'cpu') -> dict:
+    """Load a checkpoint of tensors and plain values; nothing in the file is executed.
+
+    Args:
+        path: A file written by ``torch.save``.
+        map_location: See :func:`torch.load`.
+
+    Raises:
+        CheckpointError: The file is missing, is no such file, or holds objects that would run code.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise CheckpointError(f'Checkpoint {path} does not exist. Check the path; base checkpoints of this project are in '
+                              'checkpoints/.')
+    try:
+        with torch.serialization.safe_globals(_plain_globals()):
+            checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+    except (UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        reason = str(error).strip().split('\n')[0]
+        raise CheckpointError(f'{path} is not a checkpoint of tensors and plain values ({reason}). It was not executed. '
+                              'Use a file that holds a state_dict, saved with torch.save.') from error
+    if not isinstance(checkpoint, Mapping):
+        raise CheckpointError(f'{path} holds a {type(checkpoint).__name__}, expected a dict of tensors or a dict with the '
+                              'key state_dict.')
+    return checkpoint
+
+
+def load_checkpoints_safely() -> None:
+    """Make mmengine read local checkpoints through :func:`read_checkpoint`; its own loader falls back to pickle."""
+
+    def load_from_local(filename: str, map_location: str | torch.device | None) -> dict:
+        return read_checkpoint(filename, map_location)
+
+    CheckpointLoader.register_scheme('', load_from_local, force=True)
+
+
+def state_dict_of(checkpoint: Mapping) -> dict[str, Tensor]:
+    """The tensors of a checkpoint, by key without a leading ``module.``."""
+    state = checkpoint.get('state_dict', checkpoint)
+    return {key.removeprefix('module.'): value for key, value in state.items() if isinstance(value, Tensor)}
+
+
+def check_fit(model: nn.Module, state: Mapping[str, Tensor], path: str, need_heads: bool) -> None:
+    """Check that a checkpoint fills a posthoc model.
+
+    Args:
+        model: A :class:`~mmseg_uncertainty.models.PosthocSegmentor`.
+        state: Tensors of the checkpoint.
+        path: Where they come from, for messages.
+        need_heads: Whether fitted heads must be filled too, as for testing.
+
+    Raises:
+        CheckpointError: Tensors of the base model are missing or of another shape, or a head has none.
+    """
+    expected = model.state_dict()
+    base = {key: value for key, value in expected.items() if _is_base(key)}
+    missing = [key for key in base if key not in state]
+    reshaped = [key for key, value in base.items() if key in state and state[key].shape != value.shape]
+    if missing or reshaped:
+        raise CheckpointError(f'{path} does not fit the model of this config: {_mismatch(base, state, missing, reshaped)}. '
+                              'Use the config this checkpoint was trained with, or a checkpoint of this architecture and '
+                              'these classes.')
+    if not need_heads:
+        return
+    empty = sorted({'.'.join(key.split('.')[:2]) for key in expected if key.startswith(POSTHOC_PREFIXES)
+                    and key not in state and not key.endswith(IGNORED_SUFFIXES)})
+    if empty:
+        raise CheckpointError(f'{path} has no weights for {", ".join(empty)}. Fit first: `python tools/train.py CONFIG '
+                              f'--load-from {path}`, then test the checkpoint that it writes.')
+
+
+def base_fingerprint(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 over the tensors of the base model, in float32, whatever else the checkpoint holds."""
+    digest = hashlib.sha256()
+    for key in sorted(filter(_is_base, state)):
+        value = state[key]
+        value = value.float() if value.is_floating_point() else value
+        digest.update(f'{key} {tuple(value.shape)}'.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _is_base(key: str) -> bool:
+    return not (key.startswith(POSTHOC_PREFIXES + IGNORED_PREFIXES) or key.endswith(IGNORED_SUFFIXES))
+
+
+def _mismatch(base: Mapping[str, Tensor], state: Mapping[str, Tensor], missing: list[str], reshaped: list[str]) -> str:
+    def parts() -> Iterator[str]:
+        if missing:
+            yield f'{len(missing)} of {len(base)} tensors of the base model are missing, the first is {missing[0]}'
+        if reshaped:
+            key = next((key for key in reshaped if 'conv_seg' in key), reshaped[0])
+            yield (f'{len(reshaped)} have another shape, such as {key}: {tuple(state[key].shape)} in the file, '
+                   f'{tuple(base[key].shape)} in the model')
+    return '; '.join(parts())
+
+
+def _plain_globals() -> list:
+    """What mmengine writes into checkpoints, with ``getattr`` held to the methods of its log buffers."""
+    harmless = [entry for entry in get_torch_safe_globals() if entry is not getattr]
+    return [*harmless, (_history_method, 'builtins.getattr')]
+
+
+def _history_method(owner: type, name: str) -> object:
+    if owner is not HistoryBuffer or name.startswith('_'):
+        raise UnpicklingError(f'getattr({owner!r}, {name!r}) is not a method of a log buffer')
+    return getattr(owner, name)

@@ -1,0 +1,59 @@
+"""Checks checkpoints before they are loaded and writes down what heads were fitted on."""
+from __future__ import annotations
+
+from pathlib import Path
+
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from mmseg.registry import HOOKS
+from torch import nn
+
+from mmseg_uncertainty.engine.checkpoints import CheckpointError, base_fingerprint, check_fit, state_dict_of
+from mmseg_uncertainty.models import PosthocSegmentor
+
+
+@HOOKS.register_module()
+class PosthocCheckpointHook(Hook):
+    """Refuse a checkpoint that does not fit, instead of loading half of it with a warning.
+
+    A saved checkpoint gets ``meta['fitted_on']``: the fingerprint of the base model, the classes and the number of
+    images. Loading it with other base weights is an error.
+
+    Args:
+        need_heads: Whether a checkpoint must hold the weights of all heads, as for testing.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def __init__(self, need_heads: bool = False) -> None:
+        self.need_heads = need_heads
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Check before the model takes anything from the checkpoint."""
+        model = _unwrap(runner.model)
+        if not isinstance(model, PosthocSegmentor):
+            return
+        path = str(runner._load_from or 'The checkpoint')
+        state = state_dict_of(checkpoint)
+        check_fit(model, state, path, self.need_heads)
+        fitted_on = checkpoint.get('meta', {}).get('fitted_on', {})
+        if fitted_on and fitted_on['base_sha256'] != base_fingerprint(state):
+            raise CheckpointError(f'{path}: its heads were fitted on the base model {fitted_on["base_sha256"][:12]}, but the '
+                                  f'base weights beside them are {base_fingerprint(state)[:12]}. Fit the heads again on '
+                                  'this base model.')
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Write down what the heads were fitted on."""
+        if not isinstance(_unwrap(runner.model), PosthocSegmentor):
+            return
+        dataset = runner.train_dataloader.dataset
+        checkpoint['meta']['fitted_on'] = dict(
+            base=Path(runner._load_from).name if runner._load_from else None,
+            base_sha256=base_fingerprint(state_dict_of(checkpoint)),
+            classes=list(dataset.metainfo.get('classes', ())),
+            images=len(dataset))
+
+
+def _unwrap(model: nn.Module) -> nn.Module:
+    return model.module if is_model_wrapper(model) else model

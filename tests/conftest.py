@@ -1,0 +1,32 @@
+"""Settings of all tests, and the real data where it is at hand."""
+import os
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+
+warnings.filterwarnings('ignore', message='Fail to import')
+
+import mmseg_uncertainty.registered  # noqa: E402,F401
+from mmengine.registry import init_default_scope  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[1]
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _mmseg_scope():
+    init_default_scope('mmseg')
+
+
+@pytest.fixture(scope='session')
+def data_root():
+    """Folder of the real data; tests that need it skip without, or fail where REQUIRE_REAL_DATA is set."""
+    root = Path(os.environ.get('DATA_ROOT', ROOT / 'data'))
+    if (root / 'weights').is_dir():
+        return root
+    message = f'no real data in {root}; link it there or set DATA_ROOT'
+    if os.environ.get('REQUIRE_REAL_DATA'):
+        pytest.fail(message)
+    pytest.skip(message)

@@ -1,0 +1,103 @@
+"""Measure how well a model's uncertainty finds its mistakes and unknown objects."""
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import mmseg_uncertainty.registered  # noqa: F401  (connects the host before configs are read)
+from mmengine.config import Config, DictAction
+from mmengine.dist import is_main_process
+from mmengine.runner import Runner
+
+from mmseg_uncertainty.apis import (NAMED_ERRORS, add_hooks, corrupt_test_images, results_of_test, use_dataset, use_evaluators,
+                                    write_json)
+from mmseg_uncertainty.datasets import CORRUPTIONS
+from mmseg_uncertainty.engine.checkpoints import load_checkpoints_safely, read_checkpoint
+from mmseg_uncertainty.evaluation import EVALUATORS
+
+DATASETS = Path(__file__).resolve().parents[1] / 'local_configs/_base_/datasets'
+ALIASES = dict(
+    folder='anomaly_folder', FSLF='fs_lost_found', FSST='fs_static', SA='smiyc_anomaly', SO='smiyc_obstacle',
+    CS='cityscapes')
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config')
+    parser.add_argument('checkpoint')
+    parser.add_argument('--eval', nargs='+', metavar='NAME', default=[],
+                        help=f'evaluators: {", ".join(EVALUATORS)}; default: those of the config')
+    parser.add_argument('--protocol', help='protocol of the evaluators, such as pooled, per_image or published')
+    parser.add_argument('--test-dataset', metavar='NAME',
+                        help=f'one of {", ".join(dataset_names())}, or {", ".join(ALIASES)}; default: that of the config')
+    parser.add_argument('--data-root', help='folder of the test data')
+    parser.add_argument('--corrupt-type', '--corrupt-typ', metavar='NAME', help=f'one of {", ".join(CORRUPTIONS)}')
+    parser.add_argument('--corrupt-severity', '--corrupt-sev', type=int, default=1, metavar='0..5')
+    parser.add_argument('--skip-broken', action='store_true', help='leave out and count images that cannot be used')
+    parser.add_argument('--out', metavar='FILE.json', help='write results and their provenance here')
+    parser.add_argument('--plot-dir', metavar='DIR', help='draw the curves of the evaluators here')
+    parser.add_argument('--work-dir')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--debug', action='store_true', help='show the traceback of errors')
+    return parser.parse_args()
+
+
+def dataset_names() -> list[str]:
+    """Names that ``--test-dataset`` accepts, besides the short ones."""
+    return sorted(path.stem for path in DATASETS.glob('*.py'))
+
+
+def dataset_config(name: str) -> Config:
+    """Config of the test dataset of this name."""
+    path = DATASETS / f'{ALIASES.get(name, name)}.py'
+    if not path.is_file():
+        raise ValueError(f'--test-dataset {name}: unknown; choose from {", ".join(dataset_names())} or the short names '
+                         f'{", ".join(ALIASES)}.')
+    return Config.fromfile(path)
+
+
+def test_config(args: argparse.Namespace) -> Config:
+    """The config of this run."""
+    config = Config.fromfile(args.config)
+    if args.test_dataset:
+        use_dataset(config, dataset_config(args.test_dataset), args.data_root)
+    elif args.data_root:
+        config.test_dataloader.dataset.data_root = args.data_root
+    if args.corrupt_type not in (None, 'None'):
+        corrupt_test_images(config, args.corrupt_type, args.corrupt_severity)
+    if args.skip_broken:
+        config.test_dataloader.dataset.skip_broken = True
+    if args.eval:
+        options = dict(protocol=args.protocol, plot_dir=args.plot_dir)
+        use_evaluators(config, args.eval, **{key: value for key, value in options.items() if value})
+    if args.cfg_options:
+        config.merge_from_dict(args.cfg_options)
+    add_hooks(config, need_heads=True)
+    config.launcher = args.launcher
+    config.load_from = args.checkpoint
+    config.work_dir = args.work_dir or config.get('work_dir') or str(Path('work_dirs') / Path(args.config).stem)
+    return config
+
+
+def main() -> None:
+    args = parse_args()
+    load_checkpoints_safely()
+    config = test_config(args)
+    read_checkpoint(args.checkpoint)
+    runner = Runner.from_cfg(config)
+    metrics = runner.test()
+    if args.out and is_main_process():
+        options = {key: getattr(args, key) for key in ('eval', 'protocol', 'test_dataset', 'corrupt_type')}
+        options['corrupt_severity'] = args.corrupt_severity if args.corrupt_type else 0
+        write_json(args.out, results_of_test(runner, metrics, args.config, args.checkpoint, **options))
+
+
+if __name__ == '__main__':
+    try:
+        main()
+    except NAMED_ERRORS as error:
+        if '--debug' in sys.argv:
+            raise
+        sys.exit(f'{type(error).__name__}: {error}')
