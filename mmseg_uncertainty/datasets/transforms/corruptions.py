@@ -21,8 +21,9 @@ class Corruptions(BaseTransform):
     """Corrupt the image; a step for right after loading, before resizing and normalization.
 
     Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and Perturbations", ICLR
-    2019, as implemented by ``imagecorruptions``. The random numbers of an image depend on its file name, the corruption
-    and ``seed`` alone, so the order of images, the number of workers and repeated runs do not change the result.
+    2019, as implemented by ``imagecorruptions``. The random numbers of an image depend on its file name, the
+    corruption, its severity and ``seed`` alone, so the order of images, the number of workers and repeated runs do not
+    change the result. Labels stay as they are, though ``elastic_transform`` moves the content by a few pixels.
 
     Args:
         corruption: One of :data:`CORRUPTIONS`.
