@@ -9,6 +9,9 @@ EVALUATORS: dict[str, dict] = {
     'oIoU': dict(type='OpenSetMetric'),
     'IDM': dict(type='MisclassificationMetric'),
     'ECE': dict(type='CalibrationMetric'),
+    'OOD-image': dict(type='ImageOODMetric'),
+    'OOD-local': dict(type='LocalOODMetric'),
+    'components': dict(type='ComponentMetric'),
 }
 PUBLISHED = {'oIoU': dict(type='PublishedOpenSetMetric')}
 

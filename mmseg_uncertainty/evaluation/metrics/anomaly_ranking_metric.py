@@ -1,14 +1,11 @@
 """``--eval mFishy``: anomaly detection at pixel level."""
 from __future__ import annotations
 
-import torch
 from mmseg.registry import METRICS
 from torch import Tensor
 
 from .pixel_ranking_metric import PixelRankingMetric
-from .sample_fields import VOID, SampleError, label_map
-
-ANOMALY, IN_DISTRIBUTION = 1, 0
+from .sample_fields import anomaly_labels
 
 
 @METRICS.register_module()
@@ -30,10 +27,4 @@ class AnomalyRankingMetric(PixelRankingMetric):
         Raises:
             SampleError: If a label is none of 0, 1 and 255.
         """
-        labels = label_map(sample)
-        known = (labels == ANOMALY) | (labels == IN_DISTRIBUTION) | (labels == VOID)
-        if not known.all():
-            raise SampleError(f'{sample["img_path"]}: label {int(labels[~known][0])} is none of {IN_DISTRIBUTION} '
-                              f'(in-distribution), {ANOMALY} (anomaly) and {VOID} (ignore). Convert the labels with '
-                              'tools/dataset_converters, or set label_map of the dataset.')
-        return labels.to(torch.uint8)
+        return anomaly_labels(sample)

@@ -15,7 +15,7 @@ from mmseg_uncertainty.functional.score_histogram import score_keys
 from mmseg_uncertainty.functional.softmax_statistics import (SoftmaxStatistics, class_reliability_sums,
                                                              softmax_statistics)
 
-from .sample_fields import VOID, SampleError, class_labels
+from .sample_fields import VOID, SampleError
 from .streaming_metric import StreamingMetric
 
 CHUNK = 1 << 17
@@ -55,7 +55,7 @@ class CalibrationMetric(StreamingMetric):
 
     def measure(self, sample: dict) -> dict:
         """Add one image in chunks of pixels; see :class:`StreamingMetric`."""
-        labels = class_labels(sample, len(self.classes)).reshape(-1)
+        labels = self.class_labels(sample).reshape(-1)
         logits = self._logits(sample, labels.numel())
         record = dict(pixels=labels.numel(), void=0, nll=0., brier=0., reliability=np.zeros((3, self.bins), np.int64))
         for start in range(0, labels.numel(), CHUNK):

@@ -6,7 +6,7 @@ from mmseg.registry import METRICS
 
 from mmseg_uncertainty.functional.class_f1 import class_counts, f1_per_class, macro_f1
 
-from .sample_fields import VOID, class_labels, predicted_classes
+from .sample_fields import VOID, predicted_classes
 from .streaming_metric import StreamingMetric
 
 
@@ -32,7 +32,7 @@ class MacroF1Metric(StreamingMetric):
 
     def measure(self, sample: dict) -> dict:
         """Count hits, false alarms and misses of one image; see :class:`StreamingMetric`."""
-        labels = class_labels(sample, len(self.classes))
+        labels = self.class_labels(sample)
         predictions = predicted_classes(sample).to(labels.device)
         labelled = labels != VOID
         counts = class_counts(predictions[labelled].cpu().numpy(), labels[labelled].cpu().numpy(), len(self.classes))

@@ -10,7 +10,7 @@ from torch import Tensor
 from mmseg_uncertainty.functional import risk_coverage
 
 from .pixel_ranking_metric import PixelRankingMetric, Statistic
-from .sample_fields import VOID, class_labels, predicted_classes
+from .sample_fields import VOID, predicted_classes
 
 
 @METRICS.register_module()
@@ -69,7 +69,7 @@ class MisclassificationMetric(PixelRankingMetric):
 
     def pixel_groups(self, sample: dict) -> Tensor:
         """1 where the arg-max is wrong, 0 where it is right, 255 where the label is void; shape (H, W), uint8."""
-        labels = class_labels(sample, len(self.classes))
+        labels = self.class_labels(sample)
         predictions = predicted_classes(sample).to(labels.device)
         wrong = (predictions != labels).to(torch.uint8)
         return wrong.masked_fill_(labels == VOID, VOID)

@@ -16,7 +16,7 @@ from mmseg_uncertainty.functional.open_set import (OUTCOMES, OpenSetScores, open
 from mmseg_uncertainty.functional.ranking import defined_mean
 from mmseg_uncertainty.functional.score_histogram import NonFiniteScoreError, ScoreHistogram
 
-from .sample_fields import VOID, class_labels, non_finite_scores, predicted_classes, score_maps
+from .sample_fields import VOID, non_finite_scores, predicted_classes, score_maps
 from .streaming_metric import StreamingMetric
 
 STATE_BITS, MOST_BITS, FEWEST_BITS = 20, 16, 10
@@ -34,7 +34,7 @@ class OpenSetMetric(StreamingMetric):
 
     Args:
         threshold: Where to reject: a number for all heads, one per head, or the JSON file of an earlier run on
-            calibration data (``IDM_F1_threshold`` or ``threshold`` of each head). When omitted, part of the images
+            calibration data (``IDM_F1_threshold``, ``F1_threshold`` or ``threshold`` of each head). When omitted, part of the images
             serves as calibration split and is left out of the numbers.
         calibration_images: Regular expression; images whose path matches form the calibration split. Neighbouring
             frames are near copies, so choose whole sequences. When omitted, a hash of the file name assigns about half
@@ -85,7 +85,7 @@ class OpenSetMetric(StreamingMetric):
     def measure(self, sample: dict) -> dict:
         """Count outcomes by score for every head; see :class:`StreamingMetric`."""
         classes, split = len(self.classes), self.split(str(sample['img_path']))
-        labels = class_labels(sample, classes)
+        labels = self.class_labels(sample)
         predictions = predicted_classes(sample).to(labels.device)
         groups = torch.from_numpy(outcome_groups(predictions.cpu().numpy(), labels.cpu().numpy(), classes, self.void))
         present = torch.bincount(labels.reshape(-1), minlength=VOID + 1)
@@ -177,10 +177,10 @@ def read_thresholds(path: str | Path) -> dict[str, float]:
     """
     metrics = json.loads(Path(path).read_text())['metrics']
     found = {}
-    for name in ('IDM_F1_threshold', 'threshold'):
+    for name in ('IDM_F1_threshold', 'F1_threshold', 'threshold'):
         pattern = re.compile(rf'(?P<head>.+)/{name}\[pooled\]')
         found |= {match['head']: metrics[match.string] for match in map(pattern.fullmatch, metrics) if match}
     if not found:
-        raise ValueError(f'{path} holds no thresholds. Make it with `tools/test.py … --eval IDM --out {path}` on '
-                         'calibration images.')
+        raise ValueError(f'{path} holds no thresholds. Make it with `tools/test.py … --eval IDM --out {path}` (mFishy for '
+                         'anomaly labels) on calibration images.')
     return found

@@ -11,7 +11,7 @@ from mmseg_uncertainty.functional.open_set import published_areas
 from mmseg_uncertainty.functional.ranking import best_f1, ratio
 from mmseg_uncertainty.functional.score_histogram import rank_exactly
 
-from .sample_fields import class_labels, non_finite_scores, predicted_classes, score_maps
+from .sample_fields import non_finite_scores, predicted_classes, score_maps
 from .streaming_metric import StreamingMetric
 
 
@@ -41,7 +41,7 @@ class PublishedOpenSetMetric(StreamingMetric):
 
     def measure(self, sample: dict) -> dict:
         """Spill one image and find its threshold; see :class:`StreamingMetric`."""
-        labels = class_labels(sample, len(self.classes))
+        labels = self.class_labels(sample)
         predictions = predicted_classes(sample).cpu().numpy()
         right = predictions == labels.cpu().numpy()
         maps = {head: scores.float().cpu().numpy() for head, scores in score_maps(sample, labels).items()}

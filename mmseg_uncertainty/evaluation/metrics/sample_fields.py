@@ -1,9 +1,12 @@
 """Reads what evaluators need from a data sample, and names the image and the head of whatever does not fit."""
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor
 
-VOID = 255
+IN_DISTRIBUTION, ANOMALY, VOID = 0, 1, 255
 
 
 class SampleError(ValueError):
@@ -24,18 +27,40 @@ def predicted_classes(sample: dict) -> Tensor:
     return _plane(sample['pred_sem_seg']['data'])
 
 
-def class_labels(sample: dict, classes: int) -> Tensor:
+def class_labels(sample: dict, classes: int, novel: Sequence[int] = ()) -> Tensor:
     """Ground truth with every value checked to be below ``classes`` or void, shape (H, W).
+
+    Args:
+        sample: One data sample.
+        classes: Number of classes.
+        novel: Further values, which become void.
 
     Raises:
         SampleError: If a label is outside the class range.
     """
     labels = label_map(sample)
+    if novel:
+        labels = labels.masked_fill(torch.isin(labels, torch.tensor(novel, device=labels.device)), VOID)
     outside = ((labels < 0) | (labels >= classes)) & (labels != VOID)
     if outside.any():
         raise SampleError(f'{sample["img_path"]}: label {int(labels[outside][0])} is outside the {classes} classes (0 to '
                           f'{classes - 1}, {VOID} is void). Check label_map and classes of the dataset.')
     return labels
+
+
+def anomaly_labels(sample: dict) -> Tensor:
+    """Ground truth with every value checked to be 0 (in-distribution), 1 (anomaly) or 255, shape (H, W), uint8.
+
+    Raises:
+        SampleError: If a label is none of these.
+    """
+    labels = label_map(sample)
+    known = (labels == ANOMALY) | (labels == IN_DISTRIBUTION) | (labels == VOID)
+    if not known.all():
+        raise SampleError(f'{sample["img_path"]}: label {int(labels[~known][0])} is none of {IN_DISTRIBUTION} '
+                          f'(in-distribution), {ANOMALY} (anomaly) and {VOID} (ignore). Convert the labels with '
+                          'tools/dataset_converters, or set label_map of the dataset.')
+    return labels.to(torch.uint8)
 
 
 def score_maps(sample: dict, labels: Tensor | None = None) -> dict[str, Tensor]:

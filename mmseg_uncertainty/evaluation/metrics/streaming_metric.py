@@ -16,6 +16,8 @@ from torch import Tensor
 
 from mmseg_uncertainty.functional.bootstrap import percentile_interval, resample_images
 
+from .sample_fields import class_labels
+
 METRICS_BY_LABEL_KIND = {
     'anomaly': ('mFishy', 'components'),
     'classes': ('mIoU', 'mFscore', 'macroF1', 'oIoU', 'IDM', 'ECE', 'OOD-local', 'coverage'),
@@ -91,6 +93,10 @@ class StreamingMetric(BaseMetric):
         """What messages call the dataset."""
         return (self.dataset_meta or {}).get('dataset_name', 'the dataset')
 
+    def class_labels(self, sample: dict) -> Tensor:
+        """Checked class labels, shape (H, W); the dataset's ``novel_labels`` count as void."""
+        return class_labels(sample, len(self.classes), (self.dataset_meta or {}).get('novel_labels', ()))
+
     def reset(self) -> None:
         """Forget all images."""
         self.results.clear()
@@ -155,9 +161,10 @@ class StreamingMetric(BaseMetric):
         bounds = percentile_interval(np.asarray(values) + shift)
         return {self.key(f'{name}_{side}', head): bound for side, bound in zip(('low', 'high'), bounds)}
 
-    def weights(self, images: int) -> Iterator[np.ndarray]:
+    def weights(self, images: int, seed: int | None = None) -> Iterator[np.ndarray]:
         """Occurrences of the images in the resamples, in chunks of shape (<= 100, images)."""
-        weights = resample_images(images, self.resamples, self.seed) if self.resamples else np.empty((0, images))
+        seed = self.seed if seed is None else seed
+        weights = resample_images(images, self.resamples, seed) if self.resamples else np.empty((0, images))
         return (weights[start:start + 100] for start in range(0, len(weights), 100))
 
     def warn(self, message: str) -> None:

@@ -1,0 +1,102 @@
+"""``--eval OOD-image``: is a whole image from another domain?"""
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+from mmseg.registry import METRICS
+
+from mmseg_uncertainty.functional.ranking import auroc
+from mmseg_uncertainty.functional.score_histogram import rank_exactly
+
+from .sample_fields import non_finite_scores, score_maps
+from .streaming_metric import StreamingMetric
+
+
+@METRICS.register_module()
+class ImageOODMetric(StreamingMetric):
+    """AUROC in percent of telling shifted from in-domain images by the mean score of all their pixels.
+
+    Labels are not used, so void pixels count, as they would in use. Keys: ``OOD-image_AUROC`` of each head over all
+    shifted images and ``OOD-image_AUROC.<condition>`` where images carry a condition, with 95 % bootstrap intervals.
+
+    Two domains are needed: tell them apart by path, or bring the image scores of an earlier run on in-domain images.
+
+    Args:
+        in_domain: Regular expression; images whose path matches are in-domain, the others are shifted.
+        reference: JSON file with the scores of in-domain images, written by ``scores_file`` of an earlier run; every
+            image of this run is then shifted, unless ``in_domain`` matches it.
+        scores_file: Where to write the scores of this run's images, by head.
+        condition: Regular expression with one group that takes an image's condition from its path; ``metainfo`` of the
+            sample may carry ``condition`` instead.
+        options: See :class:`StreamingMetric`.
+    """
+
+    eval_name = 'OOD-image'
+    label_kind = None
+    protocols = ('pooled', 'published')
+
+    def __init__(self,
+                 in_domain: str | None = None,
+                 reference: str | None = None,
+                 scores_file: str | None = None,
+                 condition: str | None = None,
+                 **options) -> None:
+        super().__init__(**options)
+        if in_domain is None and reference is None and scores_file is None:
+            raise ValueError('OOD-image compares two domains: give in_domain (a regular expression on image paths) or '
+                             'reference (scores of an earlier run on in-domain images, written with scores_file).')
+        self.in_domain = in_domain
+        self.reference = json.loads(Path(reference).read_text()) if reference is not None else {}
+        self.scores_file = scores_file
+        self.condition = condition
+
+    def measure(self, sample: dict) -> dict:
+        """Mean score of every head; see :class:`StreamingMetric`."""
+        path = str(sample['img_path'])
+        means = {}
+        for head, scores in score_maps(sample).items():
+            means[head] = float(scores.double().mean())
+            if not np.isfinite(means[head]):
+                raise non_finite_scores(sample, head, scores)
+        shifted = self.in_domain is None or re.search(self.in_domain, path) is None
+        return dict(pixels=scores.numel(), heads=means, shifted=shifted, condition=self._condition(sample, path))
+
+    def _condition(self, sample: dict, path: str) -> str | None:
+        if self.condition is None:
+            return sample.get('condition')
+        match = re.search(self.condition, path)
+        return match[1] if match else None
+
+    def summarize(self, records: list[dict]) -> dict[str, float]:
+        """AUROC of every head, over all and per condition; see :class:`StreamingMetric`."""
+        heads = list(records[0]['heads'])
+        if self.scores_file is not None:
+            scores = {head: [record['heads'][head] for record in records] for head in heads}
+            Path(self.scores_file).write_text(json.dumps(scores))
+        shifted = np.array([record['shifted'] for record in records])
+        conditions = np.array([record['condition'] or '' for record in records])
+        metrics = {}
+        for head in heads:
+            scores = np.array([record['heads'][head] for record in records])
+            inside = np.r_[scores[~shifted], self.reference.get(head, [])]
+            if not inside.size or not shifted.any():
+                self.warn(f'head {head!r} has {inside.size} in-domain and {shifted.sum()} shifted images; both are needed.')
+            metrics |= self._auroc('', head, scores[shifted], inside)
+            for name in sorted(set(conditions[shifted]) - {''}):
+                metrics |= self._auroc(f'.{name}', head, scores[shifted & (conditions == name)], inside)
+        self.provenance |= dict(shifted_images=int(shifted.sum()), in_domain_images=int(inside.size))
+        return metrics
+
+    def _auroc(self, suffix: str, head: str, shifted: np.ndarray, inside: np.ndarray) -> dict[str, float]:
+        name = f'OOD-image_AUROC{suffix}'
+        ranked = rank_exactly(shifted, inside)
+        metrics = {self.key(name, head): 100 * auroc(ranked.positives, ranked.negatives)}
+        if not shifted.size or not inside.size:
+            return metrics
+        wins = (shifted[:, None] > inside) + .5 * (shifted[:, None] == inside)
+        values = [((first @ wins) * second).sum(1) / wins.size
+                  for first, second in zip(self.weights(shifted.size), self.weights(inside.size, self.seed + 1))]
+        return metrics | (self.interval(name, 100 * np.concatenate(values), head=head) if values else {})

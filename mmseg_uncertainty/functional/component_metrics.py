@@ -1,0 +1,108 @@
+r"""Component-level anomaly segmentation: does a mask find each object, rather than each pixel?
+
+Chan et al., "SegmentMeIfYouCan: A Benchmark for Anomaly Segmentation", NeurIPS 2021 Datasets and Benchmarks, section 3.
+Components are 8-connected.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import label
+
+EIGHT_NEIGHBOURS = np.ones((3, 3), int)
+OVERLAPS = np.arange(25, 80, 5) / 100
+
+
+@dataclass(frozen=True)
+class ComponentOverlaps:
+    """How true and predicted components of one image overlap.
+
+    Args:
+        adjusted_iou: sIoU of every true component, shape (m,), in [0, 1].
+        precision: PPV of every predicted component, shape (n,), in [0, 1].
+    """
+
+    adjusted_iou: np.ndarray
+    precision: np.ndarray
+
+
+def connected_components(mask: np.ndarray, smallest: int = 0) -> tuple[np.ndarray, int]:
+    """Number the 8-connected components of a mask from 1, those of fewer than ``smallest`` pixels dropped.
+
+    Args:
+        mask: Shape (H, W), bool.
+        smallest: Least number of pixels.
+
+    Returns:
+        Component of each pixel (0 for none), shape (H, W), and how many there are.
+    """
+    components, count = label(mask, EIGHT_NEIGHBOURS)
+    if smallest > 1 and count:
+        large = np.bincount(components.ravel())[1:] >= smallest
+        numbers = np.r_[0, np.cumsum(large) * large]
+        components, count = numbers[components], int(large.sum())
+    return components, count
+
+
+def component_overlaps(truth: np.ndarray, prediction: np.ndarray, ignored: np.ndarray | None = None,
+                       smallest_truth: int = 0, smallest_prediction: int = 0) -> ComponentOverlaps:
+    r"""Adjusted IoU of every true component and precision of every predicted one.
+
+    With :math:`\hat K(k)` the union of the predicted components that touch a true component k and A(k) the pixels of
+    the other true components,
+
+    .. math::
+        \mathrm{sIoU}(k) = \frac{|k \cap \hat K(k)|}{|(k \cup \hat K(k)) \setminus A(k)|}, \qquad
+        \mathrm{PPV}(\hat k) = \frac{|\hat k \cap \bigcup K|}{|\hat k|}.
+
+    Args:
+        truth: Anomalous pixels, shape (H, W), bool.
+        prediction: Pixels predicted as anomalous, shape (H, W), bool.
+        ignored: Void pixels, dropped from both masks, shape (H, W), bool.
+        smallest_truth: Least number of pixels of a true component.
+        smallest_prediction: Least number of pixels of a predicted component.
+
+    Raises:
+        ValueError: If the shapes differ.
+    """
+    if truth.shape != prediction.shape:
+        raise ValueError(f'truth has shape {truth.shape}, prediction {prediction.shape}; they must agree.')
+    if ignored is not None:
+        truth, prediction = truth & ~ignored, prediction & ~ignored
+    true, count = connected_components(truth, smallest_truth)
+    predicted, guesses = connected_components(prediction, smallest_prediction)
+    joint = np.bincount((true * (guesses + 1) + predicted).ravel(), minlength=(count + 1) * (guesses + 1))
+    joint = joint.reshape(count + 1, guesses + 1)
+    shared, sizes = joint[1:, 1:], joint.sum(1)[1:]
+    touched = shared > 0
+    elsewhere = touched @ joint[0, 1:] if guesses else np.zeros(count)
+    adjusted = np.divide(shared.sum(1), sizes + elsewhere, out=np.zeros(count), where=sizes > 0)
+    area = joint[:, 1:].sum(0)
+    return ComponentOverlaps(adjusted, np.divide(shared.sum(0), area, out=np.zeros(guesses), where=area > 0))
+
+
+def component_counts(overlaps: ComponentOverlaps, levels: np.ndarray = OVERLAPS) -> np.ndarray:
+    """Found and missed true components and false predicted ones, at each overlap level.
+
+    Args:
+        overlaps: Overlaps of one image.
+        levels: Overlaps above which a component counts as found, or as right, shape (L,).
+
+    Returns:
+        Shape (3, L), int64.
+    """
+    found = (overlaps.adjusted_iou[:, None] > levels).sum(0)
+    false = (overlaps.precision[:, None] <= levels).sum(0)
+    return np.stack([found, overlaps.adjusted_iou.size - found, false]).astype(np.int64)
+
+
+def mean_component_f1(counts: np.ndarray) -> np.ndarray:
+    r"""F1* of the benchmark: :math:`2 TP / (2 TP + FN + FP)` averaged over the overlap levels; NaN without components.
+
+    Args:
+        counts: Summed over images, shape (\*, 3, L).
+    """
+    found, missed, false = np.moveaxis(np.asarray(counts, float), -2, 0)
+    total = 2 * found + missed + false
+    return np.divide(2 * found, total, out=np.full(total.shape, np.nan), where=total > 0).mean(-1)
