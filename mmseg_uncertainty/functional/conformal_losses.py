@@ -210,8 +210,30 @@ def binary_loss(table: ConformityTable, coverage: float = 1.0) -> StepLoss:
     return _sorted_loss(image[critical], table.conformity[order][critical], np.ones(critical.sum()), total > 0)
 
 
+def image_loss(table: ConformityTable, loss: str = 'miscoverage', **options) -> StepLoss:
+    """Build a loss by its name in :data:`LOSSES`.
+
+    Args:
+        table: Table of n images.
+        loss: ``'miscoverage'``, ``'class_miss'`` or ``'binary'``.
+        options: Arguments of the loss.
+
+    Returns:
+        The loss of every image.
+
+    Raises:
+        ValueError: The name is unknown.
+    """
+    if loss not in LOSSES:
+        raise ValueError(f'image_loss: loss={loss!r} is unknown; choose from {tuple(LOSSES)}.')
+    return LOSSES[loss](table, **options)
+
+
+LOSSES = dict(miscoverage=miscoverage_loss, class_miss=class_miss_loss, binary=binary_loss)
+
+
 def _sorted_loss(image: np.ndarray, conformity: np.ndarray, weight: np.ndarray, defined: np.ndarray) -> StepLoss:
-    order = np.argsort(conformity, kind='stable')
+    order = np.lexsort((weight, conformity))
     return StepLoss(image[order], conformity[order].astype(np.float64), weight[order], defined)
 
 

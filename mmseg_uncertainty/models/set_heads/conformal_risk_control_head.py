@@ -1,0 +1,147 @@
+"""Prediction sets with a promised image-level risk."""
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from mmengine.logging import print_log
+from mmseg.registry import MODELS
+from torch import Tensor
+
+from mmseg_uncertainty.functional.conformal_losses import ConformityTable, image_loss, tabulate
+from mmseg_uncertainty.functional.prediction_sets import SetFamily
+from mmseg_uncertainty.functional.risk_control import RiskTarget, control_classes, control_risk
+from mmseg_uncertainty.structures import FrozenOutputs, MethodInfo
+
+from .conformity_curves import ConformityCurves
+from .set_head import SetHead, smallest_threshold
+
+
+@MODELS.register_module()
+class ConformalRiskControlHead(SetHead):
+    """Choose the smallest sets of a nested family whose risk on a further image is promised.
+
+    One pass keeps what all losses depend on; :meth:`recalibrate` then makes any other promise without the images.
+
+    Args:
+        num_classes: Number of classes.
+        risks: Promises to keep together, each a dict with ``alpha``, optionally ``loss`` (``'miscoverage'``, ``'binary'``,
+            ``'class_miss'``) and the options of that loss (``class_weights``; ``coverage``; ``label``).
+        control: ``'crc'``, ``'rcps'`` or ``'ltt'``, see :class:`~mmseg_uncertainty.functional.risk_control.RiskTarget`.
+        delta: Probability with which RCPS and LTT may fail.
+        family: Options of :class:`~mmseg_uncertainty.functional.prediction_sets.SetFamily`.
+        class_conditional: Choose one threshold per class, for its false-negative rate, at the ``alpha`` of the only
+            risk. Classes in too few images fall back to the threshold of all pixels and are logged.
+        mantissa_bits: Precision of the kept conformities; 23 is exact, 10 shrinks large sets to the size of a histogram.
+        keep_curves: Whether the checkpoint keeps what :meth:`recalibrate` needs.
+        init_cfg: See :class:`mmengine.model.BaseModule`.
+
+    Raises:
+        ValueError: An option is out of range.
+    """
+
+    info = MethodInfo('Conformal semantic image segmentation: post-hoc quantification of predictive uncertainty',
+                      'Mossina et al.', 2024, needs={'logits', 'labels'}, fitted=True)
+
+    def __init__(self,
+                 num_classes: int,
+                 risks: Sequence[dict] = (dict(loss='miscoverage', alpha=0.1), ),
+                 control: str = 'crc',
+                 delta: float = 0.1,
+                 family: dict | None = None,
+                 class_conditional: bool = False,
+                 mantissa_bits: int = 23,
+                 keep_curves: bool = True,
+                 init_cfg: dict | None = None) -> None:
+        super().__init__(num_classes, init_cfg)
+        self.family = SetFamily(**(family or {}))
+        self.mantissa_bits = mantissa_bits
+        self.keep_curves = keep_curves
+        self.curves = ConformityCurves(num_classes)
+        self.register_buffer('thresholds', torch.full((num_classes, ), torch.nan, dtype=torch.float64))
+        self.register_buffer('fell_back', torch.zeros(num_classes, dtype=torch.bool))
+        self.register_buffer('feasible', torch.zeros((), dtype=torch.bool))
+        self.promise(risks, control, delta, class_conditional)
+
+    def promise(self,
+                risks: Sequence[dict],
+                control: str = 'crc',
+                delta: float = 0.1,
+                class_conditional: bool = False) -> None:
+        """Set what the next calibration promises; arguments as in the class.
+
+        Raises:
+            ValueError: An option is out of range.
+        """
+        if not risks or class_conditional and len(risks) != 1:
+            raise ValueError(f'ConformalRiskControlHead: {len(risks)} risks; give at least one, and exactly one with '
+                             'class_conditional=True.')
+        self.targets = [RiskTarget(risk['alpha'], control, delta) for risk in risks]
+        self.losses = [{key: value for key, value in risk.items() if key != 'alpha'} for risk in risks]
+        self.class_conditional = class_conditional
+
+    def is_fitted(self) -> bool:
+        """Whether thresholds were calibrated or loaded."""
+        return not bool(self.thresholds.isnan().any())
+
+    def start_stage(self, stage: int) -> None:
+        """Forget earlier images."""
+        self.curves.reset()
+
+    def update(self, outputs: FrozenOutputs, labels: Tensor, metas: list[dict]) -> None:
+        """Tabulate one batch; see :class:`~mmseg_uncertainty.models.fittable.Fittable`."""
+        filled, _ = self.valid_labels(labels)
+        conformity = self.family.label_conformity(outputs.logits.softmax(dim=1), filled)
+        self.curves.add(tabulate(conformity, labels, self.num_classes, self.mantissa_bits))
+
+    def merge_ranks(self) -> None:
+        """Collect the images of all processes."""
+        self.curves.merge_ranks()
+
+    def finish_stage(self, stage: int) -> None:
+        """Choose the thresholds and keep the curves."""
+        table = self.curves.finish()
+        self._calibrate(table, None)
+        if self.keep_curves:
+            self.curves.keep(table)
+
+    def recalibrate(self, images: np.ndarray | None = None, **promise) -> None:
+        """Choose thresholds again from the kept curves, without the images.
+
+        Args:
+            images: How often each calibration image counts, shape (n,); ``None`` counts each once.
+            promise: Arguments of :meth:`promise`.
+
+        Raises:
+            RuntimeError: No curves were kept.
+        """
+        table = self.curves.table()
+        if not table.num_images:
+            raise RuntimeError('ConformalRiskControlHead: no curves to recalibrate from; fit with keep_curves=True.')
+        if promise:
+            self.promise(**promise)
+        self._calibrate(table, images)
+
+    def sets(self, probabilities: Tensor) -> Tensor:
+        """Prediction sets; shapes as in :meth:`forward`."""
+        return self.family.sets(probabilities, self.thresholds)
+
+    def _calibrate(self, table: ConformityTable, images: np.ndarray | None) -> None:
+        void = int((table.pixels.sum(axis=1) == 0).sum())
+        if void:
+            print_log(f'{type(self).__name__}: {void} of {table.num_images} images hold void only and are left out.',
+                      'current', logging.WARNING)
+        if self.class_conditional:
+            thresholds, results, fell_back = control_classes(table, self.targets[0], images)
+            names = [f'misses of class {label}' for label in range(self.num_classes)]
+        else:
+            results = [control_risk(image_loss(table, **loss), target, images)
+                       for loss, target in zip(self.losses, self.targets)]
+            thresholds, fell_back = np.full(self.num_classes, smallest_threshold(results)), np.zeros(self.num_classes, bool)
+            names = [f'{loss} at {target}' for loss, target in zip(self.losses, self.targets)]
+        self.report(results, names)
+        self.thresholds.copy_(torch.from_numpy(np.asarray(thresholds, dtype=np.float64)))
+        self.fell_back.copy_(torch.from_numpy(np.asarray(fell_back)))
+        self.feasible.fill_(all(result.feasible for result in results))

@@ -1,0 +1,212 @@
+"""Prediction sets whose thresholds depend on the position in the image."""
+from __future__ import annotations
+
+import logging
+import zlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.dist import all_reduce
+from mmengine.logging import print_log
+from mmseg.registry import MODELS
+from torch import Tensor
+
+from mmseg_uncertainty.functional.conformal_losses import image_loss, tabulate
+from mmseg_uncertainty.functional.conformity_histogram import OCTAVES, conformity_histogram
+from mmseg_uncertainty.functional.nonconformity_curves import (ALL_CLASSES, CLASS_SCORES, group_thresholds,
+                                                               threshold_conformity)
+from mmseg_uncertainty.functional.position_groups import (GROUPINGS, LEARNED_GROUPINGS, curve_features, learned_map,
+                                                          zone_map)
+from mmseg_uncertainty.functional.risk_control import RiskTarget, control_risk
+from mmseg_uncertainty.structures import FrozenOutputs, MethodInfo
+
+from .conformity_curves import ConformityCurves
+from .set_head import SetHead
+
+FEATURE_LEVELS = np.array([60, 70, 80, 90]) / 99
+SCORE_BINS = 128
+
+
+@MODELS.register_module()
+class KandinskyHead(SetHead):
+    """Calibrate each class in each group of positions, on the scores of the pixels where the class is true.
+
+    Positions are cells of a grid laid over the image, so the state does not grow with the image. Groups are learned on one
+    part of the calibration images and thresholds chosen on another. Thresholds hold for a further score exchangeable
+    with those of its group; pixels of one image are not, so ``risk`` calibrates one more number on a third part, which
+    gives the image-level promise of conformal risk control.
+
+    Args:
+        num_classes: Number of classes.
+        alpha: Share of the pixels of a class that may miss it, in (0, 1).
+        grouping: ``'image'``, ``'pixel'`` (every cell by itself), ``'zones'``, ``'kmeans'``, ``'annuli'`` or ``'fourier'``.
+        num_groups: Number of learned groups.
+        zones: Rows and columns of ``'zones'``.
+        grid: Rows and columns of cells.
+        shares: Shares of the images for groups, thresholds and risk; shares of steps that do not occur are not used.
+        block_digits: Last characters of the file name that do not count when images are divided, so that neighbouring
+            frames stay together.
+        prior: Scores at which a cell counts as much as the whole image when groups are learned.
+        bits: Precision of the streamed scores; bins are narrower than 2 ** -bits of the score.
+        force_top: Whether the arg-max is in every set, so that no set is empty.
+        risk: ``alpha`` and options of an image loss, as in
+            :class:`~mmseg_uncertainty.models.set_heads.ConformalRiskControlHead`; ``None`` promises nothing for images.
+        seed: Seed of learned groups.
+        init_cfg: See :class:`mmengine.model.BaseModule`.
+
+    Raises:
+        ValueError: An option is out of range.
+    """
+
+    info = MethodInfo('Kandinsky conformal prediction: efficient calibration of image segmentation algorithms',
+                      'Brunekreef et al.', 2024, needs={'logits', 'labels'}, fitted=True)
+
+    def __init__(self,
+                 num_classes: int,
+                 alpha: float = 0.1,
+                 grouping: str = 'kmeans',
+                 num_groups: int = 4,
+                 zones: tuple[int, int] = (3, 3),
+                 grid: tuple[int, int] = (36, 48),
+                 shares: tuple[float, float, float] = (0.3, 0.4, 0.3),
+                 block_digits: int = 0,
+                 prior: float = 100.0,
+                 bits: int = 6,
+                 force_top: bool = True,
+                 risk: dict | None = None,
+                 seed: int = 0,
+                 init_cfg: dict | None = None) -> None:
+        super().__init__(num_classes, init_cfg)
+        if grouping not in GROUPINGS:
+            raise ValueError(f'KandinskyHead: grouping={grouping!r} is unknown; choose from {GROUPINGS}.')
+        self.target = RiskTarget(alpha)
+        self.risk_target = None if risk is None else RiskTarget(risk['alpha'])
+        self.risk_loss = {key: value for key, value in (risk or {}).items() if key != 'alpha'}
+        self.grouping, self.num_learned, self.seed, self.prior = grouping, num_groups, seed, prior
+        self.block_digits, self.bits, self.force_top = block_digits, bits, force_top
+        self.steps = [step for step, occurs in (('groups', grouping in LEARNED_GROUPINGS), ('thresholds', True),
+                                                ('risk', risk is not None)) if occurs]
+        self.stages = len(self.steps)
+        used = np.array([share for step, share in zip(('groups', 'thresholds', 'risk'), shares) if step in self.steps])
+        self.bounds = np.cumsum(used) / used.sum()
+        self.curves = ConformityCurves(num_classes)
+        fixed = zone_map(grid, *dict(image=(1, 1), pixel=tuple(grid), zones=tuple(zones)).get(grouping, (1, 1)))
+        count = num_groups if grouping in LEARNED_GROUPINGS else int(fixed.max()) + 1
+        self.register_buffer('group_map', torch.from_numpy(fixed).to(torch.int16))
+        self.register_buffer('thresholds', torch.full((count, num_classes), torch.nan, dtype=torch.float64))
+        self.register_buffer('source', torch.zeros((count, num_classes), dtype=torch.uint8))
+        self.register_buffer('odds', torch.ones((), dtype=torch.float64))
+
+    def is_fitted(self) -> bool:
+        """Whether thresholds were calibrated or loaded."""
+        return not bool(self.thresholds.isnan().any())
+
+    def start_stage(self, stage: int) -> None:
+        """Start the statistics of the groups, the thresholds or the risk."""
+        self.step, self.images = stage, torch.zeros((), dtype=torch.int64)
+        rows, columns = self.group_map.shape
+        bins = dict(groups=(rows * columns, SCORE_BINS),
+                    thresholds=(self.thresholds.numel(), (OCTAVES << self.bits) + 2)).get(self.steps[stage], (0, ))
+        self.counts = torch.zeros(bins, dtype=torch.int64)
+        self.curves.reset()
+
+    def update(self, outputs: FrozenOutputs, labels: Tensor, metas: list[dict]) -> None:
+        """Add the images of one batch that belong to the part of this stage; see ``Fittable``."""
+        probabilities = outputs.logits.softmax(dim=1)
+        filled, valid = self.valid_labels(labels)
+        for index, meta in enumerate(metas):
+            if self._part(meta) == self.step:
+                self.images += 1
+                part = slice(index, index + 1)
+                getattr(self, f'_add_{self.steps[self.step]}')(probabilities[part], filled[part], valid[part])
+
+    def merge_ranks(self) -> None:
+        """Sum over all processes."""
+        all_reduce(self.counts)
+        all_reduce(self.images)
+        self.curves.merge_ranks()
+
+    def finish_stage(self, stage: int) -> None:
+        """Learn the groups, choose the thresholds, or control the risk.
+
+        Raises:
+            ValueError: No image fell to the part of this stage.
+        """
+        step = self.steps[stage]
+        if not self.images:
+            raise ValueError(f'KandinskyHead: no calibration image fell to the part for {step}. Calibrate with more images '
+                             'or blocks (block_digits), or enlarge the share.')
+        getattr(self, f'_finish_{step}')()
+        print_log(f'KandinskyHead: {step} from {int(self.images)} images', 'current')
+
+    def sets(self, probabilities: Tensor) -> Tensor:
+        """Prediction sets; shapes as in :meth:`forward`."""
+        groups = self._groups(probabilities.shape[-2:])
+        thresholds = (self.thresholds * self.odds * (1 - 1e-6)).where(self.thresholds > 0, 0).to(probabilities.dtype)
+        membership = torch.empty_like(probabilities, dtype=torch.bool)
+        for label in range(self.num_classes):
+            membership[:, label] = probabilities[:, label] >= thresholds[:, label][groups]
+        if self.force_top:
+            membership.scatter_(1, probabilities.argmax(dim=1, keepdim=True), True)
+        return membership
+
+    def _part(self, meta: dict) -> int:
+        """Which part of the calibration images an image belongs to; the same in any order and process."""
+        stem = Path(meta['img_path']).stem
+        name = stem[:-self.block_digits] if self.block_digits else stem
+        return int(np.searchsorted(self.bounds, zlib.crc32(name.encode()) / 2**32, side='right'))
+
+    def _cells(self, size: torch.Size) -> Tensor:
+        """Cell of each pixel, shape (H, W), int64."""
+        rows, columns = self.group_map.shape
+        device = self.group_map.device
+        row = torch.arange(size[0], device=device) * rows // size[0]
+        column = torch.arange(size[1], device=device) * columns // size[1]
+        return row[:, None] * columns + column
+
+    def _groups(self, size: torch.Size) -> Tensor:
+        """Group of each pixel, shape (H, W), int64."""
+        return self.group_map.flatten().long()[self._cells(size)]
+
+    def _add_groups(self, probabilities: Tensor, labels: Tensor, valid: Tensor) -> None:
+        score = 1 - probabilities.gather(1, labels.unsqueeze(1))[0, 0]
+        score_bin = (score * SCORE_BINS).long().clamp(0, SCORE_BINS - 1)
+        index = (self._cells(score.shape) * SCORE_BINS + score_bin)[valid[0]]
+        self.counts += torch.bincount(index.cpu(), minlength=self.counts.numel()).view_as(self.counts)
+
+    def _add_thresholds(self, probabilities: Tensor, labels: Tensor, valid: Tensor) -> None:
+        conformity = probabilities.gather(1, labels.unsqueeze(1))[0, 0]
+        group = self._groups(conformity.shape) * self.num_classes + labels[0]
+        self.counts += conformity_histogram(conformity[valid[0]], group[valid[0]], len(self.counts), self.bits).cpu()
+
+    def _add_risk(self, probabilities: Tensor, labels: Tensor, valid: Tensor) -> None:
+        chosen = probabilities.gather(1, labels.unsqueeze(1))[:, 0].double()
+        thresholds = self.thresholds[self._groups(chosen.shape[-2:]), labels[0]]
+        # Tables hold float32: rounding up there would promise what the sets do not keep.
+        conformity = (threshold_conformity(chosen, thresholds) - 2.0**-24).clamp(min=0)
+        if self.force_top:
+            conformity = conformity.masked_fill(labels == probabilities.argmax(dim=1), 1.0)
+        self.curves.add(tabulate(conformity, labels.masked_fill(~valid, 255), self.num_classes))
+
+    def _finish_groups(self) -> None:
+        rows, columns = self.group_map.shape
+        features = curve_features(self.counts.view(rows, columns, SCORE_BINS).numpy(), FEATURE_LEVELS, self.prior)
+        groups = learned_map(self.grouping, features, len(self.thresholds), self.seed)
+        self.group_map.copy_(torch.from_numpy(groups))
+
+    def _finish_thresholds(self) -> None:
+        histogram = self.counts.view(*self.thresholds.shape, -1).numpy()
+        thresholds, source = group_thresholds(histogram, self.target.alpha)
+        self.thresholds.copy_(torch.from_numpy(thresholds))
+        self.source.copy_(torch.from_numpy(source))
+        for kind, fallback in ((CLASS_SCORES, 'the scores of the class anywhere'), (ALL_CLASSES, 'always containing it')):
+            if (source == kind).any():
+                labels = sorted(set(np.nonzero(source == kind)[1].tolist()))
+                print_log(f'KandinskyHead: {(source == kind).sum()} of {source.size} groups of classes have too few scores '
+                          f'and fall back to {fallback}; classes {labels}', 'current', logging.WARNING)
+
+    def _finish_risk(self) -> None:
+        result = control_risk(image_loss(self.curves.finish(), **self.risk_loss), self.risk_target)
+        self.report([result], [f'{self.risk_loss} at {self.risk_target}'])
+        self.odds.fill_(result.threshold / (1 - result.threshold) if result.threshold < 1 else torch.inf)

@@ -1,0 +1,130 @@
+import numpy as np
+import pytest
+import torch
+
+from mmseg_uncertainty.functional.conformal_losses import image_loss, tabulate
+from mmseg_uncertainty.functional.prediction_sets import SetFamily
+from mmseg_uncertainty.functional.risk_control import RiskTarget, control_risk
+from mmseg_uncertainty.models.set_heads import ConformalRiskControlHead
+from mmseg_uncertainty.structures import FrozenOutputs
+
+NUM_CLASSES = 4
+
+
+def batch(num_images, seed=0, size=(6, 7)):
+    generator = torch.Generator().manual_seed(seed)
+    logits = 2 * torch.randn(num_images, NUM_CLASSES, *size, generator=generator)
+    flat = logits.softmax(1).movedim(1, -1).reshape(-1, NUM_CLASSES)
+    labels = torch.multinomial(flat, 1, generator=generator).view(num_images, *size)
+    labels[torch.rand(labels.shape, generator=generator) < 0.1] = 255
+    return logits, labels
+
+
+def fit(head, logits, labels, batch_size=8):
+    head.start_stage(0)
+    for start in range(0, len(logits), batch_size):
+        part = slice(start, start + batch_size)
+        head.update(FrozenOutputs(logits[part], logits[part], None), labels[part], [{}] * len(labels[part]))
+    head.merge_ranks()
+    head.finish_stage(0)
+    return head
+
+
+def direct_threshold(logits, labels, target, family=None, **loss):
+    conformity = (family or SetFamily()).label_conformity(logits.softmax(1), labels.masked_fill(labels == 255, 0))
+    return control_risk(image_loss(tabulate(conformity, labels, NUM_CLASSES), **loss), target).threshold
+
+
+@pytest.mark.parametrize('kind', ['lac', 'aps', 'raps'])
+@pytest.mark.parametrize('loss', [dict(), dict(loss='binary', coverage=0.9), dict(class_weights=[1, 2, 3, 4])])
+def test_the_threshold_is_that_of_the_functional_calibration(kind, loss):
+    logits, labels = batch(40)
+    head = fit(ConformalRiskControlHead(NUM_CLASSES, [dict(alpha=0.2, **loss)], family=dict(kind=kind)), logits, labels)
+    expected = direct_threshold(logits, labels, RiskTarget(0.2), SetFamily(kind), **loss)
+    assert head.thresholds.tolist() == [expected] * NUM_CLASSES and head.feasible
+    probabilities = logits[:2].softmax(1)
+    assert torch.equal(head(probabilities), SetFamily(kind).sets(probabilities, expected))
+
+
+def test_calibrated_sets_meet_the_bound_on_the_calibration_images():
+    logits, labels = batch(60, seed=1)
+    head = fit(ConformalRiskControlHead(NUM_CLASSES, [dict(alpha=0.15)]), logits, labels)
+    covered = head(logits.softmax(1)).gather(1, labels.masked_fill(labels == 255, 0).unsqueeze(1))[:, 0]
+    valid = labels != 255
+    risk = 1 - ((covered & valid).sum((1, 2)) / valid.sum((1, 2))).double().mean()
+    assert risk <= 0.15 - 0.85 / 60 + 1e-6
+    assert risk >= 0.15 - 2 / 61
+
+
+def test_batches_do_not_matter():
+    logits, labels = batch(30, seed=2)
+    heads = [fit(ConformalRiskControlHead(NUM_CLASSES), logits, labels, size) for size in (1, 7, 30)]
+    assert len({head.thresholds[0].item() for head in heads}) == 1
+
+
+def test_a_loaded_head_makes_any_other_promise_without_the_images():
+    logits, labels = batch(40, seed=3)
+    state = fit(ConformalRiskControlHead(NUM_CLASSES), logits, labels).state_dict()
+    head = ConformalRiskControlHead(NUM_CLASSES)
+    head.load_state_dict(state)
+    for risks, control in (([dict(loss='binary', coverage=0.8, alpha=0.1)], 'crc'), ([dict(alpha=0.3)], 'rcps')):
+        head.recalibrate(risks=risks, control=control)
+        fresh = fit(ConformalRiskControlHead(NUM_CLASSES, risks, control), logits, labels)
+        assert torch.equal(head.thresholds, fresh.thresholds)
+    half = np.arange(40) < 20
+    head.recalibrate(half, risks=[dict(alpha=0.2)])
+    assert head.thresholds[0] == direct_threshold(logits[:20], labels[:20], RiskTarget(0.2))
+
+
+def test_fewer_bits_keep_less_and_never_shrink_sets():
+    logits, labels = batch(40, seed=4)
+    exact, coarse = (fit(ConformalRiskControlHead(NUM_CLASSES, mantissa_bits=bits), logits, labels) for bits in (23, 3))
+    assert len(coarse.curves.count) < len(exact.curves.count)
+    assert exact.thresholds[0] * (1 - 2**-3) <= coarse.thresholds[0] <= exact.thresholds[0]
+
+
+def test_several_risks_take_the_largest_set():
+    logits, labels = batch(50, seed=5)
+    risks = [dict(alpha=0.3), dict(loss='class_miss', label=2, alpha=0.1)]
+    alone = [fit(ConformalRiskControlHead(NUM_CLASSES, [risk]), logits, labels).thresholds[0] for risk in risks]
+    assert fit(ConformalRiskControlHead(NUM_CLASSES, risks), logits, labels).thresholds[0] == min(alone)
+
+
+def test_class_thresholds_fall_back_where_a_class_is_rare():
+    logits, labels = batch(40, seed=6)
+    labels[3:][labels[3:] == 1] = 255
+    head = fit(ConformalRiskControlHead(NUM_CLASSES, [dict(alpha=0.1)], class_conditional=True), logits, labels)
+    assert head.fell_back.tolist() == [False, True, False, False] and not head.feasible
+    assert head.thresholds[1] == direct_threshold(logits, labels, RiskTarget(0.1))
+    assert head(logits.softmax(1)).any(dim=1).all()
+
+
+def test_too_few_images_give_all_classes():
+    logits, labels = batch(5, seed=7)
+    head = fit(ConformalRiskControlHead(NUM_CLASSES, [dict(alpha=0.01)]), logits, labels)
+    assert not head.feasible and head(logits.softmax(1)).all()
+
+
+def test_images_of_void_only_are_left_out():
+    logits, labels = batch(40, seed=8)
+    labels[-3:] = 255
+    head = fit(ConformalRiskControlHead(NUM_CLASSES), logits, labels)
+    assert head.thresholds[0] == direct_threshold(logits[:-3], labels[:-3], RiskTarget(0.1))
+
+
+def test_mistakes_are_named():
+    with pytest.raises(RuntimeError, match='no thresholds yet'):
+        ConformalRiskControlHead(NUM_CLASSES)(torch.rand(1, NUM_CLASSES, 2, 2))
+    head = fit(ConformalRiskControlHead(NUM_CLASSES), *batch(20))
+    with pytest.raises(ValueError, match='3 classes and the head num_classes=4'):
+        head(torch.rand(1, 3, 2, 2))
+    logits, labels = batch(2)
+    with pytest.raises(ValueError, match='label 9 found'):
+        fit(ConformalRiskControlHead(NUM_CLASSES), logits, labels.clamp(max=9))
+    with pytest.raises(ValueError, match='no image was seen'):
+        fit(ConformalRiskControlHead(NUM_CLASSES), logits[:0], labels[:0])
+    with pytest.raises(ValueError, match='0 risks'):
+        ConformalRiskControlHead(NUM_CLASSES, [])
+    without = fit(ConformalRiskControlHead(NUM_CLASSES, keep_curves=False), *batch(20))
+    with pytest.raises(RuntimeError, match='keep_curves=True'):
+        without.recalibrate()
