@@ -13,6 +13,8 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from mmseg_uncertainty.functional import score_filters
+from mmseg_uncertainty.functional.sampled_predictions import published_confidence_drop
+from mmseg_uncertainty.functional.softmax_deviation import softmax_deviation
 from mmseg_uncertainty.models.decode_heads.flow_enedet_head import FlowEneDetHead
 from mmseg_uncertainty.models.decode_heads.standardized_max_logit_head import StandardizedMaxLogitHead
 from mmseg_uncertainty.models.filters import BoundarySuppression, GaussianSmoothing
@@ -145,3 +147,20 @@ def test_standardized_max_logit():
     filtered = StandardizedMaxLogitHead(values['logits'].shape[1], statistics,
                                         filters=[dict(type='BoundarySuppression')])
     assert_close(filtered(logits).sigmoid(), values['sml_score'][:, 0], atol=1e-5, rtol=0)
+
+
+def test_softmax_deviation():
+    with np.load(GOLDEN / 'baseline_scores.npz') as file:
+        logits, confidence, published = (torch.from_numpy(file[key]) for key in ('logits', 'std_conf', 'std_score'))
+    assert_close(-softmax_deviation(logits), confidence[:, 0], atol=1e-5, rtol=0)
+    smooth = GaussianSmoothing()(softmax_deviation(logits), None)
+    assert_close(smooth.sigmoid(), published[:, 0], atol=1e-5, rtol=0)
+
+
+def test_mc_dropout():
+    with np.load(GOLDEN / 'baseline_scores.npz') as file:
+        stack, confidence, published = (torch.from_numpy(file[key])
+                                        for key in ('mcd_softmax_stack', 'mcd_conf', 'mcd_score'))
+    score = published_confidence_drop(stack)
+    assert_close(-score, confidence[:, 0], atol=1e-5, rtol=0)
+    assert_close(GaussianSmoothing()(score, None).sigmoid(), published[:, 0], atol=1e-5, rtol=0)

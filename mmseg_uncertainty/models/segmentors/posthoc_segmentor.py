@@ -50,6 +50,9 @@ class PosthocSegmentor(CascadeEncoderDecoder):
         self._base = Frozen(module for name, module in self.named_children() if name != 'data_preprocessor')
         self._tap = ClassifierTap(self._last_decode_head)
         self.uncertainty_heads = build_named(uncertainty_heads or {}, 'uncertainty head', self.num_classes)
+        for head in self.uncertainty_heads.values():
+            if hasattr(head, 'bind'):
+                head.bind(self._last_decode_head)
         self.set_head = None if set_head is None else MODELS.build(set_head)
         self.train(self.training)
 
