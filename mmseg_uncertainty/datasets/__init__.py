@@ -4,10 +4,12 @@ from .camvid_dataset import CamVidDataset
 from .checked_seg_dataset import CheckedSegDataset
 from .dataset_error import DatasetError
 from .idd_lite_dataset import IDDLiteDataset
+from .samplers import NumberedInfiniteSampler
 from .toy_roads_dataset import ToyRoadsDataset
-from .transforms import CORRUPTIONS, Corruptions, LoadLabels, RenderToyRoads
+from .transforms import CORRUPTIONS, Corruptions, LoadLabels, RenderToyRoads, SeedAugmentations
 
 __all__ = [
-    'CORRUPTIONS', 'AnomalyDataset', 'CamVidAsCityscapesDataset', 'CamVidDataset', 'CheckedSegDataset', 'Corruptions', 'DatasetError',
-    'IDDLiteDataset', 'LoadLabels', 'RenderToyRoads', 'ToyRoadsDataset'
+    'CORRUPTIONS', 'AnomalyDataset', 'CamVidAsCityscapesDataset', 'CamVidDataset', 'CheckedSegDataset', 'Corruptions',
+    'DatasetError', 'IDDLiteDataset', 'LoadLabels', 'NumberedInfiniteSampler', 'RenderToyRoads', 'SeedAugmentations',
+    'ToyRoadsDataset'
 ]

@@ -2,6 +2,7 @@ dataset_type = 'CamVidDataset'
 data_root = '{{$DATA_ROOT:data}}/camvid'
 crop_size = (256, 320)
 train_pipeline = [
+    dict(type='SeedAugmentations'),
     dict(type='LoadImageFromFile'),
     dict(type='LoadLabels'),
     dict(type='RandomResize', scale=(480, 360), ratio_range=(0.5, 2.0), keep_ratio=True),
@@ -20,7 +21,7 @@ train_dataloader = dict(
     batch_size=8,
     num_workers=2,
     persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
+    sampler=dict(type='NumberedInfiniteSampler', shuffle=True),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,

@@ -1,6 +1,7 @@
 dataset_type = 'IDDLiteDataset'
 data_root = '{{$DATA_ROOT:data}}/idd_lite'
 train_pipeline = [
+    dict(type='SeedAugmentations'),
     dict(type='LoadImageFromFile'),
     dict(type='LoadLabels'),
     dict(type='RandomResize', scale=(320, 227), ratio_range=(0.5, 2.0), keep_ratio=True),
@@ -19,7 +20,7 @@ train_dataloader = dict(
     batch_size=8,
     num_workers=2,
     persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
+    sampler=dict(type='NumberedInfiniteSampler', shuffle=True),
     dataset=dict(type=dataset_type, data_root=data_root, split='train', pipeline=train_pipeline))
 val_dataloader = dict(
     batch_size=1,

@@ -1,5 +1,6 @@
 dataset_type = 'ToyRoadsDataset'
 train_pipeline = [
+    dict(type='SeedAugmentations'),
     dict(type='RenderToyRoads'),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PhotoMetricDistortion'),
@@ -13,7 +14,7 @@ train_dataloader = dict(
     batch_size=8,
     num_workers=2,
     persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
+    sampler=dict(type='NumberedInfiniteSampler', shuffle=True),
     dataset=dict(type=dataset_type, split='train', length=4000, pipeline=train_pipeline))
 val_dataloader = dict(
     batch_size=1,

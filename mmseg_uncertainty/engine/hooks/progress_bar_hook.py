@@ -33,7 +33,7 @@ class ProgressBarHook(Hook):
                          outputs: dict | None = None) -> None:
         """Advance by one iteration and show the loss."""
         loss = (outputs or {}).get('loss')
-        self._advance('train', {} if loss is None else dict(loss=f'{float(loss):.4f}'))
+        self._advance('train', {} if loss is None else dict(loss=f'{loss.item():.4f}'))
 
     def after_train(self, runner: Runner) -> None:
         """Close the bar of the run."""

@@ -10,6 +10,7 @@ from mmseg.structures import SegDataSample
 from torch.testing import assert_close
 
 from mmseg_uncertainty.functional import entropy, msp
+from tests.tiny import tiny_base
 
 HEADS = dict(
     msp=dict(type='MSPHead'), entropy=dict(type='EntropyHead'), native=dict(type='MSPHead', resolution='native'),
@@ -17,22 +18,8 @@ HEADS = dict(
 SIZE = (64, 96)
 
 
-def base_config(mode='whole', **decode_head):
-    return dict(
-        type='EncoderDecoder',
-        data_preprocessor=dict(type='SegDataPreProcessor', mean=[0.] * 3, std=[255.] * 3, seg_pad_val=255),
-        backbone=dict(
-            type='MixVisionTransformer', in_channels=3, embed_dims=8, num_stages=4, num_layers=[1] * 4,
-            num_heads=[1, 1, 2, 2], patch_sizes=[7, 3, 3, 3], sr_ratios=[8, 4, 2, 1], drop_path_rate=0.3),
-        decode_head=dict(
-            type='SegformerHead', in_channels=[8, 8, 16, 16], in_index=[0, 1, 2, 3], channels=16, dropout_ratio=0.2,
-            norm_cfg=dict(type='BN'), align_corners=False, **{'num_classes': 5, **decode_head}),
-        train_cfg=dict(),
-        test_cfg=dict(mode='whole') if mode == 'whole' else dict(mode='slide', crop_size=(32, 48), stride=(24, 32)))
-
-
 def posthoc_config(base=None, **options):
-    config = copy.deepcopy(base or base_config())
+    config = copy.deepcopy(base or tiny_base())
     config.update(type='PosthocSegmentor', **options)
     return config
 
@@ -61,7 +48,7 @@ def samples(count, labels=False, size=SIZE, ori_shape=(50, 70)):
 
 @pytest.mark.parametrize('mode', ['whole', 'slide'])
 def test_heads_leave_logits_and_predictions_bit_identical(mode):
-    plain, posthoc = build_pair(base_config(mode), uncertainty_heads=HEADS)
+    plain, posthoc = build_pair(tiny_base(mode), uncertainty_heads=HEADS)
     images = torch.rand(2, 3, *SIZE)
     with torch.no_grad():
         expected, scored = plain.predict(images, samples(2)), posthoc.predict(images, samples(2))
@@ -73,7 +60,7 @@ def test_heads_leave_logits_and_predictions_bit_identical(mode):
 
 
 def test_scores_are_those_of_the_functional_library():
-    _, posthoc = build_pair(base_config(), uncertainty_heads=HEADS)
+    _, posthoc = build_pair(tiny_base(), uncertainty_heads=HEADS)
     with torch.no_grad():
         sample = posthoc.predict(torch.rand(1, 3, *SIZE), samples(1))[0]
     logits = sample.seg_logits.data[None]
@@ -82,7 +69,7 @@ def test_scores_are_those_of_the_functional_library():
 
 
 def test_a_native_map_is_resized_as_logits_are():
-    _, posthoc = build_pair(base_config(), uncertainty_heads=dict(native=HEADS['native']))
+    _, posthoc = build_pair(tiny_base(), uncertainty_heads=dict(native=HEADS['native']))
     images = torch.rand(1, 3, *SIZE)
     with torch.no_grad():
         native = msp(posthoc._forward(images))[:, None]
@@ -93,7 +80,7 @@ def test_a_native_map_is_resized_as_logits_are():
 
 
 def test_flip_and_padding_are_undone_for_scores_too():
-    _, posthoc = build_pair(base_config(), uncertainty_heads=HEADS)
+    _, posthoc = build_pair(tiny_base(), uncertainty_heads=HEADS)
     images, (sample, ) = torch.rand(1, 3, *SIZE), samples(1, ori_shape=(60, 80))
     sample.set_metainfo(dict(padding_size=[0, 16, 0, 4], flip=True, flip_direction='horizontal'))
     with torch.no_grad():
@@ -105,7 +92,7 @@ def test_flip_and_padding_are_undone_for_scores_too():
 
 
 def test_a_sigmoid_model_scores_as_a_two_class_softmax():
-    base = base_config(num_classes=2, out_channels=1, threshold=0.5)
+    base = tiny_base(num_classes=2, out_channels=1, threshold=0.5)
     plain, posthoc = build_pair(base, uncertainty_heads=dict(msp=HEADS['msp']))
     images = torch.rand(1, 3, *SIZE)
     with torch.no_grad():
@@ -116,7 +103,7 @@ def test_a_sigmoid_model_scores_as_a_two_class_softmax():
 
 
 def test_training_moves_heads_and_nothing_of_the_base():
-    _, model = build_pair(base_config(), uncertainty_heads=HEADS)
+    _, model = build_pair(tiny_base(), uncertainty_heads=HEADS)
     model.train()
     before = {key: value.clone() for key, value in model.state_dict().items()}
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -132,7 +119,7 @@ def test_training_moves_heads_and_nothing_of_the_base():
 
 
 def test_the_base_stays_in_evaluation_and_draws_nothing_at_random():
-    plain, model = build_pair(base_config(), uncertainty_heads=HEADS)
+    plain, model = build_pair(tiny_base(), uncertainty_heads=HEADS)
     model.train()
     assert model.training and model.uncertainty_heads.training
     assert not any(module.training for child in (model.backbone, model.decode_head) for module in child.modules())
@@ -145,7 +132,7 @@ def test_the_base_stays_in_evaluation_and_draws_nothing_at_random():
 
 
 def test_pretrained_weights_are_not_fetched():
-    base = base_config()
+    base = tiny_base()
     base['pretrained'] = 'https://example.invalid/weights.pth'
     MODELS.build(Config(posthoc_config(base, uncertainty_heads=HEADS))).init_weights()
 
@@ -162,7 +149,7 @@ def test_a_wrong_head_is_named(heads, error, message):
 
 
 def test_nan_logits_name_the_image():
-    _, model = build_pair(base_config(), uncertainty_heads=dict(msp=HEADS['msp']))
+    _, model = build_pair(tiny_base(), uncertainty_heads=dict(msp=HEADS['msp']))
     with torch.no_grad():
         model.decode_head.conv_seg.bias[2] = torch.nan
         with pytest.raises(FloatingPointError, match='0.png'):
@@ -170,6 +157,6 @@ def test_nan_logits_name_the_image():
 
 
 def test_nothing_to_train_is_an_error():
-    _, model = build_pair(base_config(), uncertainty_heads=dict(msp=HEADS['msp']))
+    _, model = build_pair(tiny_base(), uncertainty_heads=dict(msp=HEADS['msp']))
     with pytest.raises(ValueError, match='nothing to train'):
         model.train().loss(torch.rand(1, 3, *SIZE), samples(1, labels=True))
