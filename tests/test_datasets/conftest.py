@@ -1,6 +1,7 @@
 """Small folders of images and labels."""
 import pytest
-from small_files import write_image, write_labels
+
+from tests.test_datasets.small_files import write_image, write_labels
 
 
 @pytest.fixture

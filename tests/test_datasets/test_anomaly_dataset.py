@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from mmengine.logging import MMLogger
 from mmseg.registry import DATASETS
-from small_files import write_image, write_labels
 
 import mmseg_uncertainty.registered  # noqa: F401
 from mmseg_uncertainty.datasets import AnomalyDataset, DatasetError
+from tests.test_datasets.small_files import write_image, write_labels
 
 PIPELINE = [dict(type='LoadImageFromFile'), dict(type='LoadLabels'), dict(type='PackSegInputs')]
 DATA_ROOT = Path(os.environ.get('DATA_ROOT', 'data'))

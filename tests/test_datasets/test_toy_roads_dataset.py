@@ -35,7 +35,8 @@ def test_another_dataset_of_the_same_options_renders_the_same():
 
 @pytest.mark.parametrize('other', [dict(split='val'), dict(split='test'), dict(seed=1)])
 def test_splits_and_seeds_share_no_image(other):
-    assert not any(torch.equal(a, b) for a in inputs(build()) for b in inputs(build(**other)))
+    first, second = inputs(build()), inputs(build(**other))
+    assert not any(torch.equal(a, b) for a in first for b in second)
 
 
 def test_length_does_not_change_the_images():

@@ -28,9 +28,8 @@ def test_shapes_types_and_label_values(size, anomalies):
 
 
 def test_another_process_renders_the_same():
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context('spawn')) as pool:
-        keys = [(0, 0, 5), (0, 1, 6)]
-        assert list(pool.map(digest, keys)) == [digest(key) for key in keys]
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context('spawn')) as pool:
+        assert pool.submit(digest, (0, 0, 5)).result() == digest((0, 0, 5))
 
 
 def test_global_random_state_plays_no_part():
