@@ -1,0 +1,94 @@
+"""Distance to the nearest neighbours in a bounded memory bank."""
+from __future__ import annotations
+
+import hashlib
+
+import torch
+from mmengine.dist import all_gather
+from mmseg.registry import MODELS
+from torch import Tensor
+from torch.nn import functional as F
+
+from mmseg_uncertainty.functional.feature_distances import nearest_neighbour_distance
+from mmseg_uncertainty.structures import FrozenOutputs, MethodInfo
+
+from .feature_score_head import FeatureScoreHead
+
+
+@MODELS.register_module()
+class NearestNeighborHead(FeatureScoreHead):
+    """Score by the distance to the k-th nearest of a random sample of calibration features, equally many per class.
+
+    Every pixel draws a priority from its image's path and its position; each class keeps the pixels of lowest priority.
+    So the sample is uniform within a class and does not depend on the order of the images, the batches or the processes.
+
+    Args:
+        num_classes: Classes K of the base model.
+        per_class: Entries of the memory bank per class.
+        neighbor: k.
+        options: Further options of :class:`FeatureScoreHead`.
+    """
+
+    info = MethodInfo('Out-of-Distribution Detection with Deep Nearest Neighbors', 'Sun et al.', 2022,
+                      needs={'features'}, fitted=True)
+
+    def __init__(self, num_classes: int, per_class: int = 256, neighbor: int = 5, **options) -> None:
+        self.per_class, self.neighbor = per_class, neighbor
+        if not 0 < neighbor <= per_class:
+            raise ValueError(f'NearestNeighborHead: neighbor={neighbor} must lie between 1 and per_class={per_class}.')
+        super().__init__(num_classes, **options)
+
+    def allocate(self, channels: int) -> None:
+        """Register the bank; see :meth:`FeatureScoreHead.allocate`."""
+        self.register_buffer('bank', torch.zeros(self.num_classes, self.per_class, channels))
+        self.register_buffer('priority', torch.full((self.num_classes, self.per_class), torch.inf, dtype=torch.float64))
+
+    def start_stage(self, stage: int) -> None:
+        """Forget an earlier fit."""
+        self.priority.fill_(torch.inf)
+
+    def add(self, features: Tensor, labels: Tensor, outputs: FrozenOutputs, metas: list[dict]) -> None:
+        """Offer features to the bank; see :meth:`FeatureScoreHead.add`."""
+        for image, image_labels, meta in zip(F.normalize(features, dim=-1), labels, metas):
+            priority = _priorities(meta, image_labels)
+            for k in image_labels.unique().tolist():
+                if 0 <= k < self.num_classes:
+                    self._keep_lowest(k, image[image_labels == k], priority[image_labels == k])
+
+    def _keep_lowest(self, k: int, entries: Tensor, priority: Tensor) -> None:
+        all_priorities = torch.cat([self.priority[k], priority])
+        lowest = all_priorities.topk(self.per_class, largest=False).indices
+        self.bank[k] = torch.cat([self.bank[k], entries.to(self.bank)])[lowest]
+        self.priority[k] = all_priorities[lowest]
+
+    def merge_ranks(self) -> None:
+        """Keep the lowest priorities over all processes."""
+        banks, priorities = all_gather(self.bank.clone()), all_gather(self.priority.clone())
+        self.priority.fill_(torch.inf)
+        for bank, priority in zip(banks, priorities):
+            for k in range(self.num_classes):
+                self._keep_lowest(k, bank[k], priority[k])
+
+    def finish_stage(self, stage: int) -> None:
+        """Check that there are enough neighbours.
+
+        Raises:
+            ValueError: The calibration set has fewer labelled pixels than ``neighbor``.
+        """
+        filled = int(self.priority.isfinite().sum())
+        if filled < self.neighbor:
+            raise ValueError(f'NearestNeighborHead: the calibration set yields {filled} labelled features, fewer than '
+                             f'neighbor={self.neighbor}. Check its labels, or lower neighbor.')
+        self.fitted.fill_(True)
+
+    def score(self, logits: Tensor, features: Tensor | None) -> Tensor:
+        """Distance in [0, 2]; see :meth:`ScoreHead.score`."""
+        self.check_fitted()
+        return nearest_neighbour_distance(features, self.bank.flatten(0, 1), self.priority.isfinite().flatten(),
+                                          self.neighbor)
+
+
+def _priorities(meta: dict, labels: Tensor) -> Tensor:
+    digest = hashlib.sha256(str(meta.get('img_path', '')).encode()).digest()
+    generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], 'big'))
+    return torch.rand(labels.shape, generator=generator, dtype=torch.float64).to(labels.device)

@@ -1,0 +1,106 @@
+"""Heads fitted on features: batches do not matter, outliers score higher, state survives, misuse is named."""
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from mmseg_uncertainty.models.decode_heads import MahalanobisHead, NearestNeighborHead, ViMHead
+from mmseg_uncertainty.structures import FrozenOutputs
+
+K, C = 3, 6
+HEADS = [lambda: MahalanobisHead(K), lambda: ViMHead(K, dimensions=3), lambda: NearestNeighborHead(K, per_class=20)]
+
+
+class DecodeHead(nn.Module):
+    """A decode head reduced to its classifier."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv_seg = nn.Conv2d(C, K, 1)
+
+
+def calibration_set(images: int = 6):
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.randint(K + 1, (images, 8, 10), generator=generator)
+    directions = torch.linalg.qr(torch.randn(C, K, generator=generator)).Q.T
+    native = labels[:, 1::2, 1::2].clamp(max=K - 1)
+    features = 3 * directions[native] + 0.3 * torch.randn(*native.shape, C, generator=generator)
+    labels[labels == K] = 255
+    return features.movedim(-1, 1), labels, [dict(img_path=f'{index}.png') for index in range(images)]
+
+
+def fit(head, order: list[int], batch: int):
+    features, labels, metas = calibration_set()
+    base = DecodeHead()
+    head.bind(base)
+    head.start_stage(0)
+    for start in range(0, len(order), batch):
+        chosen = order[start:start + batch]
+        outputs = FrozenOutputs(torch.zeros(1), base.conv_seg(features[chosen]).detach(), features[chosen])
+        head.update(outputs, labels[chosen], [metas[index] for index in chosen])
+    head.merge_ranks()
+    head.finish_stage(0)
+    return head
+
+
+@pytest.mark.parametrize('build', HEADS)
+def test_order_and_batches_do_not_matter(build):
+    features, _, _ = calibration_set()
+    logits = DecodeHead().conv_seg(features).detach()
+    one, other = fit(build(), [0, 1, 2, 3, 4, 5], 2), fit(build(), [4, 2, 0, 5, 1, 3], 3)
+    assert_close(one(logits, features), other(logits, features))
+
+
+@pytest.mark.parametrize('build', HEADS)
+def test_features_off_the_calibration_set_score_higher(build):
+    features, _, _ = calibration_set()
+    head = fit(build(), list(range(6)), 2)
+    strange = 3 * torch.randn(features.shape, generator=torch.Generator().manual_seed(3))
+    constant = torch.zeros(len(features), K, *features.shape[2:])
+    assert head(constant, strange).median() > head(constant, features).quantile(0.95)
+
+
+@pytest.mark.parametrize('build', HEADS)
+def test_the_fit_survives_saving(build):
+    features, _, _ = calibration_set()
+    logits = DecodeHead().conv_seg(features).detach()
+    head, copy = fit(build(), list(range(6)), 2), build()
+    with pytest.raises(RuntimeError, match='was not fitted'):
+        copy.bind(DecodeHead())
+        copy(logits, features)
+    copy.load_state_dict(head.state_dict())
+    assert_close(copy(logits, features), head(logits, features))
+
+
+@pytest.mark.parametrize('build', HEADS)
+def test_void_does_not_count(build):
+    head = build()
+    head.bind(DecodeHead())
+    features, labels, metas = calibration_set()
+    logits = DecodeHead().conv_seg(features).detach()
+    clean = fit(build(), list(range(6)), 6)
+    spoiled = features.movedim(1, -1).clone()
+    spoiled[labels[:, 1::2, 1::2] == 255] = 1e3
+    head.start_stage(0)
+    head.update(FrozenOutputs(logits, logits, spoiled.movedim(-1, 1)), labels, metas)
+    head.merge_ranks()
+    head.finish_stage(0)
+    assert_close(head(logits, features), clean(logits, features))
+
+
+def test_wrong_use_is_named():
+    with pytest.raises(TypeError, match='conv_seg'):
+        MahalanobisHead(K).bind(nn.Identity())
+    with pytest.raises(ValueError, match='dimensions=9'):
+        ViMHead(K, dimensions=9).bind(DecodeHead())
+    with pytest.raises(ValueError, match='neighbor=5'):
+        NearestNeighborHead(K, per_class=3)
+    head = NearestNeighborHead(K)
+    head.bind(DecodeHead())
+    with pytest.raises(ValueError, match='fewer than'):
+        head.finish_stage(0)
+    with pytest.raises(ValueError, match='yields none'):
+        head.update(FrozenOutputs(torch.zeros(1), torch.zeros(1), None), torch.zeros(1, 2, 2), [{}])
