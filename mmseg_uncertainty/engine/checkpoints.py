@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 
+import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import CheckpointLoader, get_torch_safe_globals
@@ -38,7 +39,7 @@ def read_checkpoint(path: str | Path, map_location: str | torch.device | None = 
         with torch.serialization.safe_globals(_plain_globals()):
             checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except (UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        reason = str(error).strip().split('\n')[0]
+        reason = _reason(error)
         raise CheckpointError(f'{path} is not a checkpoint of tensors and plain values ({reason}). It was not executed. '
                               'Use a file that holds a state_dict, saved with torch.save.') from error
     if not isinstance(checkpoint, Mapping):
@@ -117,10 +118,18 @@ def _mismatch(base: Mapping[str, Tensor], state: Mapping[str, Tensor], missing: 
     return '; '.join(parts())
 
 
+def _reason(error: Exception) -> str:
+    """The line of PyTorch's message that says what is wrong."""
+    lines = [line.strip() for line in str(error).split('\n') if line.strip()]
+    told = [line for line in lines if 'but got' in line or 'Unsupported' in line]
+    return (told or lines or [type(error).__name__])[0]
+
+
 def _plain_globals() -> list:
     """What mmengine writes into checkpoints, with ``getattr`` held to the methods of its log buffers."""
     harmless = [entry for entry in get_torch_safe_globals() if entry is not getattr]
-    return [*harmless, (_history_method, 'builtins.getattr')]
+    numbers = [type(np.dtype(code)) for code in np.typecodes['AllInteger'] + np.typecodes['AllFloat'] + '?']
+    return [*harmless, *numbers, (_history_method, 'builtins.getattr')]
 
 
 def _history_method(owner: type, name: str) -> object:
