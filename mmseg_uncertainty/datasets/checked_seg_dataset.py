@@ -13,6 +13,7 @@ from mmseg.datasets import BaseSegDataset
 
 from .dataset_error import DatasetError
 from .image_files import SKIP_HINT, check_image_file, check_labels, index_by_stem, read_labels
+from .splits import split_samples
 
 
 class CheckedSegDataset(BaseSegDataset):
@@ -25,6 +26,8 @@ class CheckedSegDataset(BaseSegDataset):
         skip_broken: Read everything once at construction, leave out what cannot be used, and log how many that are.
         image_tails: Endings of image stems that their labels lack, such as ``'_leftImg8bit'``.
         label_tails: Endings of label stems that their images lack, such as ``'_labels_semantic'``.
+        split: Options of :func:`~mmseg_uncertainty.datasets.splits.split_samples`, to keep only the images for calibration
+            or for test; ``None`` keeps all.
         options: See :class:`mmseg.datasets.BaseSegDataset`.
     """
 
@@ -32,12 +35,16 @@ class CheckedSegDataset(BaseSegDataset):
                  skip_broken: bool = False,
                  image_tails: Sequence[str] = (),
                  label_tails: Sequence[str] = (),
+                 split: dict | None = None,
                  **options) -> None:
         self.skip_broken = skip_broken
         self.image_tails = tuple(image_tails)
         self.label_tails = tuple(label_tails)
         self.skipped: list[str] = []
+        self.split = split
         super().__init__(**options)
+        if split:
+            self._metainfo['split'] = dict(split)
         self._metainfo.setdefault('dataset_name', Path(self.data_root or self.data_prefix['img_path']).name)
 
     @property
@@ -75,6 +82,10 @@ class CheckedSegDataset(BaseSegDataset):
             raise DatasetError(f'{self.data_prefix["img_path"]}: all {len(self.skipped)} images are broken, the first '
                                f'is {self.skipped[0]}. Leave out --skip-broken to see why.')
         return samples
+
+    def filter_data(self) -> list[dict]:
+        """Keep the samples of the chosen split."""
+        return split_samples(self.data_list, **self.split) if self.split else self.data_list
 
     def prepare_data(self, idx: int) -> dict | None:
         """Run the pipeline on one sample.

@@ -12,6 +12,7 @@ EVALUATORS: dict[str, dict] = {
     'OOD-image': dict(type='ImageOODMetric'),
     'OOD-local': dict(type='LocalOODMetric'),
     'components': dict(type='ComponentMetric'),
+    'coverage': dict(type='CoverageMetric'),
 }
 PUBLISHED = {'oIoU': dict(type='PublishedOpenSetMetric')}
 

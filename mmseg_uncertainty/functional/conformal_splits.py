@@ -55,7 +55,7 @@ def block_split(blocks: np.ndarray, num_calibration: int, seed: int) -> tuple[np
 
     Args:
         blocks: Block of every image, shape (n,), int64.
-        num_calibration: Calibration takes shuffled blocks until it holds at least this many images.
+        num_calibration: Calibration takes shuffled blocks as long as at least half of the next is still wanted.
         seed: Seed of the shuffle.
 
     Returns:
@@ -65,9 +65,10 @@ def block_split(blocks: np.ndarray, num_calibration: int, seed: int) -> tuple[np
     random.Random(seed).shuffle(order)
     taken, held = [], 0
     for block in order:
-        if held >= num_calibration:
+        size = np.count_nonzero(blocks == block)
+        if held + size / 2 > num_calibration:
             break
         taken.append(block)
-        held += np.count_nonzero(blocks == block)
+        held += size
     chosen = np.isin(blocks, taken)
     return np.flatnonzero(chosen), np.flatnonzero(~chosen)

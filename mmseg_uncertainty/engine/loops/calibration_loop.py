@@ -12,7 +12,6 @@ from mmengine.dist import barrier, is_main_process
 from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop
 from mmengine.runner.checkpoint import weights_to_cpu
-from mmengine.utils import ProgressBar
 from mmseg.registry import LOOPS
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -26,7 +25,8 @@ class CalibrationLoop(BaseLoop):
     """Fit every :class:`~mmseg_uncertainty.models.fittable.Fittable` of the model, then save an ordinary checkpoint.
 
     Use as ``train_cfg=dict(type='CalibrationLoop')``. Calibrators are fitted before anything else, because scores and
-    prediction sets read calibrated logits. Every image is seen once per stage; parameters never change.
+    prediction sets read calibrated logits. Every image is seen once per stage; parameters never change. The training hooks
+    of the runner see every batch, so that its progress bar and log work as in training.
 
     Args:
         runner: The runner.
@@ -113,8 +113,10 @@ class CalibrationLoop(BaseLoop):
             module.finish_stage(stage)
 
     def _batches(self) -> Iterator[tuple[FrozenOutputs, Tensor, list[dict]]]:
-        bar = ProgressBar(len(self.dataloader)) if is_main_process() else None
-        for batch in self.dataloader:
+        # No hook hears of the end of the epoch: checkpoint hooks would save a model that is fitted in part.
+        self.runner.call_hook('before_train_epoch')
+        for index, batch in enumerate(self.dataloader):
+            self.runner.call_hook('before_train_iter', batch_idx=index, data_batch=batch)
             data = self.model.data_preprocessor(batch, False)
             samples = data['data_samples']
             labels = torch.stack([sample.gt_sem_seg.data[0] for sample in samples]).long()
@@ -124,9 +126,8 @@ class CalibrationLoop(BaseLoop):
                                  f'{tuple(labels.shape[-2:])} pixels and its logits {tuple(outputs.logits.shape[-2:])}. '
                                  'Load the annotations in the pipeline as the test pipeline does.')
             yield outputs, labels, [sample.metainfo for sample in samples]
+            self.runner.call_hook('after_train_iter', batch_idx=index, data_batch=batch)
             self._iter += 1
-            if bar is not None:
-                bar.update()
 
     def _save(self) -> None:
         """Write the checkpoint beside its place and move it there, so that no half checkpoint is ever found."""

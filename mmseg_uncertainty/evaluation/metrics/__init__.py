@@ -2,6 +2,7 @@ from .anomaly_ranking_metric import AnomalyRankingMetric
 from .calibration_metric import CalibrationMetric
 from .class_iou_metric import ClassIoUMetric
 from .component_metric import ComponentMetric
+from .coverage_metric import CoverageMetric
 from .image_ood_metric import ImageOODMetric
 from .local_ood_metric import LocalOODMetric
 from .macro_f1_metric import MacroF1Metric
@@ -11,6 +12,6 @@ from .published_open_set_metric import PublishedOpenSetMetric
 from .streaming_metric import StreamingMetric
 
 __all__ = [
-    'AnomalyRankingMetric', 'CalibrationMetric', 'ClassIoUMetric', 'ComponentMetric', 'ImageOODMetric', 'LocalOODMetric',
-    'MacroF1Metric', 'MisclassificationMetric', 'OpenSetMetric', 'PublishedOpenSetMetric', 'StreamingMetric'
+    'AnomalyRankingMetric', 'CalibrationMetric', 'ClassIoUMetric', 'ComponentMetric', 'CoverageMetric', 'ImageOODMetric',
+    'LocalOODMetric', 'MacroF1Metric', 'MisclassificationMetric', 'OpenSetMetric', 'PublishedOpenSetMetric', 'StreamingMetric'
 ]

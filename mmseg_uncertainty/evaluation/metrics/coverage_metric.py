@@ -1,0 +1,122 @@
+"""``--eval coverage``: whether prediction sets keep what they promise, and how large they are."""
+from __future__ import annotations
+
+import numpy as np
+from mmseg.registry import METRICS
+from torch import Tensor
+
+from mmseg_uncertainty.functional.prediction_sets import class_counts
+
+from .sample_fields import VOID, SampleError
+from .streaming_metric import StreamingMetric
+
+COUNTS = ('class_pixels', 'class_covered', 'size_pixels', 'size_covered')
+
+
+@METRICS.register_module()
+class CoverageMetric(StreamingMetric):
+    """Risk and size of the prediction sets; void pixels are left out.
+
+    Keys under ``set/``, as fractions unless stated otherwise, with 95 % bootstrap intervals over images:
+
+    - ``risk``: miscoverage of an image, averaged over images; ``binary_risk``: share of images of which less than
+      ``required_coverage`` is covered; ``coverage``: covered share of all pixels.
+    - ``mean_size``: classes per pixel (activation ratio), averaged over images; ``empty``, ``singletons`` and ``full``:
+      shares of the pixels.
+    - ``coverage.<class>``: of the pixels of a class; ``coverage.size<n>``: of the pixels whose set has n classes;
+      ``coverage.worst_class`` and ``coverage.worst_size``: the smallest of those, strata of few pixels left out.
+
+    Args:
+        required_coverage: Coverage below which an image counts as lost in ``binary_risk``, in (0, 1].
+        smallest_stratum: Share of the pixels that a stratum must hold to be named the worst.
+        options: See :class:`StreamingMetric`.
+    """
+
+    eval_name = 'coverage'
+    protocols = ('pooled', )
+
+    def __init__(self, required_coverage: float = 0.9, smallest_stratum: float = 1e-3, **options) -> None:
+        if not 0 < required_coverage <= 1:
+            raise ValueError(f'coverage: required_coverage={required_coverage} must lie in (0, 1].')
+        self.required_coverage = required_coverage
+        self.smallest_stratum = smallest_stratum
+        super().__init__(**options)
+
+    def measure(self, sample: dict) -> dict:
+        """Count one image; see :class:`StreamingMetric`."""
+        labels = self.class_labels(sample)
+        membership = self._membership(sample, labels)
+        labels = labels.to(membership.device).long()
+        valid = labels != VOID
+        covered = membership.gather(0, labels.masked_fill(~valid, 0).unsqueeze(0))[0] & valid
+        size = membership.sum(dim=0)
+        num_classes = len(membership)
+        counts = [class_counts(kept[None], bins)[0].cpu().numpy()
+                  for kept, bins in ((labels, num_classes), (labels.where(covered, VOID), num_classes),
+                                     (size.where(valid, VOID), num_classes + 1), (size.where(covered, VOID), num_classes + 1))]
+        return dict(zip(COUNTS, counts), pixels=labels.numel(), void=int((~valid).sum()))
+
+    def summarize(self, records: list[dict]) -> dict[str, float]:
+        """Compute all ratios and their intervals; see :class:`StreamingMetric`."""
+        split = (self.dataset_meta or {}).get('split')
+        self.provenance['split'] = split
+        if split and split['part'] != 'test':
+            self.warn('these images calibrated the sets, so that risks come out too small; test on the other part.')
+        if split and split.get('by') == 'image':
+            self.warn('images were split at random; frames of a sequence are not exchangeable, and risks look better than '
+                      'on new sequences.')
+        ratios = self._ratios({name: np.stack([record[name] for record in records]) for name in COUNTS})
+        names, parts, totals = list(ratios), *(np.stack(column, axis=1) for column in zip(*ratios.values()))
+        values = self._with_worst(names, parts.sum(axis=0)[None], totals.sum(axis=0)[None], totals)
+        chunks = [self._with_worst(names, weights @ parts, weights @ totals, totals)
+                  for weights in self.weights(len(records))]
+        results = {}
+        for name, value in values.items():
+            results[self.key(name, 'set')] = value.item()
+            if chunks:
+                results.update(self.interval(name, np.concatenate([chunk[name] for chunk in chunks]), head='set'))
+        return results
+
+    def _membership(self, sample: dict, labels: Tensor) -> Tensor:
+        if 'prediction_set' not in sample:
+            raise SampleError(f'{sample["img_path"]} carries no prediction set. Evaluate a PosthocSegmentor with a set_head, '
+                              'for instance a config that ends in _CRC or _KANDINSKY.')
+        membership = sample['prediction_set']['membership']
+        if membership.shape != (len(self.classes), *labels.shape):
+            raise SampleError(f'{sample["img_path"]}: the prediction set has shape {tuple(membership.shape)}, expected '
+                              f'{(len(self.classes), *labels.shape)}; check num_classes of the set head.')
+        return membership
+
+    def _ratios(self, counts: dict[str, np.ndarray]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Numerator and denominator of every ratio in each image."""
+        pixels, covered = counts['class_pixels'].sum(axis=1), counts['class_covered'].sum(axis=1)
+        seen = (pixels > 0).astype(float)
+        share = covered / np.maximum(pixels, 1)
+        sizes = counts['size_pixels'] @ np.arange(counts['size_pixels'].shape[1])
+        ratios = dict(
+            risk=((1 - share) * seen, seen),
+            binary_risk=((share < self.required_coverage - 1e-9) * seen, seen),
+            coverage=(covered, pixels),
+            mean_size=(sizes / np.maximum(pixels, 1), seen),
+            empty=(counts['size_pixels'][:, 0], pixels),
+            singletons=(counts['size_pixels'][:, 1], pixels),
+            full=(counts['size_pixels'][:, -1], pixels))
+        for label, name in enumerate(self.classes):
+            ratios[f'coverage.{name}'] = counts['class_covered'][:, label], counts['class_pixels'][:, label]
+        for size in np.flatnonzero(counts['size_pixels'].sum(axis=0)):
+            ratios[f'coverage.size{size}'] = counts['size_covered'][:, size], counts['size_pixels'][:, size]
+        return ratios
+
+    def _with_worst(self, names: list[str], parts: np.ndarray, totals: np.ndarray,
+                    pixels: np.ndarray) -> dict[str, np.ndarray]:
+        """All ratios of each resample, shape (R,), and the smallest among large enough strata."""
+        with np.errstate(divide='ignore', invalid='ignore'):
+            values = parts / totals
+        large = pixels.sum(axis=0) >= self.smallest_stratum * pixels[:, names.index('coverage')].sum()
+        ratios = dict(zip(names, values.T))
+        for kind in ('class', 'size'):
+            strata = [large[index] and name.startswith('coverage.') and (name[9:] in self.classes) == (kind == 'class')
+                      for index, name in enumerate(names)]
+            worst = np.where(np.isnan(values[:, strata]), np.inf, values[:, strata]).min(axis=1, initial=np.inf)
+            ratios[f'coverage.worst_{kind}'] = np.where(np.isfinite(worst), worst, np.nan)
+        return ratios
