@@ -59,8 +59,12 @@ def add_to_bins(sums: np.ndarray, bins: np.ndarray, confidence: np.ndarray, corr
 
 def equal_width_bins(confidence: np.ndarray, bins: int = 15) -> np.ndarray:
     """Bin of each confidence among ``bins`` equal intervals (low, high] of [0, 1]; 0 belongs to the first."""
-    edges = np.linspace(0, 1, bins + 1)[1:-1].astype(np.float32)
-    return np.searchsorted(edges, np.asarray(confidence, np.float32), side='left')
+    edges = np.linspace(0, 1, bins + 1).astype(np.float32)
+    confidence = np.asarray(confidence, np.float32)
+    index = np.minimum((confidence * np.float32(bins)).astype(np.int64), bins - 1)
+    index -= confidence <= edges[index]
+    index += confidence > edges[index + 1]
+    return np.maximum(index, 0)
 
 
 def reliability_sums(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> ReliabilitySums:

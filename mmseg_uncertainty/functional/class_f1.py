@@ -12,16 +12,18 @@ def class_counts(predictions: np.ndarray, labels: np.ndarray, classes: int) -> n
     """True positives, false positives and false negatives of every class.
 
     Args:
-        predictions: Predicted classes, shape (n,), in [0, classes).
-        labels: True classes, shape (n,), in [0, classes); void pixels left out beforehand.
+        predictions: Predicted classes, any shape, in [0, classes).
+        labels: True classes, same shape, not negative; pixels of labels beyond the classes are left out.
         classes: Number of classes K.
 
     Returns:
         Shape (3, K), int64.
     """
-    predicted, present = (np.bincount(values, minlength=classes) for values in (predictions, labels))
-    hits = np.bincount(labels[predictions == labels], minlength=classes)
-    return np.stack([hits, predicted - hits, present - hits]).astype(np.int64)
+    cells = np.multiply(labels, classes, dtype=np.int64)
+    cells += predictions
+    confusion = np.bincount(cells.ravel(), minlength=classes**2)[:classes**2].reshape(classes, classes)
+    hits = np.diag(confusion)
+    return np.stack([hits, confusion.sum(0) - hits, confusion.sum(1) - hits]).astype(np.int64)
 
 
 def f1_per_class(counts: np.ndarray, absent: str = 'ignore') -> np.ndarray:

@@ -44,10 +44,11 @@ def outcome_groups(predictions: np.ndarray, labels: np.ndarray, classes: int, vo
     Returns:
         Same shape, int32 in [-1, 3 K).
     """
-    known = (labels >= 0) & (labels < classes)
-    outcome = np.where(known, np.where(predictions == labels, RIGHT, WRONG), UNKNOWN)
-    groups = (outcome * classes + predictions).astype(np.int32)
-    return groups if void == 'unknown' else np.where(known, groups, np.int32(-1))
+    groups = predictions.astype(np.int32)
+    unknown = (labels < 0) | (labels >= classes)
+    groups += np.where(predictions == labels, np.int32(RIGHT * classes), np.int32(WRONG * classes))
+    groups[unknown] = -1 if void == 'ignore' else predictions[unknown] + UNKNOWN * classes
+    return groups
 
 
 def open_set_scores(rejected: np.ndarray, total: np.ndarray, labels: np.ndarray) -> OpenSetScores:

@@ -4,50 +4,56 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from .calibration_error import UNIT, ReliabilitySums, equal_width_bins
+from .calibration_error import UNIT, ReliabilitySums, add_to_bins, equal_width_bins
 
 
 @dataclass(frozen=True)
 class SoftmaxStatistics:
-    """Calibration of the labelled pixels of one image.
+    """Calibration of the m labelled ones among n pixels.
 
     Args:
-        confidence: Largest probability of each pixel, shape (n,), float32.
-        correct: Whether the arg-max is the label, shape (n,), bool.
+        confidence: Largest probability of each labelled pixel, shape (m,), float32.
+        correct: Whether the arg-max is the label, shape (m,), bool.
         nll: Sum of the negative log-likelihoods of the labels, in nats.
-        brier: Sum over pixels of the squared distance between probabilities and one-hot label, each in [0, 2].
-        probabilities: Shape (K, n), float32.
+        brier: Sum over labelled pixels of the squared distance between probabilities and one-hot label, in [0, 2] each.
+        probabilities: Shape (K, n), float32; 0 for pixels without label.
     """
 
     confidence: np.ndarray
     correct: np.ndarray
     nll: float
     brier: float
-    probabilities: Tensor
+    probabilities: Tensor | None
 
 
-def softmax_statistics(logits: Tensor, labels: Tensor) -> SoftmaxStatistics:
-    """Softmax of labelled pixels and what follows from it.
+def softmax_statistics(logits: Tensor, labels: Tensor, predictions: Tensor | None = None) -> SoftmaxStatistics:
+    """Softmax of the pixels and what follows from it for those with a label.
 
     Args:
-        logits: Class logits, shape (K, n).
-        labels: Class of each pixel, shape (n,), in [0, K).
+        logits: Class logits, shape (K, n); never looked at for pixels without label.
+        labels: Class of each pixel, shape (n,), not negative; K and above is no label.
+        predictions: Arg-max of the logits, shape (n,), if it is known already.
     """
     logits = logits.float()
-    top, predicted = logits.max(dim=0)
+    void = labels >= len(logits)
+    target = labels.long().masked_fill(void, 0)[None]
+    top = logits.amax(dim=0)
     probabilities = (logits - top).exp_()
     total = probabilities.sum(dim=0)
-    labels = labels.long()[None]
-    nll = top + total.log() - logits.gather(0, labels)[0]
-    probabilities /= total
-    brier = probabilities.square().sum(dim=0) - 2 * probabilities.gather(0, labels)[0] + 1
+    nll = top + total.log() - logits.gather(0, target)[0]
+    probabilities *= total.reciprocal()
+    probabilities.masked_fill_(void, 0)
+    brier = probabilities.square().sum(dim=0) - 2 * probabilities.gather(0, target)[0] + 1
+    predictions = logits.argmax(dim=0) if predictions is None else predictions
+    labelled = (~void).nonzero()[:, 0]
     return SoftmaxStatistics(
-        confidence=total.reciprocal().clamp_(max=1).cpu().numpy(),
-        correct=(predicted == labels[0]).cpu().numpy(),
-        nll=float(nll.double().sum()),
-        brier=float(brier.double().sum()),
+        confidence=total.reciprocal().clamp_(max=1)[labelled].cpu().numpy(),
+        correct=(predictions == target[0])[labelled].cpu().numpy(),
+        nll=float(nll[labelled].sum(dtype=torch.float64)),
+        brier=float(brier[labelled].sum(dtype=torch.float64)),
         probabilities=probabilities)
 
 
@@ -57,23 +63,24 @@ def class_reliability_sums(probabilities: Tensor, labels: Tensor, bins: int = 15
     Nearly all probabilities lie in the first bin; those are counted as what the other bins leave over.
 
     Args:
-        probabilities: Shape (K, n), in [0, 1].
-        labels: Class of each pixel, shape (n,).
+        probabilities: Shape (K, n), in [0, 1], 0 for pixels without label.
+        labels: Class of each pixel, shape (n,), not negative; K and above is no label.
         bins: Number of equal-width bins.
 
     Returns:
         Sums of shape (K, bins), int64.
     """
-    classes, pixels = probabilities.shape
-    rows, columns = (index.cpu().numpy() for index in (probabilities > 1 / bins).nonzero(as_tuple=True))
-    values = probabilities[rows, columns].cpu().numpy()
-    labels = labels.cpu().numpy()
-    cells = rows * bins + equal_width_bins(values, bins)
-    size = classes * bins
-    count, correct, confidence = (np.bincount(cells, weights, size).reshape(classes, bins)
-                                  for weights in (None, labels[columns] == rows, values.astype(float)))
-    confidence = np.rint(confidence * UNIT)
-    count[:, 0] += pixels - count.sum(1)
-    correct[:, 0] += np.bincount(labels, minlength=classes)[:classes] - correct.sum(1)
-    confidence[:, 0] += np.rint(probabilities.double().sum(1).cpu().numpy() * UNIT) - confidence.sum(1)
-    return ReliabilitySums(count.astype(np.int64), correct.astype(np.int64), confidence.astype(np.int64))
+    classes = len(probabilities)
+    totals = probabilities.sum(dim=1, dtype=torch.float64).cpu().numpy()
+    rows, labels = probabilities.cpu().numpy(), labels.cpu().numpy()
+    upper = [np.flatnonzero(row > np.float32(1 / bins)) for row in rows]
+    values = np.concatenate([row[columns] for row, columns in zip(rows, upper)])
+    correct = np.concatenate([labels[columns] == index for index, columns in enumerate(upper)])
+    cells = equal_width_bins(values, bins) + np.repeat(np.arange(classes) * bins, [columns.size for columns in upper])
+    sums = np.zeros((3, classes * bins), np.int64)
+    add_to_bins(sums, cells, values, correct)
+    sums = sums.reshape(3, classes, bins)
+    present = np.bincount(labels, minlength=classes)[:classes]
+    everything = np.stack([np.full(classes, present.sum()), present, np.rint(totals * UNIT).astype(np.int64)])
+    sums[:, :, 0] += everything - sums.sum(2)
+    return ReliabilitySums(*sums)

@@ -88,6 +88,7 @@ def test_the_streaming_evaluator_gives_the_same(inputs, name):
     chosen = subset(inputs, name)
     for index, (logits, labels) in enumerate(zip(inputs['logits'][chosen], inputs['train_id'][chosen])):
         metric.process({}, [dict(img_path=f'{index:04}', seg_logits=dict(data=torch.from_numpy(logits.T)[..., None]),
+                                 pred_sem_seg=dict(data=torch.from_numpy(logits.argmax(1))[None, :, None]),
                                  gt_sem_seg=dict(data=torch.from_numpy(labels.astype(np.int64))[None, :, None]))])
     metrics = metric.evaluate(int(chosen.sum()))
     ece, adaptive, smirnov = load('calibration')[f'{name}_T1.0']

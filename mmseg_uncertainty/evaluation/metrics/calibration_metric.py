@@ -1,6 +1,7 @@
 """``--eval ECE``: calibration of the class probabilities."""
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,10 @@ from mmseg_uncertainty.functional.score_histogram import score_keys
 from mmseg_uncertainty.functional.softmax_statistics import (SoftmaxStatistics, class_reliability_sums,
                                                              softmax_statistics)
 
-from .sample_fields import VOID, SampleError
+from .sample_fields import SampleError, predicted_classes
 from .streaming_metric import StreamingMetric
 
-CHUNK = 1 << 17
+CHUNK = 1 << 15
 FINE_BITS = 16
 LOWEST, HIGHEST = (int(key) for key in score_keys(np.float32([0, 1]), FINE_BITS))
 FINE_BINS = HIGHEST - LOWEST + 1
@@ -56,14 +57,21 @@ class CalibrationMetric(StreamingMetric):
     def measure(self, sample: dict) -> dict:
         """Add one image in chunks of pixels; see :class:`StreamingMetric`."""
         labels = self.class_labels(sample).reshape(-1)
-        logits = self._logits(sample, labels.numel())
-        record = dict(pixels=labels.numel(), void=0, nll=0., brier=0., reliability=np.zeros((3, self.bins), np.int64))
+        logits, predictions = self._logits(sample, labels.numel()), predicted_classes(sample).reshape(-1)
+        parts = []
         for start in range(0, labels.numel(), CHUNK):
             part = slice(start, start + CHUNK)
-            if not self._measure_chunk(record, logits[:, part], labels[part].to(logits.device)):
-                raise SampleError(f'{sample["img_path"]}: the logits are NaN or infinite in a labelled pixel. Check the '
-                                  'model, its calibrator, and half precision.')
-        return record
+            parts.append(self._measure_chunk(logits[:, part], labels[part].to(logits.device), predictions[part]))
+        nll, brier = (sum(getattr(part, name) for part in parts) for name in ('nll', 'brier'))
+        if not np.isfinite(nll + brier):
+            raise SampleError(f'{sample["img_path"]}: the logits are NaN or infinite in a labelled pixel. Check the model, '
+                              'its calibrator, and half precision.')
+        confidence, correct = (np.concatenate([getattr(part, name) for part in parts])
+                               for name in ('confidence', 'correct'))
+        self._add_fine(confidence, correct)
+        sums = reliability_sums(confidence, correct, self.bins)
+        return dict(pixels=labels.numel(), void=labels.numel() - confidence.size, nll=nll, brier=brier,
+                    reliability=np.stack([sums.count, sums.correct, sums.confidence]))
 
     def _logits(self, sample: dict, pixels: int) -> Tensor:
         if 'seg_logits' not in sample:
@@ -75,30 +83,17 @@ class CalibrationMetric(StreamingMetric):
                               'pipeline, and check num_classes.')
         return logits.reshape(logits.shape[0], -1)
 
-    def _measure_chunk(self, record: dict, logits: Tensor, labels: Tensor) -> bool:
-        """Add some pixels; returns whether their logits are finite."""
-        labelled = labels != VOID
-        if not labelled.all():
-            logits, labels = logits[:, labelled], labels[labelled]
-        record['void'] += int(labelled.numel() - labels.numel())
-        statistics = softmax_statistics(logits, labels)
-        if not np.isfinite(statistics.nll + statistics.brier):
-            return False
-        record['nll'] += statistics.nll
-        record['brier'] += statistics.brier
-        sums = reliability_sums(statistics.confidence, statistics.correct, self.bins)
-        record['reliability'] += [sums.count, sums.correct, sums.confidence]
-        self._add_fine(statistics)
-        if self.classwise and self.protocol != 'per_image':
-            classwise = class_reliability_sums(statistics.probabilities, labels, self.bins)
-            parts = np.stack([classwise.count, classwise.correct, classwise.confidence])
+    def _measure_chunk(self, logits: Tensor, labels: Tensor, predictions: Tensor) -> SoftmaxStatistics:
+        statistics = softmax_statistics(logits, labels, predictions)
+        if self.classwise and self.protocol != 'per_image' and np.isfinite(statistics.nll):
+            sums = class_reliability_sums(statistics.probabilities, labels, self.bins)
+            parts = np.stack([sums.count, sums.correct, sums.confidence])
             self.state.setdefault('classwise', torch.zeros(parts.shape, dtype=torch.int64)).numpy()[...] += parts
-        return True
+        return replace(statistics, probabilities=None)
 
-    def _add_fine(self, statistics: SoftmaxStatistics) -> None:
+    def _add_fine(self, confidence: np.ndarray, correct: np.ndarray) -> None:
         fine = self.state.setdefault('fine', torch.zeros(3, FINE_BINS, dtype=torch.int64))
-        keys = score_keys(1 - statistics.confidence, FINE_BITS)
-        add_to_bins(fine.numpy(), HIGHEST - keys.astype(np.int64), statistics.confidence, statistics.correct)
+        add_to_bins(fine.numpy(), HIGHEST - score_keys(1 - confidence, FINE_BITS).astype(np.int64), confidence, correct)
 
     def summarize(self, records: list[dict]) -> dict[str, float]:
         """Compute every error; see :class:`StreamingMetric`."""

@@ -9,7 +9,7 @@ from mmseg.registry import METRICS
 from mmseg_uncertainty.functional.class_f1 import class_counts
 from mmseg_uncertainty.functional.ranking import defined_mean, ratio
 
-from .sample_fields import VOID, predicted_classes
+from .sample_fields import predicted_classes
 from .streaming_metric import StreamingMetric
 
 
@@ -36,11 +36,9 @@ class ClassIoUMetric(StreamingMetric):
 
     def measure(self, sample: dict) -> dict:
         """Count hits, false alarms and misses of one image; see :class:`StreamingMetric`."""
-        labels = self.class_labels(sample)
-        predictions = predicted_classes(sample).to(labels.device)
-        labelled = labels != VOID
-        counts = class_counts(predictions[labelled].cpu().numpy(), labels[labelled].cpu().numpy(), len(self.classes))
-        return dict(pixels=labels.numel(), void=int(labels.numel() - labelled.sum()), counts=counts)
+        labels = self.class_labels(sample).cpu().numpy()
+        counts = class_counts(predicted_classes(sample).cpu().numpy(), labels, len(self.classes))
+        return dict(pixels=labels.size, void=labels.size - int(counts[[0, 2]].sum()), counts=counts)
 
     def summarize(self, records: list[dict]) -> dict[str, float]:
         """Means and values per class; see :class:`StreamingMetric`."""

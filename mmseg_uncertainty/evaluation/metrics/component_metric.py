@@ -58,12 +58,13 @@ class ComponentMetric(StreamingMetric):
         record = dict(pixels=labels.size, void=int((labels == VOID).sum()), heads={})
         maps = score_maps(sample, groups)
         for head, scores in maps.items():
-            histogram = self.histograms.setdefault(head, ScoreHistogram())
+            if head not in self.histograms:
+                self.histograms[head] = ScoreHistogram()
             try:
-                histogram.update(scores, groups)
+                self.histograms[head].update(scores, groups)
             except NonFiniteScoreError:
                 raise non_finite_scores(sample, head, scores[groups != VOID]) from None
-            self.state[head] = histogram.counts
+            self.state[head] = self.histograms[head].counts
         if self.threshold is not None:
             record['heads'] = {head: self._compare(labels, scores.cpu().numpy(), self._given(head))
                                for head, scores in maps.items()}

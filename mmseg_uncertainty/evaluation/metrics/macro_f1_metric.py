@@ -6,7 +6,7 @@ from mmseg.registry import METRICS
 
 from mmseg_uncertainty.functional.class_f1 import class_counts, f1_per_class, macro_f1
 
-from .sample_fields import VOID, predicted_classes
+from .sample_fields import predicted_classes
 from .streaming_metric import StreamingMetric
 
 
@@ -32,11 +32,9 @@ class MacroF1Metric(StreamingMetric):
 
     def measure(self, sample: dict) -> dict:
         """Count hits, false alarms and misses of one image; see :class:`StreamingMetric`."""
-        labels = self.class_labels(sample)
-        predictions = predicted_classes(sample).to(labels.device)
-        labelled = labels != VOID
-        counts = class_counts(predictions[labelled].cpu().numpy(), labels[labelled].cpu().numpy(), len(self.classes))
-        return dict(pixels=labels.numel(), void=int(labels.numel() - labelled.sum()), counts=counts)
+        labels = self.class_labels(sample).cpu().numpy()
+        counts = class_counts(predicted_classes(sample).cpu().numpy(), labels, len(self.classes))
+        return dict(pixels=labels.size, void=labels.size - int(counts[[0, 2]].sum()), counts=counts)
 
     def summarize(self, records: list[dict]) -> dict[str, float]:
         """Mean and per-class F1 in percent; see :class:`StreamingMetric`."""

@@ -88,20 +88,22 @@ class OpenSetMetric(StreamingMetric):
         labels = self.class_labels(sample)
         predictions = predicted_classes(sample).to(labels.device)
         groups = torch.from_numpy(outcome_groups(predictions.cpu().numpy(), labels.cpu().numpy(), classes, self.void))
-        present = torch.bincount(labels.reshape(-1), minlength=VOID + 1)
-        record = dict(pixels=labels.numel(), void=int(present[VOID]), split=split, labels=present[:classes].cpu().numpy())
+        present = np.bincount(labels.cpu().numpy().ravel(), minlength=VOID + 1)
+        record = dict(pixels=labels.numel(), void=int(present[VOID]), split=split, labels=present[:classes])
         record['heads'] = {head: self._measure_head(sample, head, scores.cpu(), groups, split)
                            for head, scores in score_maps(sample, labels).items()}
         return record
 
     def _measure_head(self, sample: dict, head: str, scores: Tensor, groups: Tensor, split: str) -> np.ndarray | None:
         size = OUTCOMES * len(self.classes)
-        histogram = self.histograms.setdefault(f'{head}/{split}', ScoreHistogram(size, self.bits))
+        name = f'{head}/{split}'
+        if name not in self.histograms:
+            self.histograms[name] = ScoreHistogram(size, self.bits)
+            self.state[name] = self.histograms[name].counts
         try:
-            histogram.update(scores, groups)
+            self.histograms[name].update(scores, groups)
         except NonFiniteScoreError:
             raise non_finite_scores(sample, head, scores[groups >= 0]) from None
-        self.state[f'{head}/{split}'] = histogram.counts
         if self.threshold is None:
             return None
         chosen = (groups >= 0, (groups >= 0) & (scores >= self._given(head)))

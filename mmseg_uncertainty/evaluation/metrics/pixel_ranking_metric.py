@@ -95,10 +95,12 @@ class PixelRankingMetric(StreamingMetric):
 
     def _measure_head(self, sample: dict, head: str, scores: Tensor, groups: Tensor) -> dict:
         small = self._store() if self.by_image else ScoreHistogram(2, RECORD_BITS)
+        if head not in self.pixels and not self.by_image:
+            self.pixels[head] = self._store()
         try:
             small.update(scores, groups)
             if not self.by_image:
-                self.pixels.setdefault(head, self._store()).update(scores, groups)
+                self.pixels[head].update(scores, groups)
         except NonFiniteScoreError:
             raise non_finite_scores(sample, head, scores[groups != VOID]) from None
         if self.by_image:

@@ -28,7 +28,7 @@ def predicted_classes(sample: dict) -> Tensor:
 
 
 def class_labels(sample: dict, classes: int, novel: Sequence[int] = ()) -> Tensor:
-    """Ground truth with every value checked to be below ``classes`` or void, shape (H, W).
+    """Ground truth with every value checked to be below ``classes`` or void, shape (H, W), uint8 where that holds it.
 
     Args:
         sample: One data sample.
@@ -41,6 +41,9 @@ def class_labels(sample: dict, classes: int, novel: Sequence[int] = ()) -> Tenso
     labels = label_map(sample)
     if novel:
         labels = labels.masked_fill(torch.isin(labels, torch.tensor(novel, device=labels.device)), VOID)
+    lowest, highest = (int(value) for value in labels.aminmax()) if labels.numel() else (0, 0)
+    if lowest >= 0 and highest <= VOID:
+        labels = labels.to(torch.uint8)
     outside = ((labels < 0) | (labels >= classes)) & (labels != VOID)
     if outside.any():
         raise SampleError(f'{sample["img_path"]}: label {int(labels[outside][0])} is outside the {classes} classes (0 to '

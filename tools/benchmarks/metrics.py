@@ -1,0 +1,259 @@
+"""Time, memory and accuracy of the evaluators beside other libraries, in one run on the same pixels."""
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import platform
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmseg.registry import METRICS, MODELS
+from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
+
+from mmseg_uncertainty.apis.results_file import versions, write_json
+from mmseg_uncertainty.evaluation import AnomalyRankingMetric, evaluator_config
+from mmseg_uncertainty.functional import calibration_error, ranking
+from mmseg_uncertainty.functional.score_histogram import ScoreHistogram, score_keys
+
+FRAME = 1024, 2048
+PEERS = ('torchmetrics', 'pytorch_ood', 'sklearn')
+KINDS = ('normal', 'msp', 'saturated', 'tied', 'huge')
+
+
+def pixels(kind: str, size: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Scores and labels (0.3 % positives) of one family of scores, float32 and uint8."""
+    random = np.random.default_rng(seed)
+    labels = (random.random(size) < .003).astype(np.uint8)
+    scores = random.standard_normal(size, np.float32) + 2 * labels
+    if kind == 'msp':
+        scores = 1 / (1 + np.exp(6 - 3 * scores))
+    elif kind == 'saturated':
+        scores = np.clip(1 / (1 + np.exp(-8 * scores)), 0, 1)
+    elif kind == 'tied':
+        scores = np.round(scores, 1)
+    elif kind == 'huge':
+        scores = np.sign(scores) * np.minimum(10**(8 * np.abs(scores).astype(np.float64)), 1e30)
+    return scores.astype(np.float32), labels
+
+
+def seconds(function: Callable, repeats: int = 3) -> tuple[float, object]:
+    """Best wall time of a function, and what it returned."""
+    best = float('inf')
+    for _ in range(repeats):
+        start = time.perf_counter()
+        value = function()
+        best = min(best, time.perf_counter() - start)
+    return best, value
+
+
+def stream(scores: np.ndarray, labels: np.ndarray, frame: int = FRAME[0] * FRAME[1]) -> ScoreHistogram:
+    """Our histogram of pixels that arrive frame by frame."""
+    histogram = ScoreHistogram()
+    for start in range(0, scores.size, frame):
+        histogram.update(scores[start:start + frame], labels[start:start + frame])
+    return histogram
+
+
+def our_ranking(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """AUROC, AP and FPR95."""
+    ranked = stream(scores, labels).ranked()
+    counts = ranked.positives, ranked.negatives
+    return np.array([ranking.auroc(*counts), ranking.average_precision(*counts), ranking.fpr_at_tpr(*counts)])
+
+
+def exact_ranking(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The same with scikit-learn."""
+    false, true, _ = roc_curve(labels, scores)
+    return np.array([roc_auc_score(labels, scores), average_precision_score(labels, scores),
+                     false[np.argmax(true >= .95)]])
+
+
+def row(name: str, ours: float, peer: float, unit: str, protocol: str, ratio: float | None = None) -> dict:
+    """One row of the table; the ratio is peer over ours."""
+    return dict(name=name, ours=ours, peer=peer, ratio=peer / ours if ratio is None and ours else ratio, unit=unit,
+                protocol=protocol)
+
+
+def ranking_speed(size: int) -> Iterator[dict]:
+    """mFishy beside scikit-learn, torchmetrics and pytorch-ood, and beside a bare count."""
+    scores, labels = pixels('msp', size)
+    protocol = f'{size} pixels, MSP-like scores, 0.3 % positives, pooled AUROC + AP + FPR95'
+    ours, _ = seconds(lambda: our_ranking(scores, labels))
+    repeats = 1 if size > 10**7 else 2
+    yield row('mFishy vs scikit-learn', ours, seconds(lambda: exact_ranking(scores, labels), repeats)[0], 's', protocol)
+    yield from _torchmetrics_ranking(scores, labels, ours, protocol, repeats)
+    yield from _pytorch_ood_ranking(scores, labels, ours, protocol, repeats)
+    keys = score_keys(scores).astype(np.int64) + (labels.astype(np.int64) << 20)
+    update, _ = seconds(lambda: stream(scores, labels))
+    bare, _ = seconds(lambda: np.bincount(keys, minlength=2 << 20))
+    yield row('mFishy update vs np.bincount over ready-made keys', update, bare, 's', f'{size} pixels')
+    yield row('mFishy update', size / update / 1e6, float('nan'), 'Mpx/s', f'{size} pixels, one thread')
+
+
+def _torchmetrics_ranking(scores: np.ndarray, labels: np.ndarray, ours: float, protocol: str, repeats: int):
+    if not _installed('torchmetrics'):
+        return
+    from torchmetrics.functional.classification import binary_auroc, binary_average_precision, binary_roc
+    predicted, target = torch.from_numpy(scores), torch.from_numpy(labels).long()
+
+    def run(thresholds: int | None) -> None:
+        for function in (binary_auroc, binary_average_precision, binary_roc):
+            function(predicted, target, thresholds=thresholds)
+
+    yield row('mFishy vs torchmetrics, exact', ours, seconds(lambda: run(None), repeats)[0], 's', protocol)
+    yield row('mFishy vs torchmetrics, 200 thresholds', ours, seconds(lambda: run(200), 1)[0], 's', protocol)
+
+
+def _pytorch_ood_ranking(scores: np.ndarray, labels: np.ndarray, ours: float, protocol: str, repeats: int):
+    if not _installed('pytorch_ood'):
+        return
+    from pytorch_ood.utils import OODMetrics
+    predicted, target = torch.from_numpy(scores)[None], torch.from_numpy(-labels.astype(np.int64))[None]
+
+    def run() -> dict:
+        metric = OODMetrics(mode='segmentation')
+        metric.update(predicted, target)
+        return metric.compute()
+
+    yield row('mFishy vs pytorch-ood', ours, seconds(run, repeats)[0], 's', protocol)
+
+
+def ranking_accuracy(size: int) -> Iterator[dict]:
+    """Error of the streaming numbers, beside the bound they report."""
+    for kind in KINDS:
+        scores, labels = pixels(kind, size, seed=1)
+        ranked = stream(scores, labels).ranked()
+        counts = ranked.positives, ranked.negatives
+        errors = np.abs(our_ranking(scores, labels) - exact_ranking(scores, labels))
+        bounds = ranking.auroc_bound(*counts), ranking.average_precision_bound(*counts), ranking.fpr_at_tpr_bound(*counts)
+        for name, error, bound in zip(('AUROC', 'AP', 'FPR95'), errors, bounds):
+            yield row(f'{name} error and its bound, {kind} scores', float(error), float(bound), 'fraction', f'{size} pixels')
+
+
+def calibration(size: int) -> Iterator[dict]:
+    """ECE beside torchmetrics: time, and error against float64."""
+    random = np.random.default_rng(2)
+    true = random.beta(6, .8, size)
+    confidence, correct = (true**.7).astype(np.float32), random.random(size) < true
+    ours, sums = seconds(lambda: calibration_error.reliability_sums(confidence, correct))
+    value = float(calibration_error.expected_calibration_error(sums))
+    bins = calibration_error.equal_width_bins(confidence)
+    gaps = np.bincount(bins, confidence.astype(float) - correct, 15)
+    exact = np.abs(gaps).sum() / size
+    protocol = f'{size} pixels, 15 equal-width bins'
+    if _installed('torchmetrics'):
+        from torchmetrics.functional.classification import binary_calibration_error
+        predicted, target = torch.from_numpy(confidence), torch.from_numpy(correct).long()
+        peer, other = seconds(lambda: float(binary_calibration_error(predicted, target, n_bins=15)), 2)
+        yield row('ECE vs torchmetrics', ours, peer, 's', protocol)
+        yield row('ECE error vs torchmetrics', abs(value - exact), abs(other - exact), 'fraction', protocol)
+    yield row('ECE error vs float64', abs(value - exact), 0., 'fraction', protocol)
+
+
+def memory(frames: int, heads: int) -> Iterator[dict]:
+    """Peak extra resident memory of mFishy over full-size frames."""
+    metric = AnomalyRankingMetric(resamples=0)
+    metric.dataset_meta = dict(classes=('in-distribution', 'anomaly'), label_kind='anomaly')
+    scores, labels = (torch.from_numpy(part).view(1, *FRAME) for part in pixels('normal', FRAME[0] * FRAME[1]))
+    sample = dict(gt_sem_seg=dict(data=labels), uncertainty={f'head{index}': scores for index in range(heads)})
+
+    def run() -> None:
+        for index in range(frames):
+            metric.process({}, [dict(sample, img_path=f'{index}.png')])
+        metric.evaluate(frames)
+
+    protocol = f'{frames} frames of {FRAME[0]}x{FRAME[1]}, {frames * labels.numel() / 1e6:.0f} Mpx, {heads} heads'
+    yield row('mFishy peak extra memory', peak_megabytes(run), 200., 'MB', protocol + '; peer is the limit')
+
+
+def peak_megabytes(function: Callable) -> float:
+    """Growth of the resident memory while a function runs, sampled every 2 ms."""
+    gc.collect()
+    before, peak, done = _resident(), [0.], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(.002):
+            peak[0] = max(peak[0], _resident())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    function()
+    done.set()
+    watcher.join()
+    return peak[0] - before
+
+
+def _resident() -> float:
+    pages = int(Path('/proc/self/statm').read_text().split()[1])
+    return pages * os.sysconf('SC_PAGE_SIZE') / 1e6
+
+
+def overhead(height: int, width: int, images: int) -> Iterator[dict]:
+    """Wall time that all class-label evaluators together add to SegFormer-B0 inference on this machine."""
+    from mmengine.config import Config
+    config = Config.fromfile(Path(__file__).parents[2] / 'local_configs/segformer/segformer_b0_camvid_BASE.py').model
+    config.data_preprocessor = None
+    model = MODELS.build(config).eval()
+    classes = config.decode_head.num_classes
+    random = np.random.default_rng(0)
+    metrics = [METRICS.build(evaluator_config(name)) for name in ('mIoU', 'macroF1', 'IDM', 'oIoU', 'ECE')]
+    for metric in metrics:
+        metric.dataset_meta = dict(classes=tuple(map(str, range(classes))))
+    inference = evaluation = 0.
+    for index in range(images):
+        image = torch.from_numpy(random.standard_normal((1, 3, height, width), np.float32))
+        start = time.perf_counter()
+        with torch.no_grad():
+            logits = torch.nn.functional.interpolate(model(image, mode='tensor'), (height, width), mode='bilinear')[0]
+            prediction, entropy = logits.argmax(0), -logits.amax(0)
+        inference += time.perf_counter() - start
+        labels = torch.where(torch.rand(prediction.shape) < .8, prediction, torch.randint(classes, prediction.shape))
+        sample = dict(img_path=f'{index}.png', seg_logits=dict(data=logits), pred_sem_seg=dict(data=prediction[None]),
+                      gt_sem_seg=dict(data=labels[None]), uncertainty=dict(max_logit=entropy[None]))
+        start = time.perf_counter()
+        for metric in metrics:
+            metric.process({}, [sample])
+        evaluation += time.perf_counter() - start
+    yield row('all evaluators vs SegFormer-B0 inference', evaluation / images, inference / images, 's/image',
+              f'{images} images {height}x{width}, {classes} classes, mIoU macroF1 IDM oIoU ECE, one head, '
+              f'{torch.get_num_threads()} threads')
+
+
+def _installed(name: str) -> bool:
+    try:
+        import_module(name)
+    except ImportError:
+        return False
+    return True
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--quick', action='store_true', help='a tenth of the pixels, under a minute')
+    parser.add_argument('--json', metavar='FILE', help='write the rows here')
+    args = parser.parse_args()
+    size, frames = (2 * 10**6, 10) if args.quick else (21 * 10**6, 100)
+    rows = []
+    for part in (memory(frames, 1), memory(frames // 5, 3 if args.quick else 8), ranking_speed(size), ranking_accuracy(size),
+                 calibration(size), overhead(256, 512, 2) if args.quick else overhead(512, 1024, 4)):
+        for entry in part:
+            rows.append(entry)
+            ratio = '' if entry['ratio'] is None else f'{entry["ratio"]:.3g}x'
+            sys.stdout.write(f'{entry["name"]:<58}{entry["ours"]:>12.4g}{entry["peer"]:>12.4g} {entry["unit"]:<9}{ratio:>8}'
+                             f'  {entry["protocol"]}\n')
+    if args.json:
+        machine = dict(processor=platform.processor() or platform.machine(), cores=os.cpu_count(),
+                       threads=torch.get_num_threads())
+        peers = {name: getattr(import_module(name), '__version__', '?') for name in PEERS if _installed(name)}
+        write_json(args.json, dict(machine=machine, versions=versions() | peers, rows=rows))
+
+
+if __name__ == '__main__':
+    main()
