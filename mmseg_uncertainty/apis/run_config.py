@@ -61,10 +61,13 @@ def add_hooks(config: Config, need_heads: bool) -> None:
 
     Args:
         config: Config to change.
-        need_heads: Whether checkpoints must fill all heads.
+        need_heads: Whether checkpoints must fill all heads, as for testing.
     """
     own = [dict(type='PosthocCheckpointHook', need_heads=need_heads), dict(type='ProgressBarHook'),
            dict(type='IterationSeedHook')]
+    if need_heads:
+        # It would print every number of every head in one line; the evaluators print tables.
+        config.setdefault('default_hooks', {})['logger'] = None
     kept = [hook for hook in config.get('custom_hooks', []) if hook['type'] not in [added['type'] for added in own]]
     config.custom_hooks = kept + own
 

@@ -1,0 +1,31 @@
+"""Every config reads, builds, and freezes the model it names."""
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from mmseg.registry import DATASETS, MODELS
+
+from mmseg_uncertainty.models import PosthocSegmentor
+
+CONFIGS = Path(__file__).resolve().parents[1] / 'local_configs'
+# Configs with both flows hold every head of those with one or none.
+BUILT = ('FED', 'CRC', 'KANDINSKY', 'TS')
+FILES = sorted(path.relative_to(CONFIGS) for path in CONFIGS.glob('*/*.py') if path.parent.name != '_base_')
+
+
+@pytest.mark.parametrize('file', FILES, ids=str)
+def test_config_builds_what_its_name_says(file):
+    config = Config.fromfile(CONFIGS / file)
+    base, _, suffix = file.stem.rpartition('_')
+    assert base.startswith(file.parent.name.split('_')[0])
+    assert (config.model.type == 'PosthocSegmentor') == (suffix != 'BASE')
+    if suffix in BUILT:
+        assert isinstance(MODELS.build(config.model), PosthocSegmentor)
+
+
+@pytest.mark.parametrize('file', [file for file in FILES if not file.stem.endswith('_BASE')], ids=str)
+def test_dataset_and_schedule_are_complete(file):
+    config = Config.fromfile(CONFIGS / file)
+    assert config.test_dataloader.sampler.round_up is False
+    assert DATASETS.get(config.test_dataloader.dataset.type) is not None
+    assert config.train_cfg.type in ('IterBasedTrainLoop', 'CalibrationLoop')
