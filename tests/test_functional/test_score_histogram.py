@@ -72,6 +72,16 @@ def test_blocks_do_not_show():
     np.testing.assert_array_equal(histogram.counts.view(-1).numpy(), np.bincount(keys, minlength=2 << 20))
 
 
+@pytest.mark.parametrize('bits', [10, 20, 24])
+def test_the_path_for_accelerators_counts_the_same(bits):
+    scores, groups = pixels(groups=4)
+    scores[:4] = 0, -0., 1e30, -1e30
+    plain, device = ScoreHistogram(3, bits), ScoreHistogram(3, bits)
+    plain.update(scores, groups)
+    device._update_on_device(torch.from_numpy(scores), torch.from_numpy(groups))
+    assert torch.equal(plain.counts, device.counts)
+
+
 @pytest.mark.parametrize('value', [np.nan, -np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize('store', [ScoreHistogram, SpilledScores])
 def test_non_finite_scores_are_errors(store, value):
