@@ -132,3 +132,10 @@ def test_wrong_use_of_the_published_variant_is_named():
     small = FlowEneDetHead(K, variant='published', class_statistics=dict(means=[0.0] * K, variances=[1.0] * K))
     with pytest.raises(ValueError, match='4x4'):
         small(torch.randn(1, K, 3, 9))
+
+
+def test_an_exported_head_scores_the_same():
+    head = make_head(True, scale_factor=2.0).eval()
+    inputs = torch.randn(1, K, 6, 7), torch.randn(1, 8, 6, 7)
+    exported = torch.export.export(head, inputs).module()
+    assert_close(exported(*inputs), head(*inputs), atol=1e-5, rtol=0)
