@@ -71,11 +71,12 @@ class StepLoss:
         """
         thresholds = np.asarray(thresholds, dtype=np.float64)
         order = np.argsort(thresholds)
-        columns = len(thresholds) + 1
-        first_lost = np.searchsorted(thresholds[order], self.conformity, side='right')
-        sums = np.bincount(self.image * columns + first_lost, self.weight, minlength=len(self.defined) * columns)
+        ends = np.searchsorted(self.conformity, thresholds[order], side='left')
         losses = np.empty((len(self.defined), len(thresholds)))
-        losses[:, order] = sums.reshape(-1, columns).cumsum(axis=1)[:, :-1]
+        total, start = np.zeros(len(self.defined)), 0
+        for column, end in zip(order, ends):
+            total += np.bincount(self.image[start:end], self.weight[start:end], minlength=len(total))
+            losses[:, column], start = total, end
         losses[~self.defined] = np.nan
         return losses
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.stats import binom
+from scipy.special import bdtr
 
 from .conformal_losses import ConformityTable, StepLoss, class_miss_loss, miscoverage_loss
 
@@ -134,7 +134,7 @@ def hoeffding_bentkus_p_value(risk: float | np.ndarray, num_images: int, alpha: 
     with np.errstate(divide='ignore', invalid='ignore'):
         divergence = np.where(clipped > 0, clipped * np.log(clipped / alpha), 0)
     divergence = divergence + (1 - clipped) * np.log((1 - clipped) / (1 - alpha))
-    bentkus = math.e * binom.cdf(np.ceil(num_images * risk - ROUNDING), num_images, alpha)
+    bentkus = math.e * bdtr(np.ceil(num_images * risk - ROUNDING).clip(0), num_images, alpha)
     return np.minimum(np.exp(-num_images * divergence), bentkus).clip(max=1.0)
 
 
@@ -162,53 +162,52 @@ def hoeffding_bentkus_bound(num_images: int, alpha: float, delta: float) -> floa
     return low
 
 
-def largest_threshold(loss: StepLoss, largest_risk: float, repeats: np.ndarray | None = None) -> float:
-    """Largest threshold, so smallest sets, at which the mean loss does not exceed a bound.
-
-    Args:
-        loss: Losses of n images.
-        largest_risk: Bound on the mean over the images with a defined loss.
-        repeats: How often each image counts, shape (n,), at least 0: a mask for a split, counts for a bootstrap.
-
-    Returns:
-        In [0, 1].
-    """
-    repeats = loss.defined * (1.0 if repeats is None else np.asarray(repeats, dtype=np.float64))
-    risk = np.cumsum(loss.weight * repeats[loss.image]) / repeats.sum()
-    lost = np.searchsorted(risk, largest_risk + ROUNDING, side='right')
-    return float(loss.conformity[lost]) if lost < len(risk) else 1.0
-
-
 def control_risk(loss: StepLoss,
                  target: RiskTarget,
                  repeats: np.ndarray | None = None,
                  grid: np.ndarray | None = None) -> ControlledThreshold:
-    """Choose the threshold that keeps a promise.
+    """Choose the largest threshold, so the smallest sets, that keeps a promise.
 
     Args:
         loss: Losses of n images.
         target: The promise.
-        repeats: How often each image counts, shape (n,); ``None`` counts each once.
+        repeats: How often each image counts, shape (n,), at least 0: a mask for a split, counts for a bootstrap;
+            ``None`` counts each once.
         grid: Thresholds that LTT tests, chosen without these images; ``None`` spaces 1000 evenly in logarithm over
             [1e-6, 1].
 
     Returns:
         The threshold; 0 with ``feasible=False`` where there are too few images for the promise.
     """
+    return control_levels(loss, [target], repeats, grid)[0]
+
+
+def control_levels(loss: StepLoss,
+                   targets: Sequence[RiskTarget],
+                   repeats: np.ndarray | None = None,
+                   grid: np.ndarray | None = None) -> list[ControlledThreshold]:
+    """Choose thresholds for several promises about one loss; arguments and results as in :func:`control_risk`."""
     counted = loss.defined * (1 if repeats is None else np.asarray(repeats))
     num_images = int(counted.sum())
-    largest_risk = target.largest_risk(num_images, loss.bound)
-    if math.isnan(largest_risk):
-        risk = _mean_loss(loss, [0.0], counted)[0] if num_images else math.nan
-        return ControlledThreshold(0.0, False, num_images, risk, math.nan)
-    if target.control == 'ltt':
-        grid = np.geomspace(1e-6, 1, 1000, dtype=np.float32) if grid is None else np.sort(grid)
-        risks = _mean_loss(loss, grid, counted) / loss.bound
-        accepted = learn_then_test(risks, num_images, target.alpha / loss.bound, target.delta)
-        threshold = float(grid[accepted].max(initial=0.0))
-    else:
-        threshold = largest_threshold(loss, largest_risk, counted)
-    return ControlledThreshold(threshold, True, num_images, _mean_loss(loss, [threshold], counted)[0], largest_risk)
+    if not num_images:
+        return [ControlledThreshold(0.0, False, 0, math.nan, math.nan) for _ in targets]
+    cumulated = np.concatenate([[0.0], np.cumsum(loss.weight * counted[loss.image]) / num_images])
+    grid = np.geomspace(1e-6, 1, 1000, dtype=np.float32) if grid is None else np.sort(grid)
+    results = []
+    for target in targets:
+        largest_risk = target.largest_risk(num_images, loss.bound)
+        if math.isnan(largest_risk):
+            threshold = 0.0
+        elif target.control == 'ltt':
+            risks = _risk_at(loss, cumulated, grid) / loss.bound
+            accepted = learn_then_test(risks, num_images, target.alpha / loss.bound, target.delta)
+            threshold = float(grid[accepted].max(initial=0.0))
+        else:
+            lost = np.searchsorted(cumulated, largest_risk + ROUNDING, side='right') - 1
+            threshold = float(loss.conformity[lost]) if lost < len(loss.conformity) else 1.0
+        risk = float(_risk_at(loss, cumulated, threshold))
+        results.append(ControlledThreshold(threshold, not math.isnan(largest_risk), num_images, risk, largest_risk))
+    return results
 
 
 def control_risks(losses: Sequence[StepLoss], targets: Sequence[RiskTarget],
@@ -280,5 +279,6 @@ def control_classes(table: ConformityTable, target: RiskTarget,
     return thresholds, results, fell_back
 
 
-def _mean_loss(loss: StepLoss, thresholds: Sequence[float] | np.ndarray, counted: np.ndarray) -> np.ndarray:
-    return counted[loss.defined] @ loss.at(thresholds)[loss.defined] / counted.sum()
+def _risk_at(loss: StepLoss, cumulated: np.ndarray, thresholds: float | np.ndarray) -> np.ndarray:
+    """Mean loss at thresholds, from the risk cumulated over the rows."""
+    return cumulated[np.searchsorted(loss.conformity, thresholds, side='left')]

@@ -1,0 +1,8 @@
+_base_ = [
+    '../_base_/models/deeplabv3plus_mnv2_camvid.py',
+    '../_base_/datasets/camvid_calibration.py',
+    '../_base_/schedules/calibration.py',
+    '../_base_/posthoc/kandinsky.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(type='PosthocSegmentor', set_head=dict(num_classes=11, block_digits=3, **_base_.set_head))
