@@ -18,7 +18,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config')
     parser.add_argument('--load-from', metavar='BASE.pth', help='checkpoint of the base model')
     parser.add_argument('--work-dir', help='where checkpoints and logs go; default: work_dirs/<name of the config>')
-    parser.add_argument('--resume', action='store_true', help='go on from the last checkpoint in the work folder')
+    parser.add_argument('--resume', action='store_true', help='go on from the last checkpoint in the work folder, if there is one')
     parser.add_argument('--data-root', help='folder of the training data')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction)
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
@@ -39,9 +39,10 @@ def train_config(args: argparse.Namespace) -> Config:
         config.merge_from_dict(args.cfg_options)
     add_hooks(config, need_heads=False)
     config.launcher = args.launcher
-    config.resume = args.resume
-    config.load_from = args.load_from or config.get('load_from')
     config.work_dir = args.work_dir or config.get('work_dir') or str(Path('work_dirs') / Path(args.config).stem)
+    config.resume = args.resume and (Path(config.work_dir) / 'last_checkpoint').is_file()
+    # mmengine resumes from load_from where one is given, so a run that goes on must not name its base.
+    config.load_from = None if config.resume else args.load_from or config.get('load_from')
     if config.model.type == 'PosthocSegmentor' and not (config.load_from or config.resume):
         raise ValueError(f'{args.config} fits heads to a trained model, which is missing: add --load-from BASE.pth.')
     return config

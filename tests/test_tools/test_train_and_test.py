@@ -65,6 +65,18 @@ def test_fit_then_measure(run_tool, tmp_path, base):
     assert results['images'] == 3
 
 
+def test_resume_starts_from_the_base_then_goes_on(run_tool, tmp_path, base):
+    config = write_config(tmp_path / 'fed.py', tiny_posthoc(HEADS, classes=8))
+    arguments = (config, '--load-from', base, '--work-dir', tmp_path / 'run', '--resume', '--cfg-options')
+    run_tool('train', *arguments, 'train_cfg.max_iters=4')
+    assert (tmp_path / 'run/iter_4.pth').is_file() and not (tmp_path / 'run/iter_6.pth').exists()
+    run_tool('train', *arguments, 'train_cfg.max_iters=6')
+    run_tool('train', config, '--load-from', base, '--work-dir', tmp_path / 'unbroken')
+    resumed, unbroken = (torch.load(tmp_path / name / 'iter_6.pth', weights_only=False)['state_dict']
+                         for name in ('run', 'unbroken'))
+    assert all(torch.equal(value, unbroken[key]) for key, value in resumed.items())
+
+
 def test_two_runs_with_corruption_agree_and_differ_from_the_clean_one(run_tool, tmp_path, base, scores_config):
     outputs = []
     for name, options in dict(one=('--corrupt-type', 'gaussian_noise', '--corrupt-severity', '3'),
