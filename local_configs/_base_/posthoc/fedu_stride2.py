@@ -1,0 +1,2 @@
+_base_ = './fedu.py'
+heads = dict(fedu=dict(scale_factor=0.5))
