@@ -1,6 +1,5 @@
 """Layouts are found and paired, and every fault names its file."""
 import logging
-import os
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,6 @@ from mmseg_uncertainty.datasets import AnomalyDataset, DatasetError
 from tests.test_datasets.small_files import write_image, write_labels
 
 PIPELINE = [dict(type='LoadImageFromFile'), dict(type='LoadLabels'), dict(type='PackSegInputs')]
-DATA_ROOT = Path(os.environ.get('DATA_ROOT', 'data'))
 
 
 def build(root, **options):
@@ -160,10 +158,8 @@ def test_nothing_left_after_skipping_is_an_error(anomaly_folder):
 
 @pytest.mark.parametrize('name, frames, share', [('fs_lost_found', 50, 0.0023), ('fs_static', 30, 0.012),
                                                  ('road_anomaly', 60, 0.098)])
-def test_real_data(name, frames, share):
-    if not (DATA_ROOT / name).is_dir():
-        pytest.skip(f'{DATA_ROOT / name} is not there; set DATA_ROOT to the folder of the real data')
-    dataset = build(DATA_ROOT / name)
+def test_real_data(data_root, name, frames, share):
+    dataset = build(data_root / name)
     assert len(dataset) == frames
     step = frames // 10
     labels = [dataset[index]['data_samples'].gt_sem_seg.data.numpy() for index in range(0, frames, step)]

@@ -1,7 +1,4 @@
 """IDD-lite is read in its layout, and in that of the official download."""
-import os
-from pathlib import Path
-
 import pytest
 from mmseg.registry import DATASETS
 
@@ -9,7 +6,6 @@ import mmseg_uncertainty.registered  # noqa: F401
 from tests.test_datasets.small_files import write_image, write_labels
 
 PIPELINE = [dict(type='LoadImageFromFile'), dict(type='LoadLabels'), dict(type='PackSegInputs')]
-DATA_ROOT = Path(os.environ.get('DATA_ROOT', 'data'))
 
 
 def build(root, **options):
@@ -32,9 +28,6 @@ def test_official_download(tmp_path):
 
 
 @pytest.mark.parametrize('split, images', [('train', 1403), ('val', 204)])
-def test_real_data(split, images):
-    root = DATA_ROOT / 'idd_lite'
-    if not root.is_dir():
-        pytest.skip(f'{root} is not there; set DATA_ROOT to the folder of the real data')
-    dataset = build(root, split=split)
+def test_real_data(data_root, split, images):
+    dataset = build(data_root / 'idd_lite', split=split)
     assert len(dataset) == images and dataset[0]['inputs'].shape == (3, 227, 320)
