@@ -9,7 +9,7 @@ from pickle import UnpicklingError
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
-from mmengine.runner.checkpoint import CheckpointLoader, get_torch_safe_globals
+from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
 POSTHOC_PREFIXES = ('uncertainty_heads.', 'calibrator.', 'set_head.')
@@ -127,9 +127,12 @@ def _reason(error: Exception) -> str:
 
 def _plain_globals() -> list:
     """What mmengine writes into checkpoints, with ``getattr`` held to the methods of its log buffers."""
-    harmless = [entry for entry in get_torch_safe_globals() if entry is not getattr]
+    core = np._core if hasattr(np, '_core') else np.core
     numbers = [type(np.dtype(code)) for code in np.typecodes['AllInteger'] + np.typecodes['AllFloat'] + '?']
-    return [*harmless, *numbers, (_history_method, 'builtins.getattr')]
+    return [
+        core.multiarray._reconstruct, core.multiarray.scalar, np.ndarray, np.dtype, slice, HistoryBuffer, *numbers,
+        (_history_method, 'builtins.getattr')
+    ]
 
 
 def _history_method(owner: type, name: str) -> object:
