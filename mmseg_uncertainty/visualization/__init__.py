@@ -1,0 +1,3 @@
+from .uncertainty_visualizer import UncertaintyVisualizer
+
+__all__ = ['UncertaintyVisualizer']

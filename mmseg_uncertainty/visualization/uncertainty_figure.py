@@ -5,11 +5,13 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from mmseg.structures import SegDataSample
 
 PANEL_WIDTH = 4.2
+ASPECT_RATIOS = (0.2, 3.0)
 VOID_COLOUR = (0, 0, 0)
 
 
@@ -18,8 +20,9 @@ def draw_uncertainty(image: np.ndarray,
                      classes: Sequence[str],
                      palette: Sequence[Sequence[int]],
                      ranges: dict[str, tuple[float, float]] | None = None,
-                     columns: int = 4) -> Figure:
-    """Draw input, prediction with legend, errors where labels exist, and each uncertainty map with a colour bar.
+                     columns: int = 4,
+                     units: dict[str, str] | None = None) -> Figure:
+    """Draw input, prediction with legend, errors where labels exist, set sizes, and each uncertainty map.
 
     Args:
         image: Shape (H, W, 3), uint8, RGB.
@@ -28,6 +31,7 @@ def draw_uncertainty(image: np.ndarray,
         palette: Their colours, RGB from 0 to 255.
         ranges: Lower and upper end of the colour scale of each head; by default the 1st and 99th percentile of the map.
         columns: Panels in a row.
+        units: Unit of each head, written beside its colour bar.
 
     Returns:
         A figure to be saved with ``savefig``.
@@ -35,26 +39,37 @@ def draw_uncertainty(image: np.ndarray,
     predicted = sample.pred_sem_seg.data[0].cpu().numpy()
     maps = {name: sample.uncertainty.get(name)[0].cpu().numpy() for name in sorted(sample.uncertainty.keys())}
     labels = sample.gt_sem_seg.data[0].cpu().numpy() if 'gt_sem_seg' in sample else None
-    panels = 2 + (labels is not None) + len(maps)
+    panels = 2 + (labels is not None) + ('prediction_set' in sample) + len(maps)
     rows = -(-panels // columns)
-    height = PANEL_WIDTH * image.shape[0] / image.shape[1] + 0.5
+    height = PANEL_WIDTH * np.clip(image.shape[0] / image.shape[1], *ASPECT_RATIOS) + 0.5
     figure = Figure(figsize=(PANEL_WIDTH * columns, height * rows), layout='constrained')
     axes = iter(figure.subplots(rows, columns, squeeze=False).flat)
     _show(next(axes), image, 'input')
     _show(next(axes), colour(predicted, palette), 'prediction')
     if labels is not None:
         _show(next(axes), *_truth(labels, predicted, len(classes)))
+    if 'prediction_set' in sample:
+        axis, sizes = next(axes), sample.prediction_set.size[0].cpu().numpy()
+        drawn = _show(axis, sizes, 'set size', cmap='turbo', vmin=1, vmax=len(classes))
+        figure.colorbar(drawn, ax=axis, shrink=0.8, label='classes')
     for name, values in maps.items():
         low, high = (ranges or {}).get(name) or np.percentile(values, (1, 99))
         axis = next(axes)
         drawn = _show(axis, values, name, cmap='inferno', vmin=low, vmax=high)
-        figure.colorbar(drawn, ax=axis, shrink=0.8)
+        figure.colorbar(drawn, ax=axis, shrink=0.8, label=(units or {}).get(name))
     for axis in axes:
         axis.axis('off')
     shown = np.intersect1d(np.unique(predicted), np.arange(len(classes)))
     figure.legend(handles=[Patch(color=np.divide(palette[index], 255), label=classes[index]) for index in shown],
                   loc='outside lower center', ncols=min(len(shown), 11), frameon=False)
     return figure
+
+
+def figure_pixels(figure: Figure) -> np.ndarray:
+    """Pixels of a figure, shape (H, W, 3), uint8, RGB."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 def colour(labels: np.ndarray, palette: Sequence[Sequence[int]]) -> np.ndarray:

@@ -1,5 +1,6 @@
 from .iteration_seed_hook import IterationSeedHook
 from .posthoc_checkpoint_hook import PosthocCheckpointHook
 from .progress_bar_hook import ProgressBarHook
+from .uncertainty_visualization_hook import UncertaintyVisualizationHook
 
-__all__ = ['IterationSeedHook', 'PosthocCheckpointHook', 'ProgressBarHook']
+__all__ = ['IterationSeedHook', 'PosthocCheckpointHook', 'ProgressBarHook', 'UncertaintyVisualizationHook']

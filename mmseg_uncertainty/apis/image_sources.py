@@ -1,0 +1,137 @@
+"""Images to predict: found by path, folder or pattern, read as the test pipelines read them."""
+from __future__ import annotations
+
+import glob
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import mmcv
+import numpy as np
+
+from mmseg_uncertainty.datasets import DatasetError
+from mmseg_uncertainty.datasets.image_files import IMAGE_SUFFIXES, SKIP_HINT, check_image_file, list_images
+
+CHANNEL_ORDERS = ('bgr', 'rgb')
+WILDCARDS = '*?['
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """One image to predict.
+
+    Args:
+        name: Name of the results, relative and without suffix; unique among the images found together.
+        content: Path of the file, or pixels of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), uint8 or uint16.
+    """
+
+    name: str
+    content: Path | np.ndarray
+
+    @property
+    def label(self) -> str:
+        """What messages call the image."""
+        return str(self.content) if isinstance(self.content, Path) else f'array {self.name}'
+
+
+def find_images(inputs: str | Path | np.ndarray | Sequence[str | Path | np.ndarray]) -> list[ImageSource]:
+    """List what there is to predict.
+
+    Args:
+        inputs: A file, a folder (with its sub-folders), a pattern such as ``street/*.jpg``, an array, or a sequence of
+            these.
+
+    Raises:
+        DatasetError: A file or folder is missing or holds no image, or a pattern matches none.
+    """
+    entries = inputs if isinstance(inputs, (list, tuple)) else [inputs]
+    found = [pair for entry in entries for pair in _expand(entry)]
+    stems = Counter(_stem(path, root) for path, root in found if isinstance(path, Path))
+    sources, taken = [], set()
+    for index, (content, root) in enumerate(found):
+        name = f'array_{index:06d}' if isinstance(content, np.ndarray) else _stem(content, root)
+        name = _free_name(name if stems[name] < 2 else content.relative_to(root).as_posix(), taken)
+        taken.add(name)
+        sources.append(ImageSource(name, content))
+    return sources
+
+
+def read_image(source: ImageSource, channel_order: str = 'bgr') -> np.ndarray:
+    """Read an image exactly as ``LoadImageFromFile`` does, EXIF orientation included.
+
+    Grey becomes three equal channels, transparency is dropped, and 16 bits keep their upper 8.
+
+    Args:
+        source: The image.
+        channel_order: Order of the colour channels of an array, ``'bgr'`` (of mmseg and OpenCV) or ``'rgb'``.
+
+    Returns:
+        Shape (H, W, 3), uint8, BGR.
+
+    Raises:
+        DatasetError: The file is no image, is cut off, or the array has a wrong shape or type.
+    """
+    if channel_order not in CHANNEL_ORDERS:
+        raise ValueError(f'channel_order={channel_order!r} is unknown; choose from {CHANNEL_ORDERS}.')
+    if isinstance(source.content, np.ndarray):
+        return _from_array(source, channel_order)
+    content = source.content.read_bytes()
+    check_image_file(source.content, content)
+    try:
+        image = mmcv.imfrombytes(content, flag='color', backend='cv2')
+    except cv2.error as error:
+        raise DatasetError(f'{source.label} cannot be decoded ({error.err or "too large"}). {SKIP_HINT}') from error
+    if image is None:
+        raise DatasetError(f'{source.label} is not an image that OpenCV can read ({len(content)} bytes, starting with '
+                           f'{content[:8]!r}). {SKIP_HINT}')
+    return image
+
+
+def _expand(entry: str | Path | np.ndarray) -> list[tuple[Path | np.ndarray, Path]]:
+    if isinstance(entry, np.ndarray):
+        return [(entry, Path())]
+    path = Path(entry).expanduser()
+    if path.is_file():
+        return [(path, path.parent)]
+    if any(letter in str(path) for letter in WILDCARDS) and not path.exists():
+        return [(match, match.parent) for match in _matches(str(path))]
+    if not path.exists():
+        raise DatasetError(f'{path} does not exist. Give an image, a folder of images or a pattern such as '
+                           '"street/*.jpg".')
+    return [(file, path) for file in list_images(path)]
+
+
+def _matches(pattern: str) -> list[Path]:
+    files = [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]
+    files = [file for file in files if file.is_file() and file.suffix.lower() in IMAGE_SUFFIXES]
+    if not files:
+        raise DatasetError(f'No image matches {pattern}. Check the pattern; images end in {", ".join(IMAGE_SUFFIXES)}.')
+    return files
+
+
+def _stem(path: Path, root: Path) -> str:
+    return path.relative_to(root).with_suffix('').as_posix()
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    if name not in taken:
+        return name
+    return next(free for number in range(2, len(taken) + 3) if (free := f'{name}_{number}') not in taken)
+
+
+def _from_array(source: ImageSource, channel_order: str) -> np.ndarray:
+    pixels = source.content
+    pixels = pixels[..., None] if pixels.ndim == 2 else pixels
+    if pixels.ndim != 3 or pixels.shape[-1] not in (1, 3, 4) or not pixels.size:
+        raise DatasetError(f'{source.label} has the shape {source.content.shape}, expected (H, W), (H, W, 1), (H, W, 3) or '
+                           '(H, W, 4) with at least one pixel.')
+    if pixels.dtype not in (np.uint8, np.uint16):
+        raise DatasetError(f'{source.label} has the type {pixels.dtype}, expected uint8 or uint16. Scale it to 0..255 and '
+                           'convert it first.')
+    pixels = (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels
+    if pixels.shape[-1] == 1:
+        return np.repeat(pixels, 3, axis=-1)
+    pixels = pixels[..., :3]
+    return np.ascontiguousarray(pixels if channel_order == 'bgr' else pixels[..., ::-1])

@@ -1,0 +1,63 @@
+"""Build a posthoc model from a config and fill it from a checkpoint."""
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from mmengine.config import Config, ConfigDict
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
+
+from mmseg_uncertainty.engine.checkpoints import check_fit, read_checkpoint, state_dict_of
+from mmseg_uncertainty.models import PosthocSegmentor
+
+from .dataset_meta import dataset_meta
+
+DEFAULT_HEADS = dict(
+    msp=dict(type='MSPHead'), energy=dict(type='EnergyHead'), entropy=dict(type='EntropyHead'),
+    margin=dict(type='MarginHead'))
+PLAIN_SEGMENTORS = ('EncoderDecoder', 'CascadeEncoderDecoder')
+
+
+def load_posthoc(config: str | Path | Config | ConfigDict, checkpoint: str | Path, device: str = 'cpu') -> PosthocSegmentor:
+    """Load a model for prediction.
+
+    Args:
+        config: Config, or its path. A plain segmentor gets :data:`DEFAULT_HEADS`, which need no fitting.
+        checkpoint: File that fills the base model and all heads.
+        device: Where to put the model.
+
+    Returns:
+        The model in evaluation mode with ``cfg``, ``dataset_meta`` (classes and palette) and ``provenance`` (names of
+        config and checkpoint, SHA-256 of the checkpoint).
+
+    Raises:
+        CheckpointError: The checkpoint is unsafe or does not fit.
+        ValueError: The config describes no segmentor.
+    """
+    init_default_scope('mmseg')
+    path = str(config) if isinstance(config, (str, Path)) else None
+    config = Config.fromfile(path) if path else config
+    content = read_checkpoint(checkpoint)
+    model = revert_sync_batchnorm(MODELS.build(_posthoc(config, path)))
+    state = state_dict_of(content)
+    check_fit(model, state, str(checkpoint), need_heads=True)
+    model.load_state_dict(state, strict=False)
+    model.cfg = config
+    model.dataset_meta = dataset_meta(model.num_classes, content, config)
+    model.provenance = dict(
+        config=path,
+        checkpoint=Path(checkpoint).name,
+        checkpoint_sha256=hashlib.sha256(Path(checkpoint).expanduser().read_bytes()).hexdigest())
+    return model.to(device).eval()
+
+
+def _posthoc(config: Config | ConfigDict, path: str | None) -> dict:
+    model = config.get('model') or {}
+    if model.get('type') in PLAIN_SEGMENTORS:
+        return dict(model, type='PosthocSegmentor', uncertainty_heads=DEFAULT_HEADS)
+    if model.get('type') != 'PosthocSegmentor':
+        raise ValueError(f'{path or "The config"} describes the model {model.get("type")!r}, expected PosthocSegmentor or '
+                         f'one of {PLAIN_SEGMENTORS}. Use a config of local_configs/ or of mmseg.')
+    return model

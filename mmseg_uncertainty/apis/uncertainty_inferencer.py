@@ -1,0 +1,209 @@
+"""Predict images of any kind with a posthoc model."""
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from mmcv.transforms import Compose
+from mmengine.config import Config
+from mmengine.infer import BaseInferencer
+from mmengine.logging import print_log
+from mmseg.structures import SegDataSample
+from torch.nn import functional as F
+from tqdm.auto import tqdm
+
+from mmseg_uncertainty.datasets import DatasetError
+from mmseg_uncertainty.models import PosthocSegmentor
+from mmseg_uncertainty.visualization.score_scale import score_scale
+from mmseg_uncertainty.visualization.uncertainty_figure import draw_uncertainty, figure_pixels
+
+from .image_sources import ImageSource, find_images, read_image
+from .load_posthoc import load_posthoc
+from .prediction_files import save_prediction, summarize_prediction
+
+# Steps of test pipelines for which the inferencer has done the work, or has nothing to work on.
+LOADING = ('LoadImageFromFile', 'LoadLabels', 'LoadAnnotations', 'LoadOneDLAnnotations', 'RenderToyRoads',
+           'SeedAugmentations')
+# Strides of 32 pixels, as backbones have them, need at least one step.
+SMALLEST_SIDE = 32
+
+
+class UncertaintyInferencer(BaseInferencer):
+    """Predict classes, uncertainty and prediction sets for files, folders, patterns and arrays.
+
+    Images go through the test pipeline of the config and come back at their own size. Results are written as they come
+    and only summaries are kept, so memory does not grow with the number of images.
+
+    Args:
+        model: Path of a config, or a config. A plain segmentor gets heads that need no fitting.
+        weights: Checkpoint that fills the base model and all heads.
+        device: Where to run; by default the best there is.
+        thresholds: Value at which a pixel is flagged, by head; by default that of
+            :func:`~mmseg_uncertainty.visualization.score_scale.score_scale`.
+        show_progress: Whether to show a progress bar.
+
+    Raises:
+        CheckpointError: The checkpoint is unsafe or does not fit.
+        ValueError: The config describes no segmentor, or a threshold names no head.
+    """
+
+    visualize_kwargs: set = {'return_vis'}
+    postprocess_kwargs: set = {'return_datasamples'}
+
+    def __init__(self,
+                 model: str | Path | dict | Config,
+                 weights: str | Path,
+                 device: str | None = None,
+                 thresholds: Mapping[str, float] | None = None,
+                 show_progress: bool = True) -> None:
+        if isinstance(model, (str, Path)):
+            self._config_path, model = str(model), Config.fromfile(model)
+        super().__init__(model, weights, device, 'mmseg', show_progress)
+        heads = self.model.uncertainty_heads
+        self.classes, self.palette = self.model.dataset_meta['classes'], self.model.dataset_meta['palette']
+        self.scales = {name: score_scale(head, len(self.classes)) for name, head in heads.items()}
+        for name, threshold in (thresholds or {}).items():
+            if name not in self.scales:
+                raise ValueError(f'A threshold names the head {name!r}; the heads of this model are {sorted(self.scales)}.')
+            self.scales[name] = self.scales[name].flagging_at(threshold)
+
+    def __call__(self,
+                 inputs: str | Path | np.ndarray | Sequence[str | Path | np.ndarray],
+                 return_datasamples: bool = False,
+                 batch_size: int = 1,
+                 out_dir: str | Path = '',
+                 return_vis: bool = False,
+                 channel_order: str = 'bgr',
+                 skip_broken: bool = False) -> dict:
+        """Predict.
+
+        Args:
+            inputs: See :func:`~mmseg_uncertainty.apis.image_sources.find_images`.
+            return_datasamples: Whether to return samples instead of summaries.
+            batch_size: Most images in one pass; neighbours of one size share a pass.
+            out_dir: Where to write label maps, uncertainty maps, pictures and summaries; ``''`` writes nothing.
+            return_vis: Whether to return a picture of every image.
+            channel_order: Order of the colour channels of arrays, ``'bgr'`` or ``'rgb'``.
+            skip_broken: Whether to leave out and report files that cannot be read, instead of stopping.
+
+        Returns:
+            ``predictions`` (a summary or sample of each image), ``visualization`` (pictures (H', W', 3), uint8, RGB, if
+            asked for) and ``skipped`` (a message for each image left out).
+
+        Raises:
+            DatasetError: There is no image, or one cannot be read.
+        """
+        results = dict(predictions=[], visualization=[], skipped=[])
+        with tqdm(find_images(inputs), desc='predict', disable=not self.show_progress) as bar:
+            images = self._read(bar, channel_order, results['skipped'] if skip_broken else None)
+            for batch in _batches(images, batch_size):
+                samples = self.forward(self.collate_fn([data for _, data in batch]))
+                for (source, data), sample in zip(batch, samples):
+                    self._add(results, source, data['rgb'], sample, return_datasamples, out_dir, return_vis)
+        return results
+
+    def visualize(self, inputs: Sequence[np.ndarray], preds: Sequence[SegDataSample], return_vis: bool = True) -> list:
+        """Pictures (H', W', 3), uint8, RGB, of images (H, W, 3), uint8, RGB, and their samples."""
+        ranges = {name: scale.range for name, scale in self.scales.items()}
+        units = {name: scale.units for name, scale in self.scales.items()}
+        return [figure_pixels(draw_uncertainty(image, sample, self.classes, self.palette, ranges, units=units))
+                for image, sample in zip(inputs, preds)] if return_vis else []
+
+    def postprocess(self, preds: Sequence[SegDataSample], visualization: list, return_datasamples: bool = False) -> dict:
+        """Pack samples, or summaries of them, with their pictures."""
+        predictions = preds if return_datasamples else [
+            summarize_prediction(sample, self.classes, self.scales) for sample in preds]
+        return dict(predictions=list(predictions), visualization=visualization)
+
+    def _add(self, results: dict, source: ImageSource, image: np.ndarray, sample: SegDataSample, return_datasamples: bool,
+             out_dir: str | Path, return_vis: bool) -> None:
+        packed = self.postprocess([sample], self.visualize([image], [sample], return_vis), return_datasamples)
+        if out_dir:
+            summary = dict(image=source.label, **summarize_prediction(sample, self.classes, self.scales),
+                           model=self.model.provenance)
+            save_prediction(out_dir, source.name, image, sample, summary, self.classes, self.palette, self.scales)
+        for key, values in packed.items():
+            results[key] += values
+
+    def _read(self, sources: Iterable[ImageSource], channel_order: str,
+              skipped: list[str] | None) -> Iterator[tuple[ImageSource, dict]]:
+        for source in sources:
+            try:
+                image = read_image(source, channel_order)
+                data = self._network_input(image, source)
+            except DatasetError as error:
+                if skipped is None:
+                    raise
+                print_log(f'Left out: {error}', 'current', logging.WARNING)
+                skipped.append(str(error))
+                continue
+            yield source, dict(data, rgb=np.ascontiguousarray(image[..., ::-1]))
+
+    def _network_input(self, image: np.ndarray, source: ImageSource) -> dict:
+        fields = dict(img=image, img_path=source.label, img_shape=image.shape[:2], ori_shape=image.shape[:2], seg_fields=[])
+        try:
+            data = self.pipeline(fields)
+        except cv2.error as error:
+            raise DatasetError(f'{source.label} of {image.shape[1]}×{image.shape[0]} pixels does not go through the test '
+                               f'pipeline of the config ({error.err}). Crop it, or change the Resize step.') from error
+        # With a test_cfg the data preprocessor pads by itself.
+        return data if self.model.data_preprocessor.test_cfg else pad_small(data)
+
+    def _init_model(self, cfg: Config, weights: str, device: str = 'cpu') -> PosthocSegmentor:
+        model = load_posthoc(cfg, weights, device)
+        model.provenance['config'] = getattr(self, '_config_path', None)
+        return model
+
+    def _init_pipeline(self, cfg: Config) -> Compose:
+        return image_pipeline(cfg)
+
+    def _init_collate(self, cfg: Config):
+        return lambda items: dict(inputs=[item['inputs'] for item in items],
+                                  data_samples=[item['data_samples'] for item in items])
+
+    def _init_visualizer(self, cfg: Config) -> None:
+        """Pictures are figures, drawn without a visualizer."""
+
+
+def image_pipeline(config: Config) -> Compose:
+    """Test pipeline of a config, without the steps that load images and labels.
+
+    Raises:
+        ValueError: The config has no test pipeline.
+    """
+    dataset = (config.get('test_dataloader') or {}).get('dataset') or {}
+    pipeline = dataset.get('pipeline') or config.get('test_pipeline')
+    if not pipeline:
+        raise ValueError('The config has no test_pipeline and no test_dataloader.dataset.pipeline, so it does not say how '
+                         'images become inputs of the model. Add one, for example [dict(type="LoadImageFromFile"), '
+                         'dict(type="PackSegInputs")].')
+    return Compose([step for step in pipeline if step['type'] not in LOADING])
+
+
+def pad_small(data: dict, side: int = SMALLEST_SIDE) -> dict:
+    """Repeat the last row and column of an input (3, H', W') until both sides have ``side`` pixels.
+
+    The sample remembers how many were added, so that the result comes back without them.
+    """
+    height, width = data['inputs'].shape[-2:]
+    bottom, right = max(side - height, 0), max(side - width, 0)
+    if not bottom and not right:
+        return data
+    padded = F.pad(data['inputs'][None].float(), (0, right, 0, bottom), mode='replicate')[0].to(data['inputs'].dtype)
+    shape = tuple(padded.shape[-2:])
+    data['data_samples'].set_metainfo(dict(img_shape=shape, pad_shape=shape, img_padding_size=(0, right, 0, bottom)))
+    return dict(data, inputs=padded)
+
+
+def _batches(images: Iterable[tuple[ImageSource, dict]], size: int) -> Iterator[list[tuple[ImageSource, dict]]]:
+    batch: list[tuple[ImageSource, dict]] = []
+    for source, data in images:
+        if batch and (len(batch) >= size or batch[0][1]['inputs'].shape != data['inputs'].shape):
+            yield batch
+            batch = []
+        batch.append((source, data))
+    if batch:
+        yield batch

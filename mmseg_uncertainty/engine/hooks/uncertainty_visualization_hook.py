@@ -1,0 +1,75 @@
+"""Draws uncertainty while testing."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from mmseg.models.utils import resize
+from mmseg.registry import HOOKS
+from mmseg.structures import SegDataSample
+from torch import Tensor
+
+from mmseg_uncertainty.visualization.score_scale import score_scale
+from mmseg_uncertainty.visualization.uncertainty_visualizer import UncertaintyVisualizer
+
+
+@HOOKS.register_module()
+class UncertaintyVisualizationHook(Hook):
+    """Give every ``interval``-th test image and its result to the visualizer of the run.
+
+    The image is the input of the network, so that rendered and corrupted images are drawn as the model saw them.
+
+    Args:
+        interval: Images from one picture to the next.
+        most: Most pictures of one test pass, ``None`` for any number.
+
+    Raises:
+        ValueError: ``interval`` is below 1.
+    """
+
+    def __init__(self, interval: int = 50, most: int | None = None) -> None:
+        if interval < 1:
+            raise ValueError(f'UncertaintyVisualizationHook: interval={interval} must be at least 1 image.')
+        self.interval = interval
+        self.most = most
+        self._seen = self._drawn = 0
+
+    def before_test_epoch(self, runner: Runner) -> None:
+        """Count from zero, and take scales and class names from model and data."""
+        self._seen = self._drawn = 0
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        visualizer, meta = runner.visualizer, runner.test_dataloader.dataset.metainfo
+        if not isinstance(visualizer, UncertaintyVisualizer):
+            raise TypeError(f'UncertaintyVisualizationHook draws with an UncertaintyVisualizer, but the config has '
+                            f'visualizer=dict(type={type(visualizer).__name__!r}); change its type.')
+        if len(meta.get('classes') or ()) == model.num_classes:
+            visualizer.dataset_meta = dict(classes=meta['classes'], palette=meta['palette'])
+        for name, head in getattr(model, 'uncertainty_heads', {}).items():
+            scale = score_scale(head, model.num_classes)
+            visualizer.units[name] = scale.units
+            visualizer.ranges.setdefault(name, scale.range)
+
+    def after_test_iter(self,
+                        runner: Runner,
+                        batch_idx: int,
+                        data_batch: dict | None = None,
+                        outputs: Sequence[SegDataSample] | None = None) -> None:
+        """Draw the images of the batch whose turn it is."""
+        for network_input, sample in zip(data_batch['inputs'], outputs):
+            due = self._seen % self.interval == 0 and (self.most is None or self._drawn < self.most)
+            if due:
+                name = Path(sample.metainfo.get('img_path') or f'image_{self._seen:06d}').stem
+                runner.visualizer.add_datasample(f'test_{name}', image_like(network_input, sample), sample, step=self._seen)
+                self._drawn += 1
+            self._seen += 1
+
+
+def image_like(network_input: Tensor, sample: SegDataSample) -> np.ndarray:
+    """An unnormalized network input (3, H', W'), BGR, as image (H, W, 3), uint8, RGB, at the size of the prediction."""
+    image = network_input[None].float()
+    image = resize(image, size=sample.pred_sem_seg.shape, mode='bilinear', align_corners=False, warning=False)
+    return image[0].flip(0).movedim(0, -1).round().clamp(0, 255).byte().cpu().numpy()

@@ -1,0 +1,117 @@
+"""Images of any kind and size come back at their own size, and what is written agrees with what is returned."""
+import json
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
+from PIL import Image
+
+from mmseg_uncertainty.apis import UncertaintyInferencer
+from mmseg_uncertainty.datasets import DatasetError
+from mmseg_uncertainty.engine.checkpoints import CheckpointError
+from tests.tiny import tiny_base, tiny_posthoc
+
+HEADS = dict(msp=dict(type='MSPHead'), energy=dict(type='EnergyHead'))
+PIPELINE = [dict(type='LoadImageFromFile'), dict(type='Resize', scale=(96, 64), keep_ratio=True),
+            dict(type='LoadAnnotations'), dict(type='PackSegInputs')]
+SET_HEAD = dict(type='ConformalRiskControlHead', num_classes=5, keep_curves=False)
+
+
+def config_of(model, pipeline=PIPELINE):
+    return Config(dict(model=model, test_dataloader=dict(dataset=dict(pipeline=pipeline))))
+
+
+@pytest.fixture(scope='module')
+def weights(tmp_path_factory):
+    init_default_scope('mmseg')
+    torch.manual_seed(0)
+    state = MODELS.build(Config(tiny_posthoc({}, set_head=SET_HEAD))).state_dict()
+    state['set_head.thresholds'].fill_(0.18)
+    meta = dict(dataset_meta=dict(classes=list('abcde'), palette=[[50 * index] * 3 for index in range(5)]))
+    path = tmp_path_factory.mktemp('weights') / 'tiny.pth'
+    torch.save(dict(state_dict=state, meta=meta), path)
+    return path
+
+
+@pytest.fixture
+def inferencer(weights):
+    return UncertaintyInferencer(config_of(tiny_posthoc(HEADS, set_head=SET_HEAD)), weights, 'cpu', show_progress=False)
+
+
+def noise(height, width):
+    return np.random.default_rng(height).integers(0, 256, (height, width, 3), np.uint8)
+
+
+@pytest.mark.parametrize('size', [(37, 53), (1, 1), (1, 40), (70, 100)])
+@pytest.mark.parametrize('pipeline', [PIPELINE, [PIPELINE[0], PIPELINE[-1]]], ids=['resized', 'as it is'])
+def test_results_have_the_size_of_the_image(size, pipeline, weights):
+    inferencer = UncertaintyInferencer(
+        config_of(tiny_posthoc(HEADS, set_head=SET_HEAD), pipeline), weights, 'cpu', show_progress=False)
+    sample, = inferencer(noise(*size), return_datasamples=True)['predictions']
+    assert sample.pred_sem_seg.data.shape == sample.uncertainty.get('msp').shape == (1, *size)
+    assert sample.prediction_set.membership.shape == (5, *size)
+
+
+def test_a_line_too_thin_to_resize_is_named(inferencer):
+    with pytest.raises(DatasetError, match='array_000000 of 5000×1 pixels'):
+        inferencer(noise(1, 5000))
+
+
+def test_files_agree_with_the_sample(inferencer, tmp_path):
+    Image.fromarray(noise(37, 53)).save(tmp_path / 'street.png')
+    sample, = inferencer(tmp_path / 'street.png', return_datasamples=True, out_dir=tmp_path / 'out')['predictions']
+    summary = json.loads((tmp_path / 'out/summaries/street.json').read_text())
+    labels = np.asarray(Image.open(tmp_path / 'out' / summary['files']['labels']))
+    np.testing.assert_array_equal(labels, sample.pred_sem_seg.data[0])
+    with np.load(tmp_path / 'out' / summary['files']['uncertainty']) as maps:
+        np.testing.assert_array_equal(maps['energy'], sample.uncertainty.energy[0])
+        np.testing.assert_array_equal(maps['set_size'], sample.prediction_set.get('size')[0])
+        assert json.loads(str(maps['units']))['energy'].startswith('logits')
+    assert sum(area['pixels'] for area in summary['classes'].values()) == 37 * 53
+    msp = sample.uncertainty.msp.numpy()
+    assert summary['uncertainty']['msp']['flagged_share'] == pytest.approx((msp >= 0.5).mean())
+    assert summary['uncertainty']['msp']['mean'] == pytest.approx(msp.mean(), abs=1e-6)
+    assert summary['uncertainty']['energy']['flagged_share'] is None
+    assert all((tmp_path / 'out' / file).stat().st_size for file in summary['files'].values())
+
+
+def test_batches_change_nothing(inferencer):
+    images = [noise(64, 96), 255 - noise(64, 96), noise(37, 53)]
+    alone, together = (inferencer(images, batch_size=size)['predictions'] for size in (1, 3))
+    for one, other in zip(alone, together, strict=True):
+        assert one['classes'] == other['classes']
+        assert one['uncertainty']['energy']['mean'] == pytest.approx(other['uncertainty']['energy']['mean'], abs=1e-5)
+
+
+def test_broken_files_stop_or_are_reported(inferencer, tmp_path):
+    Image.fromarray(noise(37, 53)).save(tmp_path / 'good.png')
+    (tmp_path / 'note.png').write_text('no picture')
+    with pytest.raises(DatasetError, match='note.png'):
+        inferencer(tmp_path)
+    results = inferencer(tmp_path, skip_broken=True, return_vis=True)
+    assert len(results['predictions']) == 1 and 'note.png' in results['skipped'][0]
+    assert results['visualization'][0].ndim == 3
+
+
+def test_thresholds_flag(weights):
+    config = config_of(tiny_posthoc(HEADS, set_head=SET_HEAD))
+    inferencer = UncertaintyInferencer(config, weights, 'cpu', dict(energy=-1e9), show_progress=False)
+    summary, = inferencer(noise(20, 20))['predictions']
+    assert summary['uncertainty']['energy']['flagged_share'] == 1
+    with pytest.raises(ValueError, match='entropy'):
+        UncertaintyInferencer(config, weights, 'cpu', dict(entropy=1.))
+
+
+def test_a_plain_segmentor_gets_heads(weights):
+    inferencer = UncertaintyInferencer(config_of(tiny_base()), weights, 'cpu', show_progress=False)
+    summary, = inferencer(noise(20, 30))['predictions']
+    assert {'msp', 'entropy'} <= set(summary['uncertainty'])
+    assert set(summary['classes']) <= set('abcde')
+
+
+def test_a_checkpoint_of_another_model_is_refused(weights):
+    with pytest.raises(CheckpointError, match='does not fit'):
+        UncertaintyInferencer(config_of(tiny_posthoc(HEADS, classes=7)), weights, 'cpu')
