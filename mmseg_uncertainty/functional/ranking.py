@@ -1,9 +1,10 @@
 r"""How well a score ranks positives above negatives, computed from pixels counted per score bin.
 
-Every function takes ``positives`` and ``negatives``: pixels per bin, shape (\*, B), from the most to the least uncertain
-bin, as in :class:`~mmseg_uncertainty.functional.score_histogram.RankedCounts`. Leading dimensions are independent, so a
-bootstrap is one call. Results are fractions in float64; NaN where a group has no pixel. Pixels of one bin count as tied;
-each ``*_bound`` gives how far the value may lie from that of any finer ranking with the same bins.
+Every function takes ``positives`` and ``negatives``: pixels per bin, shape (\*, B), from the most to the least
+uncertain bin, as in :class:`~mmseg_uncertainty.functional.score_histogram.RankedCounts`. Leading
+dimensions are independent, so a bootstrap is one call. Results are fractions in float64; NaN where a group has no
+pixel. Pixels of one bin count as tied; each ``*_bound`` gives how far the value may lie from that of any finer ranking
+with the same bins.
 """
 from __future__ import annotations
 

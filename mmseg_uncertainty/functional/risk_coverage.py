@@ -29,7 +29,7 @@ def _harmonic_gap(start: np.ndarray, length: np.ndarray) -> np.ndarray:
 
 
 def _risk_sum(ahead: np.ndarray, seen: np.ndarray, pixels: np.ndarray, rate: np.ndarray) -> np.ndarray:
-    r"""Sum of the selective risks :math:`(E + j r) / (C + j)` over the pixels j = 1..n of a stretch of constant rate."""
+    r"""Sum of the selective risks :math:`(E + j r) / (C + j)` over pixels j = 1..n of a stretch of constant rate."""
     return rate * pixels + (ahead - rate * seen) * _harmonic_gap(seen, pixels)
 
 
@@ -99,7 +99,7 @@ def coverage_at_risk_bound(errors: np.ndarray, correct: np.ndarray, risk: float)
 
 
 def prediction_rejection_ratio(errors: np.ndarray, correct: np.ndarray) -> np.ndarray:
-    r"""Prediction rejection ratio in percent: the share of the oracle's area gain over random rejection that is reached.
+    r"""Prediction rejection ratio in percent: the share that is reached of the oracle's gain over random rejection.
 
     Malinin et al., "Incorporating Uncertainty into Deep Learning for Spoken Language Assessment", ACL 2017. With areas
     :math:`e/2` (random) and :math:`e^2/2` (oracle) it equals :math:`100 (2\,\mathrm{AUROC} - 1)`; 100 is perfect, 0 is

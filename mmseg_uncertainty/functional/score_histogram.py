@@ -25,8 +25,8 @@ class RankedCounts:
     Args:
         positives: Pixels that should score high, shape (\\*, B), int64.
         negatives: Pixels that should score low, shape (\\*, B), int64.
-        thresholds: Lowest float32 score of each bin, shape (B,), strictly decreasing. ``score >= thresholds[b]`` selects
-            exactly the bins ``0..b``.
+        thresholds: Lowest float32 score of each bin, shape (B,), strictly decreasing. ``score >= thresholds[b]``
+            selects exactly the bins ``0..b``.
         exact: Whether every bin holds one score value, so that binning leaves no error.
     """
 

@@ -83,12 +83,13 @@ def test_intervals_hold_the_value_and_shrink_with_more_images(evaluate, anomaly_
 
 def test_an_image_that_comes_twice_counts_once(evaluate, anomaly_samples, warnings):
     samples = anomaly_samples()
-    assert evaluate(AnomalyRankingMetric(), samples, META) == evaluate(AnomalyRankingMetric(), samples + samples[:1], META)
+    once = evaluate(AnomalyRankingMetric(), samples, META)
+    assert evaluate(AnomalyRankingMetric(), samples + samples[:1], META) == once
     assert 'images/0.png came twice' in warnings.text
 
 
 @pytest.mark.parametrize('value, missing', [(0, 'anomalous pixels'), (1, 'other pixels'), (255, 'anomalous pixels')])
-def test_a_missing_group_is_nan_with_a_warning_that_names_the_dataset(evaluate, anomaly_samples, warnings, value, missing):
+def test_a_missing_group_is_nan_with_a_named_warning(evaluate, anomaly_samples, warnings, value, missing):
     samples = anomaly_samples()
     for part in samples:
         part['gt_sem_seg']['data'].fill_(value)

@@ -69,7 +69,8 @@ def test_void_policy(evaluate, class_samples):
 
 def test_thresholds_are_read_from_an_earlier_run(evaluate, class_samples, tmp_path):
     file = tmp_path / 'calibration.json'
-    file.write_text(json.dumps(dict(metrics={'msp/IDM_F1_threshold[pooled]': .4, 'max_logit/IDM_F1_threshold[pooled]': -2.})))
+    thresholds = {'msp/IDM_F1_threshold[pooled]': .4, 'max_logit/IDM_F1_threshold[pooled]': -2.}
+    file.write_text(json.dumps(dict(metrics=thresholds)))
     metrics = evaluate(OpenSetMetric(threshold=str(file), resamples=0), class_samples(), META)
     assert metrics['msp/threshold[pooled]'] == .4
     file.write_text(json.dumps(dict(metrics={'mIoU': 3})))

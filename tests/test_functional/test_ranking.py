@@ -115,9 +115,10 @@ def test_leading_dimensions_are_independent():
 
 def test_weighted_bins_equal_as_many_pixels():
     positives, negatives = np.int64([[3, 1, 0, 2], [1, 4, 9, 0]])
-    for name in ('auroc', 'average_precision', 'fpr_at_tpr', 'aurc')[:3]:
+    for name in ('auroc', 'average_precision', 'fpr_at_tpr'):
         function = getattr(ranking, name)
-        assert function(positives, negatives) == pytest.approx(function(positives * 10**9, negatives * 10**9), rel=1e-14)
+        many = function(positives * 10**9, negatives * 10**9)
+        assert function(positives, negatives) == pytest.approx(many, rel=1e-14)
 
 
 def test_published_variants_are_the_trapezoids_of_scikit_learn():

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mmseg_uncertainty.functional.score_histogram import (NonFiniteScoreError, ScoreHistogram, SpilledScores, bin_floors,
-                                                          score_keys)
+from mmseg_uncertainty.functional.score_histogram import (NonFiniteScoreError, ScoreHistogram, SpilledScores,
+                                                          bin_floors, score_keys)
 
 SCORES = arrays(np.float32, st.integers(1, 60), elements=st.floats(-2.**100, 2.**100, width=32))
 

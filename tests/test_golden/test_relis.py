@@ -146,7 +146,8 @@ def test_image_level_detection(inputs, kind):
 def test_local_detection(inputs, kind):
     arrays = load('detection')
     chosen = subset(inputs, 'shifted')
-    raw = np.take_along_axis(inputs['raw_label_image'].reshape(len(chosen), -1), inputs['sample_index'], 1)[chosen].ravel()
+    raw = inputs['raw_label_image'].reshape(len(chosen), -1)
+    raw = np.take_along_axis(raw, inputs['sample_index'], 1)[chosen].ravel()
     logits, labels = pixels(inputs, 'shifted')
     certain = confidence(logits, kind)
     for key in (key for key in arrays if key.startswith(f'local_{kind}_')):

@@ -133,9 +133,11 @@ def ranking_accuracy(size: int) -> Iterator[dict]:
         ranked = stream(scores, labels).ranked()
         counts = ranked.positives, ranked.negatives
         errors = np.abs(our_ranking(scores, labels) - exact_ranking(scores, labels))
-        bounds = ranking.auroc_bound(*counts), ranking.average_precision_bound(*counts), ranking.fpr_at_tpr_bound(*counts)
+        bounds = [bound(*counts) for bound in (ranking.auroc_bound, ranking.average_precision_bound,
+                                               ranking.fpr_at_tpr_bound)]
         for name, error, bound in zip(('AUROC', 'AP', 'FPR95'), errors, bounds):
-            yield row(f'{name} error and its bound, {kind} scores', float(error), float(bound), 'fraction', f'{size} pixels')
+            yield row(f'{name} error and its bound, {kind} scores', float(error), float(bound), 'fraction',
+                      f'{size} pixels')
 
 
 def calibration(size: int) -> Iterator[dict]:
@@ -228,7 +230,7 @@ def overhead(height: int, width: int, images: int) -> Iterator[dict]:
             logits.argmax(0)
         inference += time.perf_counter() - start
         labels = torch.randint(classes, (height // 32, width // 32)).repeat_interleave(32, 0).repeat_interleave(32, 1)
-        logits = 8 * torch.nn.functional.one_hot(labels, classes).permute(2, 0, 1) + torch.randn(classes, height, width) * 2
+        logits = 8 * torch.nn.functional.one_hot(labels, classes).permute(2, 0, 1) + 2 * torch.randn_like(logits)
         prediction, max_logit = logits.argmax(0), -logits.amax(0)
         sample = dict(img_path=f'{index}.png', seg_logits=dict(data=logits), pred_sem_seg=dict(data=prediction[None]),
                       gt_sem_seg=dict(data=labels[None]), uncertainty=dict(max_logit=max_logit[None]))
@@ -256,13 +258,14 @@ def main() -> None:
     args = parser.parse_args()
     size, frames = (2 * 10**6, 10) if args.quick else (21 * 10**6, 100)
     rows = []
-    for part in (memory(frames, 1), memory(frames // 5, 3 if args.quick else 8), ranking_speed(size), ranking_accuracy(size),
-                 calibration(size), overhead(256, 512, 2) if args.quick else overhead(512, 1024, 4)):
+    for part in (memory(frames, 1), memory(frames // 5, 3 if args.quick else 8), ranking_speed(size),
+                 ranking_accuracy(size), calibration(size),
+                 overhead(256, 512, 2) if args.quick else overhead(512, 1024, 4)):
         for entry in part:
             rows.append(entry)
             ratio = '' if entry['ratio'] is None else f'{entry["ratio"]:.3g}x'
-            sys.stdout.write(f'{entry["name"]:<58}{entry["ours"]:>12.4g}{entry["peer"]:>12.4g} {entry["unit"]:<9}{ratio:>8}'
-                             f'  {entry["protocol"]}\n')
+            sys.stdout.write(f'{entry["name"]:<58}{entry["ours"]:>12.4g}{entry["peer"]:>12.4g} {entry["unit"]:<9}'
+                             f'{ratio:>8}  {entry["protocol"]}\n')
     if args.json:
         machine = dict(processor=platform.processor() or platform.machine(), cores=os.cpu_count(),
                        threads=torch.get_num_threads())

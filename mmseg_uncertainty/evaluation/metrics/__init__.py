@@ -12,6 +12,7 @@ from .published_open_set_metric import PublishedOpenSetMetric
 from .streaming_metric import StreamingMetric
 
 __all__ = [
-    'AnomalyRankingMetric', 'CalibrationMetric', 'ClassIoUMetric', 'ComponentMetric', 'CoverageMetric', 'ImageOODMetric',
-    'LocalOODMetric', 'MacroF1Metric', 'MisclassificationMetric', 'OpenSetMetric', 'PublishedOpenSetMetric', 'StreamingMetric'
+    'AnomalyRankingMetric', 'CalibrationMetric', 'ClassIoUMetric', 'ComponentMetric', 'CoverageMetric',
+    'ImageOODMetric', 'LocalOODMetric', 'MacroF1Metric', 'MisclassificationMetric', 'OpenSetMetric',
+    'PublishedOpenSetMetric', 'StreamingMetric'
 ]

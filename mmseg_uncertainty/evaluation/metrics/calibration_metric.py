@@ -30,8 +30,8 @@ class CalibrationMetric(StreamingMetric):
     """Calibration of the softmax of the logits, after the calibrator where the model has one; void pixels are left out.
 
     Keys, as fractions unless stated otherwise: ``ECE``, ``MCE`` (equal-width bins), ``adaptive_ECE`` (equally filled
-    bins), ``KS``, ``classwise_ECE`` (one-vs-rest, mean over the classes), ``NLL`` in nats per pixel, ``Brier`` in [0, 2].
-    ECE, NLL and Brier carry 95 % bootstrap intervals over images.
+    bins), ``KS``, ``classwise_ECE`` (one-vs-rest, mean over the classes), ``NLL`` in nats per pixel,
+    ``Brier`` in [0, 2]. ECE, NLL and Brier carry 95 % bootstrap intervals over images.
 
     Rank-based errors come from 16257 bins, 128 for each halving of 1 - confidence; ``KS_bound`` is what these may hide.
 
@@ -64,8 +64,8 @@ class CalibrationMetric(StreamingMetric):
             parts.append(self._measure_chunk(logits[:, part], labels[part].to(logits.device), predictions[part]))
         nll, brier = (sum(getattr(part, name) for part in parts) for name in ('nll', 'brier'))
         if not np.isfinite(nll + brier):
-            raise SampleError(f'{sample["img_path"]}: the logits are NaN or infinite in a labelled pixel. Check the model, '
-                              'its calibrator, and half precision.')
+            raise SampleError(f'{sample["img_path"]}: the logits are NaN or infinite in a labelled pixel. Check the '
+                              'model, its calibrator, and half precision.')
         confidence, correct = (np.concatenate([getattr(part, name) for part in parts])
                                for name in ('confidence', 'correct'))
         self._add_fine(confidence, correct)
@@ -79,8 +79,8 @@ class CalibrationMetric(StreamingMetric):
         logits = sample['seg_logits']['data']
         if logits.shape[0] != len(self.classes) or logits[0].numel() != pixels:
             raise SampleError(f'{sample["img_path"]}: seg_logits have shape {tuple(logits.shape)}, expected '
-                              f'{len(self.classes)} classes and {pixels} pixels. Load the labels after Resize in the test '
-                              'pipeline, and check num_classes.')
+                              f'{len(self.classes)} classes and {pixels} pixels. Load the labels after Resize in the '
+                              'test pipeline, and check num_classes.')
         return logits.reshape(logits.shape[0], -1)
 
     def _measure_chunk(self, logits: Tensor, labels: Tensor, predictions: Tensor) -> SoftmaxStatistics:

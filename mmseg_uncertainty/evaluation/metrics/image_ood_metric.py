@@ -83,7 +83,8 @@ class ImageOODMetric(StreamingMetric):
             scores = np.array([record['heads'][head] for record in records])
             inside = np.r_[scores[~shifted], self.reference.get(head, [])]
             if not inside.size or not shifted.any():
-                self.warn(f'head {head!r} has {inside.size} in-domain and {shifted.sum()} shifted images; both are needed.')
+                self.warn(f'head {head!r} has {inside.size} in-domain and {shifted.sum()} shifted images; both are '
+                          'needed.')
             metrics |= self._auroc('', head, scores[shifted], inside)
             for name in sorted(set(conditions[shifted]) - {''}):
                 metrics |= self._auroc(f'.{name}', head, scores[shifted & (conditions == name)], inside)

@@ -21,8 +21,8 @@ class MisclassificationMetric(PixelRankingMetric):
     ``risk@coverage`` and ``coverage@risk`` in percent, and ``PRR``, the prediction rejection ratio in percent.
 
     ``protocol='published'`` averages AUROC, the precision-recall trapezoid (as AP), the interpolated FPR95 and the
-    threshold of the best F1 over images, as the released FlowEneDet code does (its ``mOurs``), and adds ``PRR`` with the
-    unit slip of the released RELIS code, per image too.
+    threshold of the best F1 over images, as the released FlowEneDet code does (its ``mOurs``), and adds ``PRR`` with
+    the unit slip of the released RELIS code, per image too.
 
     Args:
         coverages: Coverages in (0, 1] at which the risk is reported.

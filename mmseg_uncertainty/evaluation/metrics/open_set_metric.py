@@ -34,8 +34,8 @@ class OpenSetMetric(StreamingMetric):
 
     Args:
         threshold: Where to reject: a number for all heads, one per head, or the JSON file of an earlier run on
-            calibration data (``IDM_F1_threshold``, ``F1_threshold`` or ``threshold`` of each head). When omitted, part of the images
-            serves as calibration split and is left out of the numbers.
+            calibration data (``IDM_F1_threshold``, ``F1_threshold`` or ``threshold`` of each head). When omitted,
+            part of the images serves as calibration split and is left out of the numbers.
         calibration_images: Regular expression; images whose path matches form the calibration split. Neighbouring
             frames are near copies, so choose whole sequences. When omitted, a hash of the file name assigns about half
             of the images.
@@ -53,7 +53,8 @@ class OpenSetMetric(StreamingMetric):
                  criterion: str = 'best_f1',
                  void: str = 'ignore',
                  **options) -> None:
-        for name, value, known in (('criterion', criterion, ('best_f1', 'tpr95')), ('void', void, ('ignore', 'unknown'))):
+        for name, value, known in (('criterion', criterion, ('best_f1', 'tpr95')),
+                                   ('void', void, ('ignore', 'unknown'))):
             if value not in known:
                 raise ValueError(f'oIoU: {name}={value!r} is unknown; choose from {known}.')
         self.threshold = read_thresholds(threshold) if isinstance(threshold, (str, Path)) else threshold
@@ -123,8 +124,8 @@ class OpenSetMetric(StreamingMetric):
             void=self.void, criterion=self.criterion, evaluated_images=len(evaluated), bits=self.bits,
             threshold_from='given' if self.threshold is not None else self.calibration_images or 'half by file name')
         if not evaluated or (self.threshold is None and len(evaluated) == len(records)):
-            self.warn(f'of {len(records)} images {len(evaluated)} are left to evaluate and the others to calibrate on; both '
-                      'are needed. Give threshold or calibration_images. All numbers are NaN.')
+            self.warn(f'of {len(records)} images {len(evaluated)} are left to evaluate and the others to calibrate on; '
+                      'both are needed. Give threshold or calibration_images. All numbers are NaN.')
             return {self.key(name, head): np.nan for head in records[0]['heads'] for name in ('oIoU', 'oAcc')}
         labels = np.stack([record['labels'] for record in evaluated])
         metrics = {}
@@ -183,6 +184,6 @@ def read_thresholds(path: str | Path) -> dict[str, float]:
         pattern = re.compile(rf'(?P<head>.+)/{name}\[pooled\]')
         found |= {match['head']: metrics[match.string] for match in map(pattern.fullmatch, metrics) if match}
     if not found:
-        raise ValueError(f'{path} holds no thresholds. Make it with `tools/test.py … --eval IDM --out {path}` (mFishy for '
-                         'anomaly labels) on calibration images.')
+        raise ValueError(f'{path} holds no thresholds. Make it with `tools/test.py … --eval IDM --out {path}` (mFishy '
+                         'for anomaly labels) on calibration images.')
     return found

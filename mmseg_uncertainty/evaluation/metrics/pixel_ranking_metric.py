@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
+from math import ceil, log2
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,6 +20,7 @@ from .sample_fields import VOID, non_finite_scores, score_maps
 from .streaming_metric import StreamingMetric
 
 RECORD_BITS = 14
+FULL_HEADS = 8
 Statistic = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -40,7 +42,8 @@ class PixelRankingMetric(StreamingMetric):
         - ``'published'``: as the released code of the source does it; see the subclass.
 
     Args:
-        bits: Key bits of the histogram.
+        bits: Key bits of the histogram; one fewer for each doubling beyond eight heads, so that all heads together stay
+            below 200 MB.
         exact: Spill every score to disk and sort instead; one process, 4 bytes per pixel and head of disk.
         options: See :class:`StreamingMetric`.
     """
@@ -84,13 +87,15 @@ class PixelRankingMetric(StreamingMetric):
         """Forget all images."""
         super().reset()
         self.pixels: dict[str, ScoreHistogram | SpilledScores] = {}
+        self.used_bits = self.bits
 
     def measure(self, sample: dict) -> dict:
         """Count the pixels of one image; see :class:`StreamingMetric`."""
         groups = self.pixel_groups(sample)
         record = dict(pixels=groups.numel(), void=int((groups == VOID).sum()), positives=int((groups == 1).sum()))
-        record['heads'] = {head: self._measure_head(sample, head, scores, groups)
-                           for head, scores in score_maps(sample, groups).items()}
+        maps = score_maps(sample, groups)
+        self.used_bits = self.bits - max(0, ceil(log2(len(maps) / FULL_HEADS)))
+        record['heads'] = {head: self._measure_head(sample, head, scores, groups) for head, scores in maps.items()}
         return record
 
     def _measure_head(self, sample: dict, head: str, scores: Tensor, groups: Tensor) -> dict:
@@ -109,7 +114,7 @@ class PixelRankingMetric(StreamingMetric):
         return dict(bins=indices.int().numpy(), counts=small.counts.view(-1)[indices].int().cpu().numpy())
 
     def _store(self) -> ScoreHistogram | SpilledScores:
-        return SpilledScores() if self.exact else ScoreHistogram(2, self.bits)
+        return SpilledScores() if self.exact else ScoreHistogram(2, self.used_bits)
 
     def merge_processes(self) -> None:
         """Sum the histograms over all processes.
@@ -118,12 +123,13 @@ class PixelRankingMetric(StreamingMetric):
             RuntimeError: In exact mode, whose files are local to a process.
         """
         if self.exact and not self.by_image:
-            raise RuntimeError(f'{self.eval_name}: exact=True sorts the scores of one process, but {get_world_size()} are '
-                               'running. Run it with one, or use the streaming mode and its bound.')
+            raise RuntimeError(f'{self.eval_name}: exact=True sorts the scores of one process, but {get_world_size()} '
+                               'are running. Run it with one, or use the streaming mode and its bound.')
         self.state = {head: histogram.counts.cpu() for head, histogram in self.pixels.items()}
         super().merge_processes()
         for head, counts in self.state.items():
-            self.pixels[head] = ScoreHistogram(2, self.bits)
+            self.used_bits = counts.shape[1].bit_length() - 1
+            self.pixels[head] = self._store()
             self.pixels[head].counts = counts
 
     def values(self, ranked: RankedCounts) -> dict[str, float]:
@@ -139,7 +145,7 @@ class PixelRankingMetric(StreamingMetric):
         """Compute every number for every head; see :class:`StreamingMetric`."""
         positives = sum(record['positives'] for record in records)
         negatives = self.provenance['pixels'] - sum(record['void'] for record in records) - positives
-        self.provenance |= dict(positives=positives, negatives=negatives, bits=self.bits, exact=self.exact)
+        self.provenance |= dict(positives=positives, negatives=negatives, bits=self.used_bits, exact=self.exact)
         for name, count in ((self.positive_name, positives), ('other pixels', negatives)):
             if not count:
                 self.warn(f'there are no {name}; ranking metrics are undefined (NaN).')
@@ -191,7 +197,8 @@ class PixelRankingMetric(StreamingMetric):
             values = np.array([part[name] for part in parts])
             defined = values[~np.isnan(values)]
             metrics[self.key(self.name(name), head)] = defined.mean() if defined.size else np.nan
-            means = [(weights @ defined) / defined.size for weights in self.weights(defined.size)] if defined.size else []
+            drawn = self.weights(defined.size) if defined.size else ()
+            means = [(weights @ defined) / defined.size for weights in drawn]
             if means and name in self.statistics:
                 metrics |= self.interval(self.name(name), np.concatenate(means), head=head)
         return metrics

@@ -54,14 +54,16 @@ class PublishedOpenSetMetric(StreamingMetric):
                 raise non_finite_scores(sample, head, sample['uncertainty'][head])
             ranked = rank_exactly(scores[~right], scores[right])
             thresholds[head] = float(ranked.thresholds[best_f1(ranked.positives, ranked.negatives)[1]])
-        return dict(pixels=labels.numel(), void=int((labels >= len(self.classes)).sum()), file=str(file), heads=thresholds)
+        void = int((labels >= len(self.classes)).sum())
+        return dict(pixels=labels.numel(), void=void, file=str(file), heads=thresholds)
 
     def summarize(self, records: list[dict]) -> dict[str, float]:
         """Count the areas at the mean threshold; see :class:`StreamingMetric`."""
         metrics = {}
         for head in records[0]['heads']:
             threshold = float(np.mean([record['heads'][head] for record in records]))
-            counts = sum(_outcomes(record['file'], head, np.float32(threshold), len(self.classes)) for record in records)
+            counts = sum(_outcomes(record['file'], head, np.float32(threshold), len(self.classes))
+                         for record in records)
             areas = self.areas[head] = published_areas(*counts)
             hits = areas['intersect']
             values = dict(oIoU=np.nanmean(ratio(hits, areas['union'])), oAcc=np.nanmean(ratio(hits, areas['label'])),

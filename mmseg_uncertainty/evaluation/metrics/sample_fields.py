@@ -46,8 +46,8 @@ def class_labels(sample: dict, classes: int, novel: Sequence[int] = ()) -> Tenso
         labels = labels.to(torch.uint8)
     outside = ((labels < 0) | (labels >= classes)) & (labels != VOID)
     if outside.any():
-        raise SampleError(f'{sample["img_path"]}: label {int(labels[outside][0])} is outside the {classes} classes (0 to '
-                          f'{classes - 1}, {VOID} is void). Check label_map and classes of the dataset.')
+        raise SampleError(f'{sample["img_path"]}: label {int(labels[outside][0])} is outside the {classes} classes (0 '
+                          f'to {classes - 1}, {VOID} is void). Check label_map and classes of the dataset.')
     return labels
 
 
@@ -76,23 +76,24 @@ def score_maps(sample: dict, labels: Tensor | None = None) -> dict[str, Tensor]:
     Raises:
         SampleError: If there is no head, or a map has another size than the labels.
     """
-    maps = {head: _plane(data) for head, data in sorted(sample.get('uncertainty', {}).items()) if isinstance(data, Tensor)}
+    fields = sorted(sample.get('uncertainty', {}).items())
+    maps = {head: _plane(data) for head, data in fields if isinstance(data, Tensor)}
     if not maps:
         raise SampleError(f'{sample["img_path"]} carries no uncertainty map. Evaluate a PosthocSegmentor with '
                           'uncertainty_heads, for instance local_configs/_base_/posthoc/scores.py.')
     for head, scores in maps.items():
         if labels is not None and scores.shape != labels.shape:
-            raise SampleError(f'{sample["img_path"]}: head {head!r} gave a map of {tuple(scores.shape)}, the labels have '
-                              f'{tuple(labels.shape)}. Labels must keep the original size of the image; load them after '
-                              'Resize in the test pipeline.')
+            raise SampleError(f'{sample["img_path"]}: head {head!r} gave a map of {tuple(scores.shape)}, the labels '
+                              f'have {tuple(labels.shape)}. Labels must keep the original size of the image; load them '
+                              'after Resize in the test pipeline.')
     return maps
 
 
 def non_finite_scores(sample: dict, head: str, scores: Tensor) -> SampleError:
     """The error for a map with NaN or infinite scores."""
     broken = int((~scores.isfinite()).sum())
-    return SampleError(f'{sample["img_path"]}: head {head!r} gave {broken} NaN or infinite scores of {scores.numel()}. A '
-                       'ranking of those means nothing; check the head, its checkpoint, and half precision.')
+    return SampleError(f'{sample["img_path"]}: head {head!r} gave {broken} NaN or infinite scores of {scores.numel()}. '
+                       'A ranking of those means nothing; check the head, its checkpoint, and half precision.')
 
 
 def _plane(data: Tensor) -> Tensor:

@@ -79,8 +79,8 @@ class StreamingMetric(BaseMetric):
         kind = dataset_meta.get('label_kind', 'classes')
         if self.label_kind is not None and kind != self.label_kind:
             able = ', '.join(METRICS_BY_LABEL_KIND.get(kind, ()))
-            raise ValueError(f'--eval {self.eval_name} needs {self.label_kind} labels, but this dataset has {kind} labels '
-                             f'(label_kind of its METAINFO). With {kind} labels choose from: {able}.')
+            raise ValueError(f'--eval {self.eval_name} needs {self.label_kind} labels, but this dataset has {kind} '
+                             f'labels (label_kind of its METAINFO). With {kind} labels choose from: {able}.')
         self._dataset_meta = dataset_meta
 
     @property
@@ -175,8 +175,8 @@ class StreamingMetric(BaseMetric):
         paths = [path for seen in all_gather_object(sorted(self._seen)) for path in seen]
         repeated = sorted(path for path, count in zip(*np.unique(paths, return_counts=True)) if count > 1)
         if repeated:
-            raise RuntimeError(f'{self.eval_name}: {len(repeated)} images were evaluated by two processes, the first is '
-                               f'{repeated[0]}. The sampler pads the dataset; set '
+            raise RuntimeError(f'{self.eval_name}: {len(repeated)} images were evaluated by two processes, the first '
+                               f'is {repeated[0]}. The sampler pads the dataset; set '
                                "test_dataloader.sampler=dict(type='DefaultSampler', shuffle=False, round_up=False).")
 
     def _provenance(self, records: list[dict]) -> dict:
