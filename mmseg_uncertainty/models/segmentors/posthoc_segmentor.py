@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from mmengine.structures import PixelData
@@ -31,9 +32,13 @@ class PosthocSegmentor(CascadeEncoderDecoder):
     ``resolution='native'``, score where the classifier works; their maps travel beside the logits through whole or slide
     inference and are resized as the logits are.
 
+    A calibrator changes the logits that heads at output size, the set head and whatever is fitted after it read, and leaves
+    the result of the base model alone.
+
     Args:
         uncertainty_heads: Configs of :class:`~mmseg_uncertainty.models.decode_heads.ScoreHead` by name; the name is the
             key in the results.
+        calibrator: Config of a :class:`~mmseg_uncertainty.models.calibrators.Calibrator`, or ``None``.
         set_head: Config of a head that maps class probabilities (N, K, H, W) to a prediction set, or ``None``.
         num_stages: Number of cascaded decode heads.
         base: Arguments of the base segmentor, see :class:`mmseg.models.EncoderDecoder`. Its pretrained weights are
@@ -42,6 +47,7 @@ class PosthocSegmentor(CascadeEncoderDecoder):
 
     def __init__(self,
                  uncertainty_heads: dict[str, dict] | None = None,
+                 calibrator: dict | None = None,
                  set_head: dict | None = None,
                  num_stages: int = 1,
                  **base) -> None:
@@ -53,6 +59,10 @@ class PosthocSegmentor(CascadeEncoderDecoder):
         for head in self.uncertainty_heads.values():
             if hasattr(head, 'bind'):
                 head.bind(self._last_decode_head)
+        self.calibrator = None
+        if calibrator is not None:
+            self.calibrator = MODELS.build(dict(num_classes=max(self._last_decode_head.out_channels, 2)) | calibrator)
+            self.calibrator.bind(self)
         self.set_head = None if set_head is None else MODELS.build(set_head)
         self.train(self.training)
 
@@ -88,6 +98,8 @@ class PosthocSegmentor(CascadeEncoderDecoder):
 
     def posthoc_modules(self) -> Iterator[nn.Module]:
         """The modules that this class adds to the base model."""
+        if self.calibrator is not None:
+            yield self.calibrator
         yield from self.uncertainty_heads.values()
         if self.set_head is not None:
             yield self.set_head
@@ -105,7 +117,7 @@ class PosthocSegmentor(CascadeEncoderDecoder):
             data_samples: Their samples, with labels of one common size.
 
         Returns:
-            Outputs with logits at the size of the labels.
+            Outputs with logits at the size of the labels, calibrated once the calibrator is fitted.
         """
         metas = [sample.metainfo for sample in data_samples]
         size = data_samples[0].gt_sem_seg.shape
@@ -120,7 +132,25 @@ class PosthocSegmentor(CascadeEncoderDecoder):
             logits = output_to_label_size(logits, metas[0], size, self.align_corners)
         elif logits.shape[-2:] != size:
             logits = resize(logits, size=size, mode='bilinear', align_corners=self.align_corners)
-        return FrozenOutputs(two_classes(logits), two_classes(native_logits), features, inputs)
+        outputs = FrozenOutputs(two_classes(logits), two_classes(native_logits), features, inputs)
+        if self.calibrator is not None and self.calibrator.is_fitted():
+            outputs = replace(outputs, logits=self.calibrator(outputs, metas))
+        return outputs
+
+    def predict(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None) -> list[SegDataSample]:
+        """Predict, score and calibrate a batch; see :meth:`postprocess_result`."""
+        if self.calibrator is None:
+            return super().predict(inputs, data_samples)
+        size = inputs.shape[2:]
+        metas = ([dict(ori_shape=size, img_shape=size, pad_shape=size, padding_size=[0] * 4)] * len(inputs)
+                 if data_samples is None else [sample.metainfo for sample in data_samples])
+        seg_logits = self.inference(inputs, metas)
+        features = None
+        if self.calibrator.needs_features:
+            # Native heads empty the tap, and windows fill it with the last of them: these need a pass over the whole image.
+            passed = self.test_cfg.get('mode', 'whole') == 'whole' and not any(True for _ in self._native_heads())
+            _, features = self._tap.read(seg_logits if passed else self._base_encode_decode(inputs, metas))
+        return self.postprocess_result(seg_logits, data_samples, features, inputs)
 
     def loss(self, inputs: Tensor, data_samples: list[SegDataSample]) -> dict[str, Tensor]:
         """Losses of all heads that learn by gradient, prefixed with their names."""
@@ -148,16 +178,21 @@ class PosthocSegmentor(CascadeEncoderDecoder):
 
     def postprocess_result(self,
                            seg_logits: Tensor,
-                           data_samples: list[SegDataSample] | None = None) -> list[SegDataSample]:
+                           data_samples: list[SegDataSample] | None = None,
+                           features: Tensor | None = None,
+                           images: Tensor | None = None) -> list[SegDataSample]:
         """Turn merged maps into samples with ``uncertainty`` and ``prediction_set``.
 
         Args:
             seg_logits: What :meth:`inference` returns, shape (N, K + native heads, H, W).
             data_samples: Samples to fill, or ``None``.
+            features: Input of the classifier, shape (N, C, h, w), for calibrators that need it.
+            images: Preprocessed images, shape (N, 3, H', W'), for calibrators that need them.
 
         Returns:
-            Samples with ``seg_logits``, ``pred_sem_seg``, ``uncertainty`` (a map (1, H, W) per head) and, with a set
-            head, ``prediction_set`` (``membership`` (K, H, W) and ``size`` (1, H, W)).
+            Samples with ``seg_logits``, ``pred_sem_seg``, ``uncertainty`` (a map (1, H, W) per head) and, with a
+            calibrator, ``calibrated_logits`` (K, H, W), with a set head, ``prediction_set`` (``membership`` (K, H, W) and
+            ``size`` (1, H, W)).
 
         Raises:
             FloatingPointError: The base model returned NaN or infinite logits for an image, which is named.
@@ -168,20 +203,37 @@ class PosthocSegmentor(CascadeEncoderDecoder):
         metas = [{}] * len(logits) if data_samples is None else [sample.metainfo for sample in data_samples]
         native = [self._at_output_size(maps, meta) for maps, meta in zip(native_maps, metas)]
         samples = super().postprocess_result(logits, data_samples)
-        for sample, maps, raw in zip(samples, native, logits):
+        for index, (sample, maps, raw) in enumerate(zip(samples, native, logits)):
             output = sample.seg_logits.data if num_logits > 1 else self._at_output_size(raw, sample.metainfo)
             self._check_finite(output, sample)
-            self._attach(sample, two_classes(output[None]), maps)
+            output = two_classes(output[None])
+            if self.calibrator is not None:
+                own = [None if values is None else values[index:index + 1] for values in (features, images)]
+                output = self.calibrator(FrozenOutputs(output, output, *own), [metas[index]])
+                sample.set_data(dict(calibrated_logits=PixelData(data=output[0])))
+            self._attach(sample, output, maps)
         return samples
 
-    def _attach(self, sample: SegDataSample, logits: Tensor, native_maps: Tensor) -> None:
+    def head_scores(self, logits: Tensor, native_maps: Tensor) -> dict[str, Tensor]:
+        """Uncertainty maps of all heads at output size.
+
+        Args:
+            logits: Class logits at output size, shape (N, K, H, W).
+            native_maps: Maps of the native heads, shape (N, native heads, H, W).
+
+        Returns:
+            Shape (N, H, W) by name, in the order of the config.
+        """
         native_names = [name for name, _ in self._native_heads()]
         output_heads = {name: head for name, head in self.uncertainty_heads.items() if name not in native_names}
-        scores = dict(zip(native_names, native_maps))
-        scores.update((name, score[0]) for name, score in self._score(output_heads, logits, None).items())
+        scores = dict(zip(native_names, native_maps.unbind(dim=1)), **self._score(output_heads, logits, None))
+        return {name: scores[name] for name in self.uncertainty_heads}
+
+    def _attach(self, sample: SegDataSample, logits: Tensor, native_maps: Tensor) -> None:
+        scores = self.head_scores(logits, native_maps[None])
         uncertainty = PixelData()
-        for name in self.uncertainty_heads:
-            uncertainty.set_field(scores[name][None], name)
+        for name, score in scores.items():
+            uncertainty.set_field(score, name)
         sample.set_data(dict(uncertainty=uncertainty))
         if self.set_head is not None:
             membership = self.set_head(logits.softmax(dim=1))[0]

@@ -1,0 +1,129 @@
+"""One temperature for all pixels."""
+from __future__ import annotations
+
+import numpy as np
+import torch
+from mmengine.dist import all_reduce
+from mmengine.logging import print_log
+from mmseg.registry import MODELS
+from torch import Tensor
+
+from mmseg_uncertainty.functional.calibration_error import ReliabilitySums
+from mmseg_uncertainty.functional.temperature import PUBLISHED_GRID, best_calibrated, reliability_by_temperature
+from mmseg_uncertainty.structures import FrozenOutputs, MethodInfo
+
+from .calibrator import Calibrator, image_key, pixel_sample
+from .likelihood_fit import LikelihoodFit
+
+OBJECTIVES = ('nll', 'ece')
+BINS = 15
+
+
+@MODELS.register_module()
+class TemperatureScaling(Calibrator):
+    """Divide the logits by one temperature, or by one per predicted class.
+
+    Args:
+        num_classes: Number of classes K.
+        objective: ``'nll'`` takes the temperature of the largest likelihood, from all pixels in two passes. ``'ece'`` takes
+            that of the smallest expected calibration error among 0.5, 0.51, ..., 9.99, from a sample of pixels in one pass,
+            as in the released RELIS code.
+        classwise: Whether each predicted class has its own temperature; classes without a pixel take that of all.
+        pixels_per_image: Size of the sample of ``objective='ece'``.
+        options: See :class:`Calibrator`.
+
+    Raises:
+        ValueError: The objective is unknown, or ``'ece'`` with ``classwise``.
+    """
+
+    info = MethodInfo('On calibration of modern neural networks', 'Guo et al.', 2017, needs={'logits', 'labels'}, fitted=True)
+
+    def __init__(self,
+                 num_classes: int,
+                 objective: str = 'nll',
+                 classwise: bool = False,
+                 pixels_per_image: int = 20000,
+                 **options) -> None:
+        super().__init__(num_classes, **options)
+        if objective not in OBJECTIVES or (objective == 'ece' and classwise):
+            raise ValueError(f'TemperatureScaling: objective={objective!r} with classwise={classwise}; the objective is one of '
+                             f"{OBJECTIVES}, and classwise needs 'nll'.")
+        self.objective, self.classwise, self.pixels_per_image = objective, classwise, pixels_per_image
+        self.stages = 2 if objective == 'nll' else 1
+        self.register_buffer('temperature', torch.full((num_classes if classwise else 1, ), torch.nan, dtype=torch.float64))
+
+    def calibrate(self, outputs: FrozenOutputs, metas: list[dict]) -> Tensor:
+        """Divide by the temperature; see :meth:`Calibrator.calibrate`."""
+        temperature = self.temperature.to(outputs.logits.dtype)
+        if self.classwise:
+            temperature = temperature[outputs.logits.argmax(dim=1, keepdim=True)]
+        return outputs.logits / temperature
+
+    def start_stage(self, stage: int) -> None:
+        """Forget the sums of earlier passes."""
+        super().start_stage(stage)
+        self._stage = stage
+        if self.objective == 'ece':
+            self._grid = torch.zeros(3, 1 + len(PUBLISHED_GRID), BINS, dtype=torch.int64)
+            return
+        self._everything = LikelihoodFit()
+        self._classes = LikelihoodFit(self.num_classes)
+
+    def update(self, outputs: FrozenOutputs, labels: Tensor, metas: list[dict]) -> None:
+        """Add one batch; see :class:`~mmseg_uncertainty.models.fittable.Fittable`."""
+        for logits, label, meta in zip(outputs.logits, labels, metas):
+            pixels, label = self.labelled_pixels(logits, label)
+            if self.objective == 'ece':
+                self._add_sample(pixels, label, meta)
+            else:
+                self._add_slopes(image_key(meta), pixels, label)
+
+    def _add_sample(self, pixels: Tensor, labels: Tensor, meta: dict) -> None:
+        chosen = pixel_sample(labels.numel(), self.pixels_per_image, meta)
+        sums = reliability_by_temperature(pixels[:, chosen], labels[chosen], np.r_[1., PUBLISHED_GRID], BINS)
+        self._grid += torch.from_numpy(np.stack([sums.count, sums.correct, sums.confidence]))
+
+    def _add_slopes(self, key: str, pixels: Tensor, labels: Tensor) -> None:
+        fits = [(self._everything, None)] + [(self._classes, pixels.argmax(dim=0))] * self.classwise
+        for index, (fit, groups) in enumerate(fits):
+            if self._stage == 0:
+                fit.add_coarse(key, pixels, labels, groups)
+            else:
+                fit.add_fine(key, pixels, labels, self._coarse[index], groups)
+
+    def merge_ranks(self) -> None:
+        """Sum over all processes."""
+        if self.objective == 'ece':
+            all_reduce(self._grid)
+            return
+        for fit in (self._everything, self._classes):
+            fit.merge_ranks()
+
+    def finish_stage(self, stage: int) -> None:
+        """Write the temperature.
+
+        Raises:
+            ValueError: No pixel of the calibration images is labelled.
+        """
+        if self.objective == 'ece':
+            sums = ReliabilitySums(*self._grid.numpy())
+            first, rest = (ReliabilitySums(*self._grid[:, part].numpy()) for part in (0, slice(1, None)))
+            self._check_pixels(bool(sums.count.any()))
+            self._write(np.array([best_calibrated(PUBLISHED_GRID, rest, first)]))
+        elif stage == 0:
+            self._coarse = [self._everything.coarse(), self._classes.coarse()]
+            self._check_pixels(bool(np.isfinite(self._coarse[0]).all()))
+        else:
+            everything = self._everything.fine(self._coarse[0])
+            own = self._classes.fine(self._coarse[1]) if self.classwise else everything
+            self._write(1 / np.where(np.isnan(own), everything, own))
+
+    def _check_pixels(self, found: bool) -> None:
+        if not found:
+            raise ValueError(f'{type(self).__name__}: no pixel of the calibration images is labelled; check their label '
+                             'files and the label map.')
+
+    def _write(self, temperature: np.ndarray) -> None:
+        self.temperature.copy_(torch.from_numpy(temperature))
+        self.fitted.fill_(True)
+        print_log(f'{type(self).__name__}: temperature {", ".join(f"{value:.4f}" for value in temperature)}', 'current')
