@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 import mmseg_uncertainty.registered  # noqa: F401  (connects the host before configs are read)
@@ -10,8 +9,8 @@ from mmengine.config import Config, DictAction
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
-from mmseg_uncertainty.apis import (NAMED_ERRORS, add_hooks, corrupt_test_images, results_of_test, use_dataset, use_evaluators,
-                                    write_json)
+from mmseg_uncertainty.apis import (add_hooks, corrupt_test_images, results_of_test, run_command, use_dataset,
+                                    use_evaluators, write_json)
 from mmseg_uncertainty.datasets import CORRUPTIONS
 from mmseg_uncertainty.engine.checkpoints import load_checkpoints_safely, read_checkpoint
 from mmseg_uncertainty.evaluation import EVALUATORS
@@ -95,9 +94,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except NAMED_ERRORS as error:
-        if '--debug' in sys.argv:
-            raise
-        sys.exit(f'{type(error).__name__}: {error}')
+    run_command(main)

@@ -2,14 +2,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 import mmseg_uncertainty.registered  # noqa: F401  (connects the host before configs are read)
 from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
 
-from mmseg_uncertainty.apis import NAMED_ERRORS, add_hooks
+from mmseg_uncertainty.apis import add_hooks, run_command
 from mmseg_uncertainty.engine.checkpoints import load_checkpoints_safely, read_checkpoint
 
 
@@ -58,9 +57,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except NAMED_ERRORS as error:
-        if '--debug' in sys.argv:
-            raise
-        sys.exit(f'{type(error).__name__}: {error}')
+    run_command(main)

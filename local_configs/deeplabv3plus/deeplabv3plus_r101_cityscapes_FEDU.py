@@ -1,7 +1,7 @@
 _base_ = [
     '../_base_/models/deeplabv3plus_r101_cityscapes.py',
     '../_base_/datasets/cityscapes.py',
-    '../_base_/schedules/fed_50k.py',
+    '../_base_/schedules/fed_published.py',
     '../_base_/posthoc/fedu.py',
     '../_base_/default_runtime.py',
 ]

@@ -1,7 +1,7 @@
 _base_ = [
     '../_base_/models/erfnet_cityscapes.py',
     '../_base_/datasets/camvid_as_cityscapes.py',
-    '../_base_/schedules/fed_400.py',
+    '../_base_/schedules/fed.py',
     '../_base_/posthoc/fedu_stride2.py',
     '../_base_/default_runtime.py',
 ]

@@ -1,7 +1,7 @@
 _base_ = [
     '../_base_/models/segformer_b0_camvid.py',
     '../_base_/datasets/camvid.py',
-    '../_base_/schedules/fed_400.py',
+    '../_base_/schedules/fed.py',
     '../_base_/posthoc/fedc.py',
     '../_base_/default_runtime.py',
 ]

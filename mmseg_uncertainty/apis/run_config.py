@@ -6,11 +6,8 @@ from collections.abc import Sequence
 from mmengine.config import Config
 
 from mmseg_uncertainty.datasets import Corruptions
-from mmseg_uncertainty.engine.checkpoints import CheckpointError
 from mmseg_uncertainty.evaluation import evaluator_config
 
-# What the tools report as one line; everything else keeps its traceback.
-NAMED_ERRORS = (CheckpointError, FileNotFoundError, FloatingPointError, KeyError, ValueError)
 LOADERS = ('LoadImageFromFile', 'RenderToyRoads')
 
 

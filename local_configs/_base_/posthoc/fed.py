@@ -1,2 +1,2 @@
 _base_ = './fedu.py'
-heads = dict(fedc=dict(type='FlowEneDetHead', conditional=True))
+heads = dict(fedc=dict(type='FlowEneDetHead', conditional=True, flow=dict(kernel_size=1)))
