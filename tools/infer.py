@@ -2,12 +2,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 import mmseg_uncertainty.registered  # noqa: F401  (connects the host before configs are read)
 
-from mmseg_uncertainty.apis import NAMED_ERRORS, UncertaintyInferencer
+from mmseg_uncertainty.apis import UncertaintyInferencer, run_command
 
 
 def parse_args() -> argparse.Namespace:
@@ -41,9 +40,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    try:
-        main()
-    except NAMED_ERRORS as error:
-        if '--debug' in sys.argv:
-            raise
-        sys.exit(f'{type(error).__name__}: {error}')
+    run_command(main)
