@@ -12,6 +12,7 @@ from scipy.special import digamma
 from .ranking import auroc, auroc_bound, ratio
 
 SERIES_FROM = 128.
+ROUNDING = 1e-9
 
 
 def _kept(errors: np.ndarray, correct: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -94,8 +95,9 @@ def coverage_at_risk_bound(errors: np.ndarray, correct: np.ndarray, risk: float)
     right = pixels - here
     allowed = ahead <= risk * (seen + right)
     extra = np.clip(ratio(risk * (seen + right) - ahead, 1 - risk, np.inf), 0, here) if risk < 1 else here
-    furthest = np.where(allowed, seen + right + np.floor(extra), 0).max(-1, initial=0)
-    return ratio(furthest, pixels.sum(-1)) - coverage_at_risk(errors, correct, risk)
+    whole = np.floor(extra * (1 + ROUNDING) + ROUNDING)
+    furthest = np.where(allowed, seen + right + whole, 0).max(-1, initial=0)
+    return np.maximum(ratio(furthest, pixels.sum(-1)) - coverage_at_risk(errors, correct, risk), 0)
 
 
 def prediction_rejection_ratio(errors: np.ndarray, correct: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Laws of selective prediction."""
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mmseg_uncertainty.functional import ranking, risk_coverage
@@ -56,6 +56,7 @@ def test_risk_at_coverage_lies_within_its_bound(counts, coverage):
 
 
 @settings(max_examples=50, deadline=None)
+@example(np.int64([[1], [2]]), 1 / 3)
 @given(COUNTS, st.floats(0, 1))
 def test_coverage_at_risk_is_reached_by_a_threshold_and_bounded(counts, risk):
     best, _ = orders(*counts)
