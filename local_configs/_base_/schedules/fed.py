@@ -1,5 +1,5 @@
 # Validation of the class predictions is off (val_begin): the base model is frozen and they do not change.
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=800, val_begin=801)
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=400, val_begin=401)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(
@@ -8,7 +8,7 @@ optim_wrapper = dict(
     clip_grad=dict(max_norm=5.))
 param_scheduler = [
     dict(type='LinearLR', start_factor=1e-2, by_epoch=False, begin=0, end=50),
-    dict(type='CosineAnnealingLR', eta_min=0., by_epoch=False, begin=50, end=800),
+    dict(type='CosineAnnealingLR', eta_min=0., by_epoch=False, begin=50, end=400),
 ]
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
