@@ -92,3 +92,13 @@ def test_logits_that_do_not_fit_are_named(evaluate, class_samples):
     samples[1]['seg_logits']['data'][0, 0, 0] = float('nan')
     with pytest.raises(ValueError, match=r'images/1\.png: the logits are NaN'):
         evaluate(CalibrationMetric(), samples, META)
+
+
+def test_calibrated_logits_are_measured_where_there_are_any(evaluate, class_samples):
+    halved, calibrated = class_samples(), class_samples()
+    for one, other in zip(halved, calibrated):
+        other['calibrated_logits'] = dict(data=one['seg_logits']['data'] / 2)
+        one['seg_logits']['data'] = one['seg_logits']['data'] / 2
+    expected = evaluate(CalibrationMetric(), halved, META)
+    assert evaluate(CalibrationMetric(), calibrated, META) == expected
+    assert evaluate(CalibrationMetric(), class_samples(), META) != expected

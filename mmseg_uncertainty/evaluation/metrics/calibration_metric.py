@@ -57,7 +57,8 @@ class CalibrationMetric(StreamingMetric):
     def measure(self, sample: dict) -> dict:
         """Add one image in chunks of pixels; see :class:`StreamingMetric`."""
         labels = self.class_labels(sample).reshape(-1)
-        logits, predictions = self._logits(sample, labels.numel()), predicted_classes(sample).reshape(-1)
+        logits = self._logits(sample, labels.numel())
+        predictions = logits.argmax(0) if 'calibrated_logits' in sample else predicted_classes(sample).reshape(-1)
         parts = []
         for start in range(0, labels.numel(), CHUNK):
             part = slice(start, start + CHUNK)
@@ -76,7 +77,7 @@ class CalibrationMetric(StreamingMetric):
     def _logits(self, sample: dict, pixels: int) -> Tensor:
         if 'seg_logits' not in sample:
             raise SampleError(f'{sample["img_path"]} carries no seg_logits, which ECE is computed from.')
-        logits = sample['seg_logits']['data']
+        logits = sample.get('calibrated_logits', sample['seg_logits'])['data']
         if logits.shape[0] != len(self.classes) or logits[0].numel() != pixels:
             raise SampleError(f'{sample["img_path"]}: seg_logits have shape {tuple(logits.shape)}, expected '
                               f'{len(self.classes)} classes and {pixels} pixels. Load the labels after Resize in the '
