@@ -9,7 +9,7 @@ from mmengine.config import Config, DictAction
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
-from mmseg_uncertainty.apis import (add_hooks, corrupt_test_images, results_of_test, run_command, use_dataset,
+from mmseg_uncertainty.apis import (add_hooks, corrupt_test_images, launch, results_of_test, run_command, use_dataset,
                                     use_evaluators, write_json)
 from mmseg_uncertainty.datasets import CORRUPTIONS
 from mmseg_uncertainty.engine.checkpoints import load_checkpoints_safely, read_checkpoint
@@ -74,7 +74,7 @@ def test_config(args: argparse.Namespace) -> Config:
     if args.cfg_options:
         config.merge_from_dict(args.cfg_options)
     add_hooks(config, need_heads=True)
-    config.launcher = args.launcher
+    launch(config, args.launcher, trains=False)
     config.load_from = args.checkpoint
     config.work_dir = args.work_dir or config.get('work_dir') or str(Path('work_dirs') / Path(args.config).stem)
     return config

@@ -8,7 +8,7 @@ import mmseg_uncertainty.registered  # noqa: F401  (connects the host before con
 from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
 
-from mmseg_uncertainty.apis import add_hooks, run_command
+from mmseg_uncertainty.apis import add_hooks, launch, run_command
 from mmseg_uncertainty.engine.checkpoints import load_checkpoints_safely, read_checkpoint
 
 
@@ -37,7 +37,7 @@ def train_config(args: argparse.Namespace) -> Config:
     if args.cfg_options:
         config.merge_from_dict(args.cfg_options)
     add_hooks(config, need_heads=False)
-    config.launcher = args.launcher
+    launch(config, args.launcher, trains=config.train_cfg.type != 'CalibrationLoop')
     config.work_dir = args.work_dir or config.get('work_dir') or str(Path('work_dirs') / Path(args.config).stem)
     config.resume = args.resume and (Path(config.work_dir) / 'last_checkpoint').is_file()
     # mmengine resumes from load_from where one is given, so a run that goes on must not name its base.
