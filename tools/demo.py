@@ -25,6 +25,7 @@ COLUMNS = {'mistakes': ('toy_roads', 'IDM'), 'unknown objects': ('toy_roads_anom
 
 
 def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--out', type=Path, default=Path('work_dirs/demo'))
     parser.add_argument('--iterations', type=int, default=300, help='training iterations of the flows')
@@ -80,6 +81,7 @@ def draw(out: Path, checkpoint: Path, count: int) -> None:
 
 
 def main() -> None:
+    """Run the tool."""
     args = parse_args()
     checkpoint = fit(args.out, args.iterations)
     table = measure(args.out, checkpoint, args.images)

@@ -10,6 +10,7 @@ from mmseg_uncertainty.apis import UncertaintyInferencer, run_command
 
 
 def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('inputs', metavar='IMAGE|FOLDER|PATTERN')
     parser.add_argument('config')
@@ -32,6 +33,7 @@ def head_and_value(text: str) -> tuple[str, float]:
 
 
 def main() -> None:
+    """Run the tool."""
     args = parse_args()
     inferencer = UncertaintyInferencer(args.config, args.checkpoint, args.device, dict(args.threshold))
     results = inferencer(args.inputs, batch_size=args.batch_size, out_dir=args.out, skip_broken=args.skip_broken)

@@ -64,6 +64,7 @@ STUDIES = [
 
 
 def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--only', nargs='+', metavar='TITLE', help='studies whose title contains one of these words')
     parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs/results')
@@ -116,6 +117,7 @@ dataset labels as anomalies. One seed. Intervals and error bounds are in the res
 
 
 def main() -> None:
+    """Run the tool."""
     args = parse_args()
     sections = {}
     for study in STUDIES:

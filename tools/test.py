@@ -22,6 +22,7 @@ ALIASES = dict(
 
 
 def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config')
     parser.add_argument('checkpoint')
@@ -81,6 +82,7 @@ def test_config(args: argparse.Namespace) -> Config:
 
 
 def main() -> None:
+    """Run the tool."""
     args = parse_args()
     load_checkpoints_safely()
     config = test_config(args)

@@ -13,6 +13,7 @@ from mmseg_uncertainty.engine.checkpoints import load_checkpoints_safely, read_c
 
 
 def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config')
     parser.add_argument('--load-from', metavar='BASE.pth', help='checkpoint of the base model')
@@ -48,6 +49,7 @@ def train_config(args: argparse.Namespace) -> Config:
 
 
 def main() -> None:
+    """Run the tool."""
     args = parse_args()
     load_checkpoints_safely()
     config = train_config(args)

@@ -23,6 +23,7 @@ SEEDS = range(101, 111)
 
 
 def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--config', default='local_configs/cgnet/cgnet_camvid_CRC.py')
     parser.add_argument('--checkpoint', default='data/weights/cgnet_camvid11_mmseg.pth')
@@ -95,6 +96,7 @@ def search_grid(swept: Sweep, results: dict) -> tuple[int, float, int]:
 
 
 def main() -> None:
+    """Run the tool."""
     args = parse_args()
     if args.curves and args.curves.is_file():
         swept = Sweep.load(args.curves)

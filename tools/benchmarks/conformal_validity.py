@@ -25,6 +25,7 @@ GRID = np.geomspace(1e-7, 1, 2000)
 
 
 def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--config', default='local_configs/cgnet/cgnet_camvid_CRC.py')
     parser.add_argument('--checkpoint', default='data/weights/cgnet_camvid11_mmseg.pth')
@@ -132,6 +133,7 @@ def draw(drawn: dict, folder: Path) -> None:
 
 
 def main() -> None:
+    """Run the tool."""
     args = parse_args()
     rows, drawn = study(args)
     for row in rows:

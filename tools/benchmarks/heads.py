@@ -39,6 +39,7 @@ MODELS_FULL = [
 
 
 def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--quick', action='store_true', help='small models only, under a minute')
     parser.add_argument('--json', type=Path, help='write the rows here')
@@ -103,6 +104,7 @@ def rows(quick: bool) -> list[dict]:
 
 
 def main() -> None:
+    """Run the tool."""
     args = parse_args()
     torch.set_num_threads(args.threads)
     init_default_scope('mmseg')

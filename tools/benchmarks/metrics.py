@@ -252,6 +252,7 @@ def _installed(name: str) -> bool:
 
 
 def main() -> None:
+    """Run the tool."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--quick', action='store_true', help='a tenth of the pixels, under a minute')
     parser.add_argument('--json', metavar='FILE', help='write the rows here')

@@ -14,6 +14,7 @@ from mmseg_uncertainty.engine.checkpoints import read_checkpoint, state_dict_of
 
 
 def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('checkpoint')
     parser.add_argument('out', type=Path)
@@ -49,6 +50,7 @@ def save_compressed(content: dict, path: Path) -> None:
 
 
 def main() -> None:
+    """Run the tool."""
     args = parse_args()
     checkpoint = read_checkpoint(args.checkpoint)
     meta = checkpoint.get('meta', {}).get('dataset_meta', {})

@@ -4,6 +4,7 @@ import copy
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.runner.checkpoint import CheckpointLoader
 from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
@@ -131,10 +132,13 @@ def test_the_base_stays_in_evaluation_and_draws_nothing_at_random():
     assert first.logits.shape[-2:] == SIZE and not first.logits.requires_grad
 
 
-def test_pretrained_weights_are_not_fetched():
+def test_pretrained_weights_are_not_fetched(monkeypatch):
+    fetched = []
+    monkeypatch.setattr(CheckpointLoader, 'load_checkpoint', lambda path, *_, **__: fetched.append(path))
     base = tiny_base()
-    base['pretrained'] = 'https://example.invalid/weights.pth'
+    base['backbone']['init_cfg'] = dict(type='Pretrained', checkpoint='https://example.invalid/weights.pth')
     MODELS.build(Config(posthoc_config(base, uncertainty_heads=HEADS))).init_weights()
+    assert not fetched
 
 
 @pytest.mark.parametrize('heads, error, message', [
