@@ -3,6 +3,7 @@ from .camvid_as_cityscapes_dataset import CamVidAsCityscapesDataset
 from .camvid_dataset import CamVidDataset
 from .checked_seg_dataset import CheckedSegDataset
 from .dataset_error import DatasetError
+from .idd_dataset import IDDDataset
 from .idd_lite_dataset import IDDLiteDataset
 from .samplers import NumberedInfiniteSampler
 from .toy_roads_dataset import ToyRoadsDataset
@@ -10,6 +11,6 @@ from .transforms import CORRUPTIONS, Corruptions, LoadLabels, RenderToyRoads, Se
 
 __all__ = [
     'CORRUPTIONS', 'AnomalyDataset', 'CamVidAsCityscapesDataset', 'CamVidDataset', 'CheckedSegDataset', 'Corruptions',
-    'DatasetError', 'IDDLiteDataset', 'LoadLabels', 'NumberedInfiniteSampler', 'RenderToyRoads', 'SeedAugmentations',
-    'ToyRoadsDataset'
+    'DatasetError', 'IDDDataset', 'IDDLiteDataset', 'LoadLabels', 'NumberedInfiniteSampler', 'RenderToyRoads',
+    'SeedAugmentations', 'ToyRoadsDataset'
 ]
