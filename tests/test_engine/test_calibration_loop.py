@@ -126,7 +126,7 @@ def test_the_checkpoint_is_whole_and_loads_without_code(fitted):
     runner, folder, _ = fitted
     checkpoint = torch.load(folder / 'calibrated.pth', weights_only=True)
     assert checkpoint['state_dict'].keys() == runner.model.state_dict().keys()
-    assert checkpoint['meta']['fitted_on']['images'] == IMAGES
+    assert checkpoint['meta']['dataset_meta']['classes'] == ('a', 'b')
     assert not list(folder.glob('*.partial'))
     assert Path((folder / 'last_checkpoint').read_text()).is_file()
 

@@ -1,7 +1,6 @@
 """Fits what is fitted by streaming statistics: one pass over the calibration set per stage, base model frozen."""
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -134,26 +133,22 @@ class CalibrationLoop(BaseLoop):
         if is_main_process():
             folder = Path(self.runner.work_dir)
             path, partial = folder / self.filename, folder / f'.{self.filename}.partial'
-            torch.save(dict(meta=self._meta(), state_dict=weights_to_cpu(self.model.state_dict())), partial)
+            checkpoint = dict(meta=self._meta(), state_dict=weights_to_cpu(self.model.state_dict()))
+            self.runner.call_hook('before_save_checkpoint', checkpoint=checkpoint)
+            torch.save(checkpoint, partial)
             os.replace(partial, path)
             (folder / 'last_checkpoint').write_text(str(path))
             self.runner.logger.info(f'Saved {path}')
         barrier()
 
     def _meta(self) -> dict:
-        """What the checkpoint was fitted on, in plain values."""
-        dataset = self.dataloader.dataset
-        base = self.runner._load_from
-        metainfo = getattr(dataset, 'metainfo', {})
+        """What a checkpoint of mmengine says of itself, in plain values."""
+        metainfo = getattr(self.dataloader.dataset, 'metainfo', {})
         return dict(
             iter=self.iter,
             epoch=self.epoch,
             cfg=self.runner.cfg.pretty_text,
-            dataset_meta={key: metainfo[key] for key in ('classes', 'palette', 'split') if key in metainfo},
-            fitted_on=dict(
-                base=Path(base).name if base else None,
-                base_sha256=hashlib.sha256(Path(base).read_bytes()).hexdigest() if base and Path(base).is_file() else None,
-                images=len(dataset)))
+            dataset_meta={key: metainfo[key] for key in ('classes', 'palette', 'split') if key in metainfo})
 
     def _check_sampler(self) -> None:
         """Refuse dataloaders that repeat or drop images."""
