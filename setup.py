@@ -19,5 +19,6 @@ setup(
     ],
     extras_require={
         'mmseg': MMSEG,
+        'onnx': ['onnx', 'onnxruntime'],
         'test': ['hypothesis', 'pytest'],
     })

@@ -116,7 +116,7 @@ class FlowEneDetHead(ScoreHead):
         condition = [pool_channels(features, self.condition_channels)] if self.conditional else []
         logits, *condition = [self._resize(maps) for maps in (logits, *condition)]
         if self.class_condition:
-            condition.append(F.one_hot(logits.argmax(dim=1), self.num_classes).movedim(-1, 1).to(logits))
+            condition.append(F.one_hot(logits.argmax(dim=1), self.num_classes).permute(0, 3, 1, 2).to(logits))
         return self._flow_input(logits), torch.cat(condition, dim=1) if condition else None
 
     def _flow_input(self, logits: Tensor) -> Tensor:

@@ -1,0 +1,136 @@
+"""A posthoc model as one function from images to maps, as exporters want it."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mmseg_uncertainty.models import PosthocSegmentor
+from mmseg_uncertainty.models.flows.class_conditional_gaussian import ClassConditionalGaussian
+from mmseg_uncertainty.models.flows.invertible_convolution import InvertibleConvolution
+from mmseg_uncertainty.models.set_heads import ConformalRiskControlHead
+
+
+class ExportedSegmentor(nn.Module):
+    """Label map, logits, uncertainty maps and, with a set head, set membership, at the size of the input.
+
+    Args:
+        model: Model to export; it is changed for exporting and should not be used otherwise.
+        heads: Names of the heads to keep, by default all.
+        preprocess: Whether images come as uint8 RGB (N, H, W, 3), to be normalized here, instead of normalized float32
+            (N, 3, H, W) in the channel order of the model.
+        probabilities: Whether to return class probabilities too.
+
+    Raises:
+        ValueError: A head is unknown, or a part of the model cannot be expressed for images of any size.
+    """
+
+    def __init__(self,
+                 model: PosthocSegmentor,
+                 heads: list[str] | None = None,
+                 preprocess: bool = False,
+                 probabilities: bool = False) -> None:
+        super().__init__()
+        check_exportable(model, heads)
+        self.model, self.preprocess, self.probabilities = model, preprocess, probabilities
+        self.heads = list(model.uncertainty_heads) if heads is None else list(heads)
+        for name in set(model.uncertainty_heads) - set(self.heads):
+            del model.uncertainty_heads[name]
+        for module in model.modules():
+            _make_traceable(module)
+
+    @property
+    def output_names(self) -> list[str]:
+        """Names of what :meth:`forward` returns."""
+        return ['labels', 'logits', *(['probabilities'] if self.probabilities else []),
+                *(f'uncertainty_{name}' for name in self.heads), *(['set_membership'] if self.model.set_head else [])]
+
+    def example_inputs(self, batch: int, height: int, width: int, seed: int = 0) -> Tensor:
+        """Random images of the kind that :meth:`forward` takes."""
+        generator = torch.Generator().manual_seed(seed)
+        pixels = torch.randint(0, 256, (batch, height, width, 3), generator=generator, dtype=torch.uint8)
+        return pixels if self.preprocess else self.normalize(pixels)
+
+    def normalize(self, images: Tensor) -> Tensor:
+        """Turn uint8 RGB (N, H, W, 3) into what the model was trained on, float32 (N, 3, H, W)."""
+        preprocessor = self.model.data_preprocessor
+        images = images.permute(0, 3, 1, 2).float()
+        images = images if takes_rgb(preprocessor) else images.flip(1)
+        return (images - preprocessor.mean) / preprocessor.std if hasattr(preprocessor, 'mean') else images
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Predict.
+
+        Args:
+            images: See ``preprocess``.
+
+        Returns:
+            As named by :attr:`output_names`: labels (N, H, W) int64, logits and probabilities (N, K, H, W), uncertainty
+            maps (N, H, W), set membership (N, K, H, W) bool.
+        """
+        images = self.normalize(images) if self.preprocess else images
+        size = images.shape[2:]
+        merged = self.model.encode_decode(images, [dict(img_shape=size, pad_shape=size)])
+        logits, native_maps = merged[:, :self.model.num_classes], merged[:, self.model.num_classes:]
+        labels, probabilities = logits.argmax(dim=1), logits.softmax(dim=1)
+        scores = self.model.head_scores(logits, native_maps)
+        sets = [self._sets(probabilities, labels)] if self.model.set_head else []
+        return (labels, logits, *([probabilities] if self.probabilities else []),
+                *(scores[name] for name in self.heads), *sets)
+
+    def _sets(self, probabilities: Tensor, labels: Tensor) -> Tensor:
+        """Sets of the LAC family, without the scatter in place that ONNX lacks."""
+        set_head = self.model.set_head
+        membership = probabilities >= set_head.thresholds.to(probabilities).reshape(1, -1, 1, 1)
+        if not set_head.family.force_top:
+            return membership
+        return membership | F.one_hot(labels, set_head.num_classes).permute(0, 3, 1, 2).bool()
+
+
+def check_exportable(model: PosthocSegmentor, heads: list[str] | None) -> None:
+    """Raise ``ValueError`` unless a model can become one graph for images of any size."""
+    unknown = set(heads or ()) - set(model.uncertainty_heads)
+    if unknown:
+        raise ValueError(f'Unknown heads {sorted(unknown)}; this model has {sorted(model.uncertainty_heads)}.')
+    if model._last_decode_head.out_channels == 1:
+        raise ValueError('A model with one sigmoid output cannot be exported; use one with two classes.')
+    set_head = model.set_head
+    if set_head is not None and not set_head.is_fitted():
+        raise ValueError(f'{type(set_head).__name__} has no thresholds yet; fit it with tools/train.py and export the '
+                         'checkpoint that this saves.')
+    if set_head is not None and not (isinstance(set_head, ConformalRiskControlHead) and set_head.family.kind == 'lac'):
+        raise ValueError(f'{type(set_head).__name__} with these options depends on the size of the image or sorts '
+                         "classes and cannot be exported; use ConformalRiskControlHead with family=dict(kind='lac').")
+
+
+def takes_rgb(preprocessor: nn.Module) -> bool:
+    """Whether a model that reads BGR images turns them to RGB; the attribute changed its name between stacks."""
+    return bool(getattr(preprocessor, '_channel_conversion', getattr(preprocessor, 'channel_conversion', False)))
+
+
+def _make_traceable(module: nn.Module) -> None:
+    """Compute matrices of weights now, since ONNX lacks what builds them, and write attention in plain products."""
+    for kind, method in ((InvertibleConvolution, 'weight'), (ClassConditionalGaussian, 'precision_factor')):
+        if isinstance(module, kind):
+            setattr(module, method, _constant(getattr(module, method)().detach()))
+    if isinstance(module, nn.MultiheadAttention):
+        module.forward = partial(attend, module)
+
+
+def attend(attention: nn.MultiheadAttention, query: Tensor, key: Tensor, value: Tensor, **_) -> tuple[Tensor, None]:
+    """Attention without mask, as :class:`torch.nn.MultiheadAttention` has it; its own trace fixes the lengths."""
+    axes = (0, 2, 1, 3) if attention.batch_first else (1, 2, 0, 3)
+    weights, biases = attention.in_proj_weight.chunk(3), attention.in_proj_bias.chunk(3)
+    query, key, value = (F.linear(tokens, weight, bias).unflatten(-1, (attention.num_heads, -1)).permute(axes)
+                         for tokens, weight, bias in zip((query, key, value), weights, biases))
+    similarity = (query * attention.head_dim**-0.5) @ key.transpose(-2, -1)
+    mixed = similarity.softmax(dim=-1) @ value
+    mixed = mixed.permute((0, 2, 1, 3) if attention.batch_first else (2, 0, 1, 3)).flatten(start_dim=2)
+    return attention.out_proj(mixed), None
+
+
+def _constant(value: Tensor) -> Callable[[], Tensor]:
+    return lambda: value

@@ -1,0 +1,82 @@
+"""An exported model computes the same at sizes and batches it was not traced with."""
+import json
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmseg.registry import MODELS
+
+from mmseg_uncertainty.apis.exported_segmentor import ExportedSegmentor
+from mmseg_uncertainty.apis.onnx_export import export_onnx, is_equal, parity
+from tests.tiny import tiny_posthoc
+
+onnx = pytest.importorskip('onnx', reason='onnx is not installed; pip install "mmseg_uncertainty[onnx]"')
+onnxruntime = pytest.importorskip('onnxruntime', reason='onnxruntime is not installed')
+HEADS = dict(
+    fedc=dict(type='FlowEneDetHead', conditional=True, condition_channels=8), msp=dict(type='MSPHead'),
+    energy=dict(type='EnergyHead', resolution='native'))
+SET_HEAD = dict(type='ConformalRiskControlHead', num_classes=5, keep_curves=False)
+DEEPLAB = dict(
+    backbone=dict(
+        type='ResNetV1c', depth=18, base_channels=4, stem_channels=8, strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4),
+        norm_cfg=dict(type='BN')),
+    decode_head=dict(
+        type='DepthwiseSeparableASPPHead', in_channels=32, in_index=3, channels=16, dilations=(1, 2), c1_in_channels=4,
+        c1_channels=4, num_classes=5, norm_cfg=dict(type='BN'), align_corners=False))
+
+
+def posthoc(base=None, **options):
+    torch.manual_seed(1)
+    model = MODELS.build(Config({**tiny_posthoc(HEADS, **options), **(base or {})})).eval()
+    for parameter in model.uncertainty_heads.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    if model.set_head:
+        model.set_head.thresholds.fill_(0.2)
+    return model
+
+
+@pytest.mark.parametrize('base, set_head', [(None, SET_HEAD), (DEEPLAB, None)], ids=['SegFormer', 'DeepLabV3+'])
+def test_labels_and_maps_agree(base, set_head, tmp_path):
+    segmentor = ExportedSegmentor(posthoc(base, set_head=set_head), probabilities=True)
+    path = export_onnx(segmentor, tmp_path / 'deep/model.onnx')
+    rows = parity(segmentor, path, sizes=[(64, 96), (37, 53)], batches=(1, 3))
+    assert len(rows) == 4 and is_equal(rows), rows
+    assert set(rows[0]['difference']) >= {'logits', 'uncertainty_fedc', 'uncertainty_energy', 'probabilities'}
+
+
+def test_raw_images_and_a_choice_of_heads(tmp_path):
+    segmentor = ExportedSegmentor(posthoc(), ['msp'], preprocess=True)
+    path = export_onnx(segmentor, tmp_path / 'model.onnx')
+    assert is_equal(parity(segmentor, path, sizes=[(40, 72)], batches=[2]))
+    session = onnxruntime.InferenceSession(str(path))
+    meta = session.get_modelmeta().custom_metadata_map
+    assert [output.name for output in session.get_outputs()] == ['labels', 'logits', 'uncertainty_msp']
+    assert 'uint8 RGB' in meta['images']
+    assert json.loads(meta['units']) == {'msp': 'probability; higher is more uncertain'}
+
+
+def test_outputs_are_those_of_the_model():
+    model = posthoc(set_head=SET_HEAD)
+    pixels = torch.randint(0, 256, (3, 64, 96), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        sample, = model.test_step(dict(inputs=[pixels], data_samples=[sample_of(64, 96)]))
+        segmentor = ExportedSegmentor(model, preprocess=True)
+        outputs = dict(zip(segmentor.output_names, segmentor(pixels.flip(0).movedim(0, -1)[None])))
+    torch.testing.assert_close(outputs['labels'], sample.pred_sem_seg.data)
+    torch.testing.assert_close(outputs['logits'][0], sample.seg_logits.data)
+    torch.testing.assert_close(outputs['uncertainty_fedc'], sample.uncertainty.fedc)
+    assert torch.equal(outputs['set_membership'][0], sample.prediction_set.membership)
+
+
+def sample_of(height, width):
+    from mmseg.structures import SegDataSample
+    size = (height, width)
+    return SegDataSample(metainfo=dict(ori_shape=size, img_shape=size, pad_shape=size, scale_factor=(1, 1)))
+
+
+@pytest.mark.parametrize('options, heads, message', [
+    (dict(), ['nothing'], 'nothing'),
+    (dict(set_head=dict(SET_HEAD, family=dict(kind='aps'))), None, 'lac')])
+def test_what_cannot_be_exported_is_named(options, heads, message):
+    with pytest.raises(ValueError, match=message):
+        ExportedSegmentor(posthoc(**options), heads)

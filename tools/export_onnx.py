@@ -1,0 +1,56 @@
+"""Export a model with its uncertainty heads to ONNX, and show that the file computes the same."""
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import mmseg_uncertainty.registered  # noqa: F401  (connects the host before configs are read)
+
+from mmseg_uncertainty.apis import load_posthoc, run_command
+from mmseg_uncertainty.apis.exported_segmentor import ExportedSegmentor
+from mmseg_uncertainty.apis.onnx_export import OPSET, SIZES, TOLERANCE, export_onnx, is_equal, parity
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config')
+    parser.add_argument('checkpoint')
+    parser.add_argument('--out', type=Path, default=Path('work_dirs/model.onnx'), metavar='FILE.onnx')
+    parser.add_argument('--heads', nargs='+', metavar='NAME', help='uncertainty heads to export; default: all')
+    parser.add_argument('--preprocess', action='store_true',
+                        help='take uint8 RGB images (N, H, W, 3) and normalize inside')
+    parser.add_argument('--probabilities', action='store_true', help='return class probabilities too')
+    parser.add_argument('--opset', type=int, default=OPSET)
+    parser.add_argument('--sizes', nargs='+', type=size, default=SIZES, metavar='HEIGHTxWIDTH',
+                        help='sizes to compare at')
+    parser.add_argument('--debug', action='store_true', help='show the traceback of errors')
+    return parser.parse_args()
+
+
+def size(text: str) -> tuple[int, int]:
+    """Parse ``HEIGHTxWIDTH``."""
+    height, width = text.lower().split('x')
+    return int(height), int(width)
+
+
+def main() -> None:
+    """Run the tool."""
+    """Run the tool."""
+    args = parse_args()
+    segmentor = ExportedSegmentor(
+        load_posthoc(args.config, args.checkpoint), args.heads, args.preprocess, args.probabilities)
+    export_onnx(segmentor, args.out, args.opset)
+    print(f'{args.out}: {args.out.stat().st_size / 1e6:.1f} MB, outputs {", ".join(segmentor.output_names)}')
+    rows = parity(segmentor, args.out, args.sizes)
+    for row in rows:
+        differences = ', '.join(f'{name} {value:.1e}' for name, value in row['difference'].items())
+        print(f'batch {row["batch"]}, {row["size"][0]}x{row["size"][1]}: labels agree {100 * row["agreement"]:.4f} %; '
+              f'largest differences: {differences}', flush=True)
+    if not is_equal(rows):
+        raise ValueError(f'{args.out} does not compute what the model does: labels must agree everywhere and outputs '
+                         f'to {TOLERANCE}. Try another --opset, or leave out the head that differs with --heads.')
+
+
+if __name__ == '__main__':
+    run_command(main)
