@@ -26,7 +26,8 @@ def dataset_meta(num_classes: int, checkpoint: Mapping, config: Config) -> dict:
         classes, palette = meta.get('classes'), meta.get('palette')
         if classes and len(classes) == num_classes:
             complete = palette and len(palette) >= num_classes
-            return dict(classes=list(classes), palette=list(palette[:num_classes] if complete else colours(num_classes)))
+            palette = list(palette[:num_classes]) if complete else colours(num_classes)
+            return dict(classes=list(classes), palette=palette)
     return dict(classes=[f'class {index}' for index in range(num_classes)], palette=colours(num_classes))
 
 

@@ -125,11 +125,11 @@ def _from_array(source: ImageSource, channel_order: str) -> np.ndarray:
     pixels = source.content
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
     if pixels.ndim != 3 or pixels.shape[-1] not in (1, 3, 4) or not pixels.size:
-        raise DatasetError(f'{source.label} has the shape {source.content.shape}, expected (H, W), (H, W, 1), (H, W, 3) or '
-                           '(H, W, 4) with at least one pixel.')
+        raise DatasetError(f'{source.label} has the shape {source.content.shape}, expected (H, W), (H, W, 1), '
+                           '(H, W, 3) or (H, W, 4) with at least one pixel.')
     if pixels.dtype not in (np.uint8, np.uint16):
-        raise DatasetError(f'{source.label} has the type {pixels.dtype}, expected uint8 or uint16. Scale it to 0..255 and '
-                           'convert it first.')
+        raise DatasetError(f'{source.label} has the type {pixels.dtype}, expected uint8 or uint16. Scale it to 0..255 '
+                           'and convert it first.')
     pixels = (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels
     if pixels.shape[-1] == 1:
         return np.repeat(pixels, 3, axis=-1)

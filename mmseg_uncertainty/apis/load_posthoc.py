@@ -20,7 +20,9 @@ DEFAULT_HEADS = dict(
 PLAIN_SEGMENTORS = ('EncoderDecoder', 'CascadeEncoderDecoder')
 
 
-def load_posthoc(config: str | Path | Config | ConfigDict, checkpoint: str | Path, device: str = 'cpu') -> PosthocSegmentor:
+def load_posthoc(config: str | Path | Config | ConfigDict,
+                 checkpoint: str | Path,
+                 device: str = 'cpu') -> PosthocSegmentor:
     """Load a model for prediction.
 
     Args:
@@ -58,6 +60,6 @@ def _posthoc(config: Config | ConfigDict, path: str | None) -> dict:
     if model.get('type') in PLAIN_SEGMENTORS:
         return dict(model, type='PosthocSegmentor', uncertainty_heads=DEFAULT_HEADS)
     if model.get('type') != 'PosthocSegmentor':
-        raise ValueError(f'{path or "The config"} describes the model {model.get("type")!r}, expected PosthocSegmentor or '
-                         f'one of {PLAIN_SEGMENTORS}. Use a config of local_configs/ or of mmseg.')
+        raise ValueError(f'{path or "The config"} describes the model {model.get("type")!r}, expected PosthocSegmentor '
+                         f'or one of {PLAIN_SEGMENTORS}. Use a config of local_configs/ or of mmseg.')
     return model

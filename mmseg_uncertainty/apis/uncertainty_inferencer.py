@@ -67,7 +67,7 @@ class UncertaintyInferencer(BaseInferencer):
         self.scales = {name: score_scale(head, len(self.classes)) for name, head in heads.items()}
         for name, threshold in (thresholds or {}).items():
             if name not in self.scales:
-                raise ValueError(f'A threshold names the head {name!r}; the heads of this model are {sorted(self.scales)}.')
+                raise ValueError(f'A threshold names the head {name!r}; this model has {sorted(self.scales)}.')
             self.scales[name] = self.scales[name].flagging_at(threshold)
 
     def __call__(self,
@@ -112,14 +112,17 @@ class UncertaintyInferencer(BaseInferencer):
         return [figure_pixels(draw_uncertainty(image, sample, self.classes, self.palette, ranges, units=units))
                 for image, sample in zip(inputs, preds)] if return_vis else []
 
-    def postprocess(self, preds: Sequence[SegDataSample], visualization: list, return_datasamples: bool = False) -> dict:
+    def postprocess(self,
+                    preds: Sequence[SegDataSample],
+                    visualization: list,
+                    return_datasamples: bool = False) -> dict:
         """Pack samples, or summaries of them, with their pictures."""
         predictions = preds if return_datasamples else [
             summarize_prediction(sample, self.classes, self.scales) for sample in preds]
         return dict(predictions=list(predictions), visualization=visualization)
 
-    def _add(self, results: dict, source: ImageSource, image: np.ndarray, sample: SegDataSample, return_datasamples: bool,
-             out_dir: str | Path, return_vis: bool) -> None:
+    def _add(self, results: dict, source: ImageSource, image: np.ndarray, sample: SegDataSample,
+             return_datasamples: bool, out_dir: str | Path, return_vis: bool) -> None:
         packed = self.postprocess([sample], self.visualize([image], [sample], return_vis), return_datasamples)
         if out_dir:
             summary = dict(image=source.label, **summarize_prediction(sample, self.classes, self.scales),
@@ -143,12 +146,14 @@ class UncertaintyInferencer(BaseInferencer):
             yield source, dict(data, rgb=np.ascontiguousarray(image[..., ::-1]))
 
     def _network_input(self, image: np.ndarray, source: ImageSource) -> dict:
-        fields = dict(img=image, img_path=source.label, img_shape=image.shape[:2], ori_shape=image.shape[:2], seg_fields=[])
+        fields = dict(img=image, img_path=source.label, img_shape=image.shape[:2], ori_shape=image.shape[:2],
+                      seg_fields=[])
         try:
             data = self.pipeline(fields)
         except cv2.error as error:
-            raise DatasetError(f'{source.label} of {image.shape[1]}×{image.shape[0]} pixels does not go through the test '
-                               f'pipeline of the config ({error.err}). Crop it, or change the Resize step.') from error
+            raise DatasetError(f'{source.label} of {image.shape[1]}×{image.shape[0]} pixels does not go through the '
+                               f'test pipeline of the config ({error.err}). Crop it, or change the Resize '
+                               'step.') from error
         # With a test_cfg the data preprocessor pads by itself.
         return data if self.model.data_preprocessor.test_cfg else pad_small(data)
 
@@ -177,8 +182,8 @@ def image_pipeline(config: Config) -> Compose:
     dataset = (config.get('test_dataloader') or {}).get('dataset') or {}
     pipeline = dataset.get('pipeline') or config.get('test_pipeline')
     if not pipeline:
-        raise ValueError('The config has no test_pipeline and no test_dataloader.dataset.pipeline, so it does not say how '
-                         'images become inputs of the model. Add one, for example [dict(type="LoadImageFromFile"), '
+        raise ValueError('The config has no test_pipeline and no test_dataloader.dataset.pipeline, so it does not say '
+                         'how images become inputs of the model. Add one, for example [dict(type="LoadImageFromFile"), '
                          'dict(type="PackSegInputs")].')
     return Compose([step for step in pipeline if step['type'] not in LOADING])
 

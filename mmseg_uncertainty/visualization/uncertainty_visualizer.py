@@ -18,13 +18,13 @@ from .uncertainty_figure import draw_uncertainty, figure_pixels
 class UncertaintyVisualizer(SegLocalVisualizer):
     """Draw input, prediction with legend, mistakes, set sizes and uncertainty maps as one picture.
 
-    The picture goes to every back end of the visualizer: local files, TensorBoard, WandB and whatever else mmengine knows.
+    The picture goes to every back end of the visualizer: local files, TensorBoard, WandB and what else mmengine knows.
     Samples without uncertainty are drawn as mmseg draws them.
 
     Args:
         name: Name of the visualizer.
-        ranges: Ends of the colour scale by head, so that pictures compare. Heads not named get the 1st and 99th percentile
-            of each map, or their possible range from
+        ranges: Ends of the colour scale by head, so that pictures compare. Heads not named get the 1st and 99th
+            percentile of each map, or their possible range from
             :class:`~mmseg_uncertainty.engine.hooks.UncertaintyVisualizationHook`.
         columns: Panels in a row.
         options: Further arguments of :class:`mmseg.visualization.SegLocalVisualizer`.
@@ -67,7 +67,8 @@ class UncertaintyVisualizer(SegLocalVisualizer):
             options: Further arguments of :meth:`mmseg.visualization.SegLocalVisualizer.add_datasample`.
         """
         if data_sample is None or 'uncertainty' not in data_sample or not draw_pred:
-            super().add_datasample(name, image, data_sample, draw_gt, draw_pred, show, wait_time, out_file, step, **options)
+            super().add_datasample(name, image, data_sample, draw_gt, draw_pred, show, wait_time, out_file, step,
+                                   **options)
             return
         picture = self.draw(image, data_sample, draw_gt)
         if show:

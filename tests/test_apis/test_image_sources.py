@@ -48,7 +48,8 @@ def test_arrays_in_either_channel_order(street):
 
 
 @pytest.mark.parametrize('array, message', [
-    (np.zeros((4, 5, 3), np.float32), 'float32, expected uint8'), (np.zeros((4, 5, 2), np.uint8), r'\(4, 5, 2\), expected'),
+    (np.zeros((4, 5, 3), np.float32), 'float32, expected uint8'),
+    (np.zeros((4, 5, 2), np.uint8), r'\(4, 5, 2\), expected'),
     (np.zeros((0, 5, 3), np.uint8), 'at least one pixel')])
 def test_wrong_arrays(array, message):
     with pytest.raises(DatasetError, match=message):
@@ -74,7 +75,8 @@ def test_folders_patterns_and_lists(street, tmp_path):
     assert len(set(names)) == 3 and names[-1] == 'array_000002'
 
 
-@pytest.mark.parametrize('name, message', [('nothing', 'does not exist'), ('empty', 'holds no image'), ('*.png', 'No image')])
+@pytest.mark.parametrize('name, message', [
+    ('nothing', 'does not exist'), ('empty', 'holds no image'), ('*.png', 'No image')])
 def test_nothing_to_predict(name, message, tmp_path):
     (tmp_path / 'empty').mkdir()
     with pytest.raises(DatasetError, match=message):

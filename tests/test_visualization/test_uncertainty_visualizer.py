@@ -72,8 +72,9 @@ def run_test(tmp_path, name, visualizer, **hook):
         dataset=dict(type='ToyRoadsDataset', split='test', length=3, size=(64, 96), test_mode=True,
                      pipeline=[dict(type='RenderToyRoads'), dict(type='PackSegInputs')]))
     Runner.from_cfg(Config(dict(
-        default_scope='mmseg', model=tiny_posthoc(dict(msp=dict(type='MSPHead')), classes=8), work_dir=str(tmp_path / name),
-        experiment_name=name, test_dataloader=loader, test_evaluator=dict(type='IoUMetric'), test_cfg=dict(type='TestLoop'),
+        default_scope='mmseg', model=tiny_posthoc(dict(msp=dict(type='MSPHead')), classes=8),
+        work_dir=str(tmp_path / name), experiment_name=name, test_dataloader=loader,
+        test_evaluator=dict(type='IoUMetric'), test_cfg=dict(type='TestLoop'),
         visualizer=dict(type=visualizer, name=name, vis_backends=[dict(type='LocalVisBackend')]),
         custom_hooks=[dict(type='UncertaintyVisualizationHook', **hook)]))).test()
 
