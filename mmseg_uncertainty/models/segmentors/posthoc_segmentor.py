@@ -254,7 +254,8 @@ class PosthocSegmentor(CascadeEncoderDecoder):
                                  'or choose one that needs logits only.')
             if isinstance(head, SummaryHead) and not head.filters:
                 if head.temperature not in summaries:
-                    summaries[head.temperature] = summarize(logits / head.temperature)
+                    scaled = logits if head.temperature == 1 else logits / head.temperature
+                    summaries[head.temperature] = summarize(scaled)
                 scores[name] = head.score_summary(summaries[head.temperature])
             else:
                 scores[name] = head(logits, features)
