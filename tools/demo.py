@@ -28,7 +28,7 @@ def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--out', type=Path, default=Path('work_dirs/demo'))
-    parser.add_argument('--iterations', type=int, default=300, help='training iterations of the flows')
+    parser.add_argument('--iterations', type=int, default=200, help='training iterations of the flows')
     parser.add_argument('--images', type=int, default=100, help='test images per column of the table')
     parser.add_argument('--pictures', type=int, default=4)
     return parser.parse_args()
