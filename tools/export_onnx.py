@@ -36,7 +36,6 @@ def size(text: str) -> tuple[int, int]:
 
 def main() -> None:
     """Run the tool."""
-    """Run the tool."""
     args = parse_args()
     segmentor = ExportedSegmentor(
         load_posthoc(args.config, args.checkpoint), args.heads, args.preprocess, args.probabilities)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmseg_uncertainty.models.fittable import Fittable
+from mmseg_uncertainty.models.utils import classifier_of
 from mmseg_uncertainty.structures import FrozenOutputs
 
 from .score_head import ScoreHead
@@ -42,10 +43,7 @@ class FeatureScoreHead(ScoreHead, Fittable):
         Raises:
             TypeError: The decode head has no convolution ``conv_seg`` as classifier.
         """
-        classifier = getattr(decode_head, 'conv_seg', None)
-        if not isinstance(classifier, nn.Conv2d):
-            raise TypeError(f'{type(self).__name__} needs a decode head whose classifier `conv_seg` is a Conv2d; '
-                            f'{type(decode_head).__name__} has {type(classifier).__name__}.')
+        classifier = classifier_of(decode_head, type(self).__name__)
         self.classifier = (classifier, )
         if self.feature_channels is None:
             self._allocate(classifier.in_channels)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmseg_uncertainty.functional.sampled_predictions import MEASURES
+from mmseg_uncertainty.models.utils import classifier_of
 from mmseg_uncertainty.structures import MethodInfo
 
 from .score_head import ScoreHead
@@ -61,10 +62,7 @@ class MCDropoutHead(ScoreHead):
         Raises:
             TypeError: The decode head has no convolution ``conv_seg`` as classifier.
         """
-        classifier = getattr(decode_head, 'conv_seg', None)
-        if not isinstance(classifier, nn.Conv2d):
-            raise TypeError(f'MCDropoutHead needs a decode head whose classifier `conv_seg` is a Conv2d; '
-                            f'{type(decode_head).__name__} has {type(classifier).__name__}.')
+        classifier = classifier_of(decode_head, type(self).__name__)
         self._classifier = (classifier, )
         if self.dropout_ratio is None:
             self.dropout_ratio = getattr(decode_head, 'dropout_ratio', 0) or DEFAULT_RATIO

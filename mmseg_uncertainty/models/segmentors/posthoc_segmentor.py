@@ -78,8 +78,7 @@ class PosthocSegmentor(CascadeEncoderDecoder):
 
     def _forward(self, inputs: Tensor, data_samples: list[SegDataSample] | None = None) -> Tensor:
         with self._base.running():
-            parent = CascadeEncoderDecoder if isinstance(self.decode_head, nn.ModuleList) else EncoderDecoder
-            return parent._forward(self, inputs, data_samples)
+            return self._base_class._forward(self, inputs, data_samples)
 
     def train(self, mode: bool = True) -> PosthocSegmentor:
         """Switch the heads to training or evaluation; the base model stays in evaluation."""
@@ -123,11 +122,10 @@ class PosthocSegmentor(CascadeEncoderDecoder):
         size = data_samples[0].gt_sem_seg.shape
         if self.training or self.test_cfg.get('mode', 'whole') == 'whole':
             logits = self._base_encode_decode(inputs, metas)
-            native_logits, features = self._tap.read(logits)
         else:
             logits = self.inference(inputs, metas)[:, :self._last_decode_head.out_channels]
             self._base_encode_decode(inputs, metas)
-            native_logits, features = self._tap.read(logits)
+        native_logits, features = self._tap.read(logits)
         if not self.training:
             logits = output_to_label_size(logits, metas[0], size, self.align_corners)
         elif logits.shape[-2:] != size:
@@ -262,13 +260,16 @@ class PosthocSegmentor(CascadeEncoderDecoder):
         return scores
 
     def _base_encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
-        parent = CascadeEncoderDecoder if isinstance(self.decode_head, nn.ModuleList) else EncoderDecoder
         with self._base.running():
-            return parent.encode_decode(self, inputs, batch_img_metas)
+            return self._base_class.encode_decode(self, inputs, batch_img_metas)
 
     def _native_heads(self) -> Iterator[tuple[str, ScoreHead]]:
         heads = self._modules.get('uncertainty_heads') or {}
         return ((name, head) for name, head in heads.items() if head.resolution == 'native')
+
+    @property
+    def _base_class(self) -> type[EncoderDecoder]:
+        return CascadeEncoderDecoder if isinstance(self.decode_head, nn.ModuleList) else EncoderDecoder
 
     @property
     def _last_decode_head(self) -> nn.Module:

@@ -34,3 +34,20 @@ class ClassifierTap:
         logits, features = self._logits, self._features
         self._features = self._logits = None
         return (fallback, None) if logits is None or logits.shape[1] != fallback.shape[1] else (logits, features)
+
+
+def classifier_of(decode_head: nn.Module, owner: str) -> nn.Conv2d:
+    """The classifier of a decode head.
+
+    Args:
+        decode_head: The base model's (last) decode head.
+        owner: Who needs it, for the message.
+
+    Raises:
+        TypeError: The decode head has no convolution ``conv_seg`` as classifier.
+    """
+    classifier = getattr(decode_head, 'conv_seg', None)
+    if not isinstance(classifier, nn.Conv2d):
+        raise TypeError(f'{owner} needs a decode head whose classifier `conv_seg` is a Conv2d; '
+                        f'{type(decode_head).__name__} has {type(classifier).__name__}.')
+    return classifier
