@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from mmseg_uncertainty.engine.checkpoints import CheckpointError
 
+from .distributed import leave
+
 NAMED_ERRORS = (CheckpointError, FileNotFoundError, FloatingPointError, KeyError, ValueError)
 
 
@@ -17,6 +19,7 @@ def run_command(main: Callable[[], None]) -> None:
     """
     try:
         main()
+        leave()
     except NAMED_ERRORS as error:
         if '--debug' in sys.argv:
             raise

@@ -24,3 +24,9 @@ def launch(config: Config, launcher: str, trains: bool) -> None:
         config.model_wrapper_cfg = dict(type='FrozenModelWrapper')
     if launcher == 'pytorch' and not torch.cuda.is_available() and not distributed.is_initialized():
         distributed.init_process_group('gloo')
+
+
+def leave() -> None:
+    """Leave the process group, if any: a process that ends with its threads alive may be aborted."""
+    if distributed.is_initialized():
+        distributed.destroy_process_group()

@@ -159,6 +159,7 @@ def fit_in_one_of_two_processes(rank, folder, port):
     torch.set_num_threads(1)
     torch.distributed.init_process_group('gloo')
     runner_of(Path(folder), launcher='pytorch', env_cfg=dict(dist_cfg=dict(backend='gloo'))).train()
+    torch.distributed.destroy_process_group()
 
 
 def test_two_processes_give_the_result_of_one(fitted, tmp_path):

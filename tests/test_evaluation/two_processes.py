@@ -57,6 +57,8 @@ def main(rank: int, folder: str) -> None:
     results['padding'] = padding_error()
     with open(f'{folder}/{rank}.json', 'w') as stream:
         json.dump(results, stream)
+    dist.barrier()
+    dist.destroy_process_group()
 
 
 if __name__ == '__main__':
