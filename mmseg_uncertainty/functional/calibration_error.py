@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 
 UNIT = 2.**28
-BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class ReliabilitySums:
         return self.confidence_sum - self.correct
 
 
+@njit(cache=True, nogil=True)
 def add_to_bins(sums: np.ndarray, bins: np.ndarray, confidence: np.ndarray, correct: np.ndarray) -> None:
     """Add pixels to int64 sums of shape (3, B): count, correct, confidence in units of 2**-28.
 
@@ -49,22 +50,44 @@ def add_to_bins(sums: np.ndarray, bins: np.ndarray, confidence: np.ndarray, corr
         confidence: Shape (n,), in [0, 1].
         correct: Shape (n,), bool.
     """
-    size = sums.shape[1]
-    for start in range(0, bins.size, BLOCK):
-        part = slice(start, start + BLOCK)
-        sums[0] += np.bincount(bins[part], minlength=size)
-        sums[1] += np.bincount(bins[part], weights=correct[part], minlength=size).astype(np.int64)
-        sums[2] += np.rint(np.bincount(bins[part], weights=confidence[part], minlength=size) * UNIT).astype(np.int64)
+    for pixel in range(bins.size):
+        index = bins[pixel]
+        sums[0, index] += 1
+        sums[1, index] += correct[pixel]
+        sums[2, index] += np.int64(np.rint(confidence[pixel] * UNIT))
+
+
+@njit(cache=True, nogil=True)
+def bin_between(value: float, edges: np.ndarray) -> int:
+    """Equal-width bin (low, high] of a float32 value in [0, 1]; 0 belongs to the first.
+
+    Args:
+        value: What to look up.
+        edges: All edges, shape (B + 1,), float32.
+    """
+    bins = edges.size - 1
+    index = min(int(value * np.float32(bins)), bins - 1)
+    index -= value <= edges[index]
+    index += value > edges[index + 1]
+    return max(index, 0)
+
+
+@njit(cache=True, nogil=True)
+def _bins_between(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    indices = np.empty(values.size, np.int64)
+    for index in range(values.size):
+        indices[index] = bin_between(values[index], edges)
+    return indices
+
+
+def bin_edges(bins: int) -> np.ndarray:
+    """Edges of ``bins`` equal intervals of [0, 1], shape (B + 1,), float32."""
+    return np.linspace(0, 1, bins + 1).astype(np.float32)
 
 
 def equal_width_bins(confidence: np.ndarray, bins: int = 15) -> np.ndarray:
     """Bin of each confidence among ``bins`` equal intervals (low, high] of [0, 1]; 0 belongs to the first."""
-    edges = np.linspace(0, 1, bins + 1).astype(np.float32)
-    confidence = np.asarray(confidence, np.float32)
-    index = np.minimum((confidence * np.float32(bins)).astype(np.int64), bins - 1)
-    index -= confidence <= edges[index]
-    index += confidence > edges[index + 1]
-    return np.maximum(index, 0)
+    return _bins_between(np.asarray(confidence, np.float32), bin_edges(bins))
 
 
 def reliability_sums(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> ReliabilitySums:
