@@ -3,6 +3,7 @@ _base_ = [
     '../_base_/datasets/camvid_calibration.py',
     '../_base_/schedules/calibration.py',
     '../_base_/posthoc/temperature.py',
+    '../_base_/posthoc/scores.py',
     '../_base_/default_runtime.py',
 ]
-model = dict(type='PosthocSegmentor', calibrator=_base_.calibrator)
+model = dict(type='PosthocSegmentor', calibrator=_base_.calibrator, uncertainty_heads=_base_.heads)

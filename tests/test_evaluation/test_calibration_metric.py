@@ -99,6 +99,8 @@ def test_calibrated_logits_are_measured_where_there_are_any(evaluate, class_samp
     for one, other in zip(halved, calibrated):
         other['calibrated_logits'] = dict(data=one['seg_logits']['data'] / 2)
         one['seg_logits']['data'] = one['seg_logits']['data'] / 2
-    expected = evaluate(CalibrationMetric(), halved, META)
-    assert evaluate(CalibrationMetric(), calibrated, META) == expected
-    assert evaluate(CalibrationMetric(), class_samples(), META) != expected
+    before, after = (evaluate(CalibrationMetric(), samples, META) for samples in (class_samples(), halved))
+    metric = CalibrationMetric()
+    assert evaluate(metric, calibrated, META) == after | {f'uncalibrated/{key}': value for key, value in before.items()}
+    assert metric.provenance['logits'] == 'calibrated' and metric.provenance['reliability'] != metric.provenance[
+        'uncalibrated_reliability']

@@ -1,3 +1,3 @@
-# One temperature for all pixels, that of the largest likelihood. ClusteredTemperatureScaling, LocalTemperatureScaling and
-# VectorScaling fit in its place. Use as `model = dict(type='PosthocSegmentor', calibrator=_base_.calibrator)`.
+# One temperature for all pixels, that of the largest likelihood.
+# Use as `model = dict(type='PosthocSegmentor', calibrator=_base_.calibrator)`.
 calibrator = dict(type='TemperatureScaling', objective='nll')

@@ -23,6 +23,7 @@ CHUNK = 1 << 15
 FINE_BITS = 16
 LOWEST, HIGHEST = (int(key) for key in score_keys(np.float32([0, 1]), FINE_BITS))
 FINE_BINS = HIGHEST - LOWEST + 1
+UNCALIBRATED = 'uncalibrated'
 
 
 @METRICS.register_module()
@@ -31,7 +32,9 @@ class CalibrationMetric(StreamingMetric):
 
     Keys, as fractions unless stated otherwise: ``ECE``, ``MCE`` (equal-width bins), ``adaptive_ECE`` (equally filled
     bins), ``KS``, ``classwise_ECE`` (one-vs-rest, mean over the classes), ``NLL`` in nats per pixel,
-    ``Brier`` in [0, 2]. ECE, NLL and Brier carry 95 % bootstrap intervals over images.
+    ``Brier`` in [0, 2]. ECE, NLL and Brier carry 95 % bootstrap intervals over images. Where the model has a calibrator, the
+    same numbers of the base model's own logits follow under ``uncalibrated/``, and ``logits`` of the provenance says
+    ``'calibrated'`` instead of ``'base model'``.
 
     Rank-based errors come from 16257 bins, 128 for each halving of 1 - confidence; ``KS_bound`` is what these may hide.
 
@@ -57,81 +60,101 @@ class CalibrationMetric(StreamingMetric):
     def measure(self, sample: dict) -> dict:
         """Add one image in chunks of pixels; see :class:`StreamingMetric`."""
         labels = self.class_labels(sample).reshape(-1)
-        logits = self._logits(sample, labels.numel())
-        predictions = logits.argmax(0) if 'calibrated_logits' in sample else predicted_classes(sample).reshape(-1)
+        if 'calibrated_logits' not in sample:
+            return self._measure_logits(sample, 'seg_logits', labels, predicted_classes(sample).reshape(-1))
+        record = self._measure_logits(sample, 'calibrated_logits', labels)
+        record[UNCALIBRATED] = self._measure_logits(sample, 'seg_logits', labels, source=UNCALIBRATED)
+        return record
+
+    def _measure_logits(self, sample: dict, name: str, labels: Tensor, predictions: Tensor | None = None,
+                        source: str | None = None) -> dict:
+        logits = self._logits(sample, name, labels.numel())
+        predictions = logits.argmax(0) if predictions is None else predictions
         parts = []
         for start in range(0, labels.numel(), CHUNK):
             part = slice(start, start + CHUNK)
-            parts.append(self._measure_chunk(logits[:, part], labels[part].to(logits.device), predictions[part]))
+            parts.append(self._measure_chunk(logits[:, part], labels[part].to(logits.device), predictions[part], source))
         nll, brier = (sum(getattr(part, name) for part in parts) for name in ('nll', 'brier'))
         if not np.isfinite(nll + brier):
             raise SampleError(f'{sample["img_path"]}: the logits are NaN or infinite in a labelled pixel. Check the '
                               'model, its calibrator, and half precision.')
         confidence, correct = (np.concatenate([getattr(part, name) for part in parts])
                                for name in ('confidence', 'correct'))
-        self._add_fine(confidence, correct)
+        self._add_fine(confidence, correct, source)
         sums = reliability_sums(confidence, correct, self.bins)
         return dict(pixels=labels.numel(), void=labels.numel() - confidence.size, nll=nll, brier=brier,
                     reliability=np.stack([sums.count, sums.correct, sums.confidence]))
 
-    def _logits(self, sample: dict, pixels: int) -> Tensor:
-        if 'seg_logits' not in sample:
-            raise SampleError(f'{sample["img_path"]} carries no seg_logits, which ECE is computed from.')
-        logits = sample.get('calibrated_logits', sample['seg_logits'])['data']
+    def _logits(self, sample: dict, name: str, pixels: int) -> Tensor:
+        if name not in sample:
+            raise SampleError(f'{sample["img_path"]} carries no {name}, which ECE is computed from.')
+        logits = sample[name]['data']
         if logits.shape[0] != len(self.classes) or logits[0].numel() != pixels:
-            raise SampleError(f'{sample["img_path"]}: seg_logits have shape {tuple(logits.shape)}, expected '
+            raise SampleError(f'{sample["img_path"]}: {name} have shape {tuple(logits.shape)}, expected '
                               f'{len(self.classes)} classes and {pixels} pixels. Load the labels after Resize in the '
                               'test pipeline, and check num_classes.')
         return logits.reshape(logits.shape[0], -1)
 
-    def _measure_chunk(self, logits: Tensor, labels: Tensor, predictions: Tensor) -> SoftmaxStatistics:
+    def _measure_chunk(self, logits: Tensor, labels: Tensor, predictions: Tensor,
+                       source: str | None) -> SoftmaxStatistics:
         statistics = softmax_statistics(logits, labels, predictions)
         if self.classwise and self.protocol != 'per_image' and np.isfinite(statistics.nll):
             sums = class_reliability_sums(statistics.probabilities, labels, self.bins)
             parts = np.stack([sums.count, sums.correct, sums.confidence])
-            self.state.setdefault('classwise', torch.zeros(parts.shape, dtype=torch.int64)).numpy()[...] += parts
+            state = self.state.setdefault(_state_key('classwise', source), torch.zeros(parts.shape, dtype=torch.int64))
+            state.numpy()[...] += parts
         return replace(statistics, probabilities=None)
 
-    def _add_fine(self, confidence: np.ndarray, correct: np.ndarray) -> None:
-        fine = self.state.setdefault('fine', torch.zeros(3, FINE_BINS, dtype=torch.int64))
+    def _add_fine(self, confidence: np.ndarray, correct: np.ndarray, source: str | None) -> None:
+        fine = self.state.setdefault(_state_key('fine', source), torch.zeros(3, FINE_BINS, dtype=torch.int64))
         add_to_bins(fine.numpy(), HIGHEST - score_keys(1 - confidence, FINE_BITS).astype(np.int64), confidence, correct)
 
     def summarize(self, records: list[dict]) -> dict[str, float]:
         """Compute every error; see :class:`StreamingMetric`."""
-        self.provenance['bins'] = self.bins
-        pixels = np.array([record['pixels'] - record['void'] for record in records])
-        if not pixels.any():
+        calibrated = [record[UNCALIBRATED] for record in records if UNCALIBRATED in record]
+        self.provenance |= dict(bins=self.bins, logits='calibrated' if calibrated else 'base model')
+        if not any(record['pixels'] > record['void'] for record in records):
             self.warn('there is no labelled pixel; calibration is undefined (NaN).')
+        metrics = self._summarize_logits(records, None)
+        return metrics | self._summarize_logits(calibrated, UNCALIBRATED) if calibrated else metrics
+
+    def _summarize_logits(self, records: list[dict], source: str | None) -> dict[str, float]:
+        pixels = np.array([record['pixels'] - record['void'] for record in records])
         sums = np.stack([record['reliability'] for record in records])
         totals = {name: np.array([record[name.lower()] for record in records]) for name in ('NLL', 'Brier')}
         if self.protocol == 'per_image':
-            return self._averaged(ReliabilitySums(*np.moveaxis(sums, 1, 0)), totals, pixels)
+            return self._averaged(ReliabilitySums(*np.moveaxis(sums, 1, 0)), totals, pixels, source)
         pooled = ReliabilitySums(*sums.sum(0))
-        metrics = {self.key('ECE'): errors.expected_calibration_error(pooled),
-                   self.key('MCE'): errors.maximum_calibration_error(pooled)}
-        metrics |= {self.key(name): total.sum() / pixels.sum() if pixels.any() else np.nan
+        metrics = {self.key('ECE', source): errors.expected_calibration_error(pooled),
+                   self.key('MCE', source): errors.maximum_calibration_error(pooled)}
+        metrics |= {self.key(name, source): total.sum() / pixels.sum() if pixels.any() else np.nan
                     for name, total in totals.items()}
-        metrics |= self._intervals(sums, totals, pixels) | self._ranked_errors()
-        self.provenance['reliability'] = dict(
+        self._keep_diagram(pooled, source)
+        return metrics | self._intervals(sums, totals, pixels, source) | self._ranked_errors(source)
+
+    def _keep_diagram(self, pooled: ReliabilitySums, source: str | None) -> None:
+        self.provenance[_state_key('reliability', source)] = dict(
             count=pooled.count.tolist(), correct=pooled.correct.tolist(), confidence=pooled.confidence_sum.tolist())
         if self.plot_dir is not None:
             from mmseg_uncertainty.visualization.metric_plots import plot_reliability
-            plot_reliability(pooled, Path(self.plot_dir) / 'ECE_reliability.png', f'ECE on {self.dataset_name}')
-        return metrics
+            name = _state_key('ECE_reliability', source)
+            plot_reliability(pooled, Path(self.plot_dir) / f'{name}.png', f'ECE on {self.dataset_name}')
 
-    def _ranked_errors(self) -> dict[str, float]:
-        fine = ReliabilitySums(*self.state['fine'].numpy())
+    def _ranked_errors(self, source: str | None) -> dict[str, float]:
+        fine = ReliabilitySums(*self.state[_state_key('fine', source)].numpy())
         adaptive = (errors.published_adaptive_calibration_error if self.protocol == 'published'
                     else errors.adaptive_calibration_error)
-        metrics = {self.key('adaptive_ECE'): adaptive(fine, self.bins),
-                   self.key('KS'): errors.kolmogorov_smirnov_error(fine),
-                   self.key('KS_bound'): errors.kolmogorov_smirnov_bound(fine)}
-        if 'classwise' in self.state:
-            each = errors.expected_calibration_error(ReliabilitySums(*self.state['classwise'].numpy()))
-            metrics[self.key('classwise_ECE')] = each.mean()
+        metrics = {self.key('adaptive_ECE', source): adaptive(fine, self.bins),
+                   self.key('KS', source): errors.kolmogorov_smirnov_error(fine),
+                   self.key('KS_bound', source): errors.kolmogorov_smirnov_bound(fine)}
+        classwise = self.state.get(_state_key('classwise', source))
+        if classwise is not None:
+            each = errors.expected_calibration_error(ReliabilitySums(*classwise.numpy()))
+            metrics[self.key('classwise_ECE', source)] = each.mean()
         return metrics
 
-    def _intervals(self, sums: np.ndarray, totals: dict[str, np.ndarray], pixels: np.ndarray) -> dict[str, float]:
+    def _intervals(self, sums: np.ndarray, totals: dict[str, np.ndarray], pixels: np.ndarray,
+                   source: str | None) -> dict[str, float]:
         resampled: dict[str, list] = {'ECE': [], **{name: [] for name in totals}}
         for weights in self.weights(len(pixels)):
             drawn = np.moveaxis(np.tensordot(weights, sums, 1), 1, 0)
@@ -141,18 +164,23 @@ class CalibrationMetric(StreamingMetric):
         metrics = {}
         for name, values in resampled.items():
             if values:
-                metrics |= self.interval(name, np.concatenate(values))
+                metrics |= self.interval(name, np.concatenate(values), head=source)
         return metrics
 
-    def _averaged(self, sums: ReliabilitySums, totals: dict[str, np.ndarray], pixels: np.ndarray) -> dict[str, float]:
+    def _averaged(self, sums: ReliabilitySums, totals: dict[str, np.ndarray], pixels: np.ndarray,
+                  source: str | None) -> dict[str, float]:
         labelled = pixels > 0
         values = dict(ECE=errors.expected_calibration_error(sums), MCE=errors.maximum_calibration_error(sums))
         values |= {name: total / np.maximum(pixels, 1) for name, total in totals.items()}
         metrics = {}
         for name, each in values.items():
             each = each[labelled]
-            metrics[self.key(name)] = each.mean() if each.size else np.nan
+            metrics[self.key(name, source)] = each.mean() if each.size else np.nan
             means = [weights @ each / each.size for weights in self.weights(each.size)] if each.size else []
             if means:
-                metrics |= self.interval(name, np.concatenate(means))
+                metrics |= self.interval(name, np.concatenate(means), head=source)
         return metrics
+
+
+def _state_key(name: str, source: str | None) -> str:
+    return name if source is None else f'{source}_{name}'
