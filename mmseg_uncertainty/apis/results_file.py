@@ -2,26 +2,18 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import math
-import os
 import platform
 from importlib import metadata
 from pathlib import Path
 
 from mmengine.runner import Runner
 
+from mmseg_uncertainty.runtime.json_files import write_json
+
+__all__ = ['results_of_test', 'versions', 'write_json']
+
 DISTRIBUTIONS = ('mmseg_uncertainty', 'torch', 'numpy', 'onedl-mmsegmentation', 'mmsegmentation', 'onedl-mmcv', 'mmcv',
                  'onedl-mmengine', 'mmengine', 'FrEIA')
-
-
-def write_json(path: str | Path, content: dict) -> None:
-    """Write JSON that appears whole or not at all; numbers that are not finite become ``null``."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + '.partial')
-    partial.write_text(json.dumps(_finite(content), indent=2) + '\n', encoding='utf-8')
-    os.replace(partial, path)
 
 
 def results_of_test(runner: Runner, metrics: dict, config: str, checkpoint: str, **options) -> dict:
@@ -64,13 +56,3 @@ def versions() -> dict[str, str]:
 
 def _model(runner: Runner):
     return getattr(runner.model, 'module', runner.model)
-
-
-def _finite(value):
-    if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(entry) for entry in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -17,12 +17,12 @@ from tqdm.auto import tqdm
 
 from mmseg_uncertainty.datasets import DatasetError
 from mmseg_uncertainty.models import PosthocSegmentor
+from mmseg_uncertainty.runtime.image_sources import ImageSource, count_images, each_image, find_images, read_image
+from mmseg_uncertainty.runtime.prediction_files import save_prediction, summarize_prediction
 from mmseg_uncertainty.visualization.score_scale import score_scale
-from mmseg_uncertainty.visualization.uncertainty_figure import draw_uncertainty, figure_pixels
+from mmseg_uncertainty.visualization.uncertainty_figure import draw_uncertainty, figure_pixels, prediction_of
 
-from .image_sources import ImageSource, find_images, read_image
 from .load_posthoc import load_posthoc
-from .prediction_files import save_prediction, summarize_prediction
 
 # Steps of test pipelines for which the inferencer has done the work, or has nothing to work on.
 LOADING = ('LoadImageFromFile', 'LoadLabels', 'LoadAnnotations', 'LoadOneDLAnnotations', 'RenderToyRoads',
@@ -118,16 +118,16 @@ class UncertaintyInferencer(BaseInferencer):
                     return_datasamples: bool = False) -> dict:
         """Pack samples, or summaries of them, with their pictures."""
         predictions = preds if return_datasamples else [
-            summarize_prediction(sample, self.classes, self.scales) for sample in preds]
+            summarize_prediction(prediction_of(sample), self.classes, self.scales) for sample in preds]
         return dict(predictions=list(predictions), visualization=visualization)
 
     def _add(self, results: dict, source: ImageSource, image: np.ndarray, sample: SegDataSample,
              return_datasamples: bool, out_dir: str | Path, return_vis: bool) -> None:
         packed = self.postprocess([sample], self.visualize([image], [sample], return_vis), return_datasamples)
         if out_dir:
-            summary = dict(image=source.label, **summarize_prediction(sample, self.classes, self.scales),
+            summary = dict(image=source.label, **summarize_prediction(prediction_of(sample), self.classes, self.scales),
                            model=self.model.provenance)
-            save_prediction(out_dir, source.name, image, sample, summary, self.classes, self.palette, self.scales)
+            save_prediction(out_dir, source.name, image, prediction_of(sample), summary, self.classes, self.palette, self.scales)
         for key, values in packed.items():
             results[key] += values
 

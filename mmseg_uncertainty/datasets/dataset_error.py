@@ -1,6 +1,4 @@
-"""The error every dataset raises for files that cannot be used."""
-from __future__ import annotations
+"""The error of datasets lives where reading images needs no torch."""
+from mmseg_uncertainty.runtime.dataset_error import DatasetError
 
-
-class DatasetError(ValueError):
-    """A data folder or file cannot be used; the message names it, what was expected and found, and what to do."""
+__all__ = ['DatasetError']

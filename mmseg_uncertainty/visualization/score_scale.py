@@ -1,38 +1,12 @@
-"""What the numbers of an uncertainty map mean: unit, range, and the value at which a pixel is flagged."""
+"""The scale of every head's score."""
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 
 from mmseg_uncertainty.models import decode_heads
 from mmseg_uncertainty.models.decode_heads import ScoreHead
-
-
-@dataclass(frozen=True)
-class ScoreScale:
-    """Scale of one score; higher is more uncertain.
-
-    Args:
-        units: Unit in words.
-        low: Smallest possible value, ``None`` where there is none.
-        high: Largest possible value, ``None`` where there is none.
-        threshold: Value at which a pixel is flagged, ``None`` where the score itself suggests none.
-    """
-
-    units: str
-    low: float | None = None
-    high: float | None = None
-    threshold: float | None = None
-
-    @property
-    def range(self) -> tuple[float, float] | None:
-        """Both ends, or ``None`` if one is open."""
-        return None if self.low is None or self.high is None else (self.low, self.high)
-
-    def flagging_at(self, threshold: float) -> ScoreScale:
-        """The same scale with another threshold."""
-        return replace(self, threshold=threshold)
+from mmseg_uncertainty.runtime.score_scale import ScoreScale
 
 
 def score_scale(head: ScoreHead, num_classes: int) -> ScoreScale:

@@ -1,18 +1,16 @@
-"""One picture of an image, its prediction and every uncertainty map."""
+"""One picture of an image and a sample."""
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 from mmseg.structures import SegDataSample
 
-PANEL_WIDTH = 4.2
-ASPECT_RATIOS = (0.2, 3.0)
-VOID_COLOUR = (0, 0, 0)
+from mmseg_uncertainty.runtime.prediction import Prediction
+from mmseg_uncertainty.runtime.prediction_figure import draw_prediction, figure_pixels
+
+__all__ = ['draw_uncertainty', 'figure_pixels', 'prediction_of']
 
 
 def draw_uncertainty(image: np.ndarray,
@@ -22,80 +20,24 @@ def draw_uncertainty(image: np.ndarray,
                      ranges: dict[str, tuple[float, float]] | None = None,
                      columns: int = 4,
                      units: dict[str, str] | None = None) -> Figure:
-    """Draw input, prediction with legend, errors where labels exist, set sizes, and each uncertainty map.
+    """Draw a sample; see :func:`~mmseg_uncertainty.runtime.prediction_figure.draw_prediction`."""
+    return draw_prediction(image, prediction_of(sample), classes, palette, ranges, columns, units)
+
+
+def prediction_of(sample: SegDataSample) -> Prediction:
+    """The arrays of a sample.
 
     Args:
-        image: Shape (H, W, 3), uint8, RGB.
         sample: Result of a :class:`~mmseg_uncertainty.models.PosthocSegmentor`.
-        classes: Names of the classes.
-        palette: Their colours, RGB from 0 to 255.
-        ranges: Lower and upper end of the colour scale of each head; by default the 1st and 99th percentile of the map.
-        columns: Panels in a row.
-        units: Unit of each head, written beside its colour bar.
-
-    Returns:
-        A figure to be saved with ``savefig``.
     """
-    predicted = sample.pred_sem_seg.data[0].cpu().numpy()
-    maps = {name: sample.uncertainty.get(name)[0].cpu().numpy() for name in sorted(sample.uncertainty.keys())}
-    labels = sample.gt_sem_seg.data[0].cpu().numpy() if 'gt_sem_seg' in sample else None
-    panels = 2 + (labels is not None) + ('prediction_set' in sample) + len(maps)
-    rows = -(-panels // columns)
-    height = PANEL_WIDTH * np.clip(image.shape[0] / image.shape[1], *ASPECT_RATIOS) + 0.5
-    figure = Figure(figsize=(PANEL_WIDTH * columns, height * rows), layout='constrained')
-    axes = iter(figure.subplots(rows, columns, squeeze=False).flat)
-    _show(next(axes), image, 'input')
-    _show(next(axes), colour(predicted, palette), 'prediction')
-    if labels is not None:
-        _show(next(axes), *_truth(labels, predicted, len(classes)))
-    if 'prediction_set' in sample:
-        axis, sizes = next(axes), sample.prediction_set.size[0].cpu().numpy()
-        drawn = _show(axis, sizes, 'set size', cmap='turbo', vmin=1, vmax=len(classes))
-        figure.colorbar(drawn, ax=axis, shrink=0.8, label='classes')
-    for name, values in maps.items():
-        low, high = (ranges or {}).get(name) or np.percentile(values, (1, 99))
-        axis = next(axes)
-        drawn = _show(axis, values, name, cmap='inferno', vmin=low, vmax=high)
-        figure.colorbar(drawn, ax=axis, shrink=0.8, label=(units or {}).get(name))
-    for axis in axes:
-        axis.axis('off')
-    shown = np.intersect1d(np.unique(predicted), np.arange(len(classes)))
-    figure.legend(handles=[Patch(color=np.divide(palette[index], 255), label=classes[index]) for index in shown],
-                  loc='outside lower center', ncols=min(len(shown), 11), frameon=False)
-    return figure
-
-
-def figure_pixels(figure: Figure) -> np.ndarray:
-    """Pixels of a figure, shape (H, W, 3), uint8, RGB."""
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
-
-
-def colour(labels: np.ndarray, palette: Sequence[Sequence[int]]) -> np.ndarray:
-    """Paint a label map.
-
-    Args:
-        labels: Shape (H, W); values without a colour are void.
-        palette: Colours of the classes, RGB from 0 to 255.
-
-    Returns:
-        Shape (H, W, 3), uint8; void is black.
-    """
-    table = np.zeros((256, 3), np.uint8)
-    table[:] = VOID_COLOUR
-    table[:len(palette)] = palette
-    return table[labels.astype(np.uint8)]
-
-
-def _truth(labels: np.ndarray, predicted: np.ndarray, classes: int) -> tuple[np.ndarray, str]:
-    if labels[labels != 255].max(initial=0) <= 1 < classes - 1:
-        return colour(labels, [[60, 60, 60], [255, 60, 0]]), 'unknown objects'
-    wrong = np.where(labels == 255, 255, predicted != labels)
-    return colour(wrong, [[60, 60, 60], [255, 60, 0]]), 'mistakes'
-
-
-def _show(axis: Axes, values: np.ndarray, title: str, **options):
-    axis.set_title(title)
-    axis.axis('off')
-    return axis.imshow(values, interpolation='nearest', **options)
+    uncertainty = sample.get('uncertainty')
+    sets = sample.get('prediction_set')
+    membership = None if sets is None else sets.get('membership')
+    truth = sample.get('gt_sem_seg')
+    return Prediction(
+        labels=sample.pred_sem_seg.data[0].cpu().numpy(),
+        uncertainty={} if uncertainty is None else {
+            name: values[0].float().cpu().numpy() for name, values in uncertainty.items()},
+        set_size=None if sets is None else sets.get('size')[0].cpu().numpy(),
+        set_membership=None if membership is None else membership.cpu().numpy(),
+        truth=None if truth is None else truth.data[0].cpu().numpy())

@@ -9,7 +9,7 @@ from mmseg.structures import SegDataSample
 
 from mmseg_uncertainty.models.decode_heads import EntropyHead, FlowEneDetHead, MSPHead
 from mmseg_uncertainty.visualization import UncertaintyVisualizer
-from mmseg_uncertainty.visualization.overlays import overlay_scores
+from mmseg_uncertainty.runtime.overlays import overlay_scores
 from mmseg_uncertainty.visualization.score_scale import score_scale
 from tests.tiny import tiny_posthoc
 

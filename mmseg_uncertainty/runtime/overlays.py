@@ -1,14 +1,15 @@
 """Colours laid over an image."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from matplotlib import colormaps
 
-from .uncertainty_figure import colour
+from .prediction_figure import colour
 
 HEAT_MAP = 'inferno'
+ROWS_AT_ONCE = 512
 
 
 def overlay_classes(image: np.ndarray,
@@ -26,7 +27,7 @@ def overlay_classes(image: np.ndarray,
     Returns:
         Shape (H, W, 3), uint8, RGB.
     """
-    return _blend(image, colour(labels, palette), opacity)
+    return _blend(image, labels, lambda rows: colour(rows, palette), opacity)
 
 
 def overlay_scores(image: np.ndarray,
@@ -45,9 +46,17 @@ def overlay_scores(image: np.ndarray,
         Shape (H, W, 3), uint8, RGB.
     """
     low, high = limits or np.percentile(scores, (1, 99))
-    scaled = np.clip((scores - low) / max(high - low, np.finfo(np.float32).tiny), 0, 1)
-    return _blend(image, colormaps[HEAT_MAP](scaled, bytes=True)[..., :3], opacity)
+    width = max(high - low, np.finfo(np.float32).tiny)
+
+    def heat(rows: np.ndarray) -> np.ndarray:
+        return colormaps[HEAT_MAP](np.clip((rows - low) / width, 0, 1), bytes=True)[..., :3]
+
+    return _blend(image, scores, heat, opacity)
 
 
-def _blend(image: np.ndarray, colours: np.ndarray, opacity: float) -> np.ndarray:
-    return np.rint((1 - opacity) * image + opacity * colours).astype(np.uint8)
+def _blend(image: np.ndarray, values: np.ndarray, paint: Callable[[np.ndarray], np.ndarray], opacity: float) -> np.ndarray:
+    blended = np.empty_like(image)
+    for start in range(0, len(image), ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
+        blended[rows] = np.rint((1 - opacity) * image[rows] + opacity * paint(values[rows]))
+    return blended

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmseg_uncertainty.apis.image_sources import ImageSource, find_images, read_image
+from mmseg_uncertainty.runtime.image_sources import ImageSource, find_images, read_image
 from mmseg_uncertainty.datasets import DatasetError
 
 

@@ -1,47 +1,56 @@
-"""Images to predict: found by path, folder or pattern, read as the test pipelines read them."""
+"""Images to predict: found by path, folder, pattern or in videos, read as the test pipelines read them."""
 from __future__ import annotations
 
 import glob
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
-import mmcv
 import numpy as np
 
-from mmseg_uncertainty.datasets import DatasetError
-from mmseg_uncertainty.datasets.image_files import IMAGE_SUFFIXES, SKIP_HINT, check_image_file, list_images
+from .dataset_error import DatasetError
+from .image_checks import IMAGE_SUFFIXES, SKIP_HINT, check_image_file, list_images
 
 CHANNEL_ORDERS = ('bgr', 'rgb')
+VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg')
 WILDCARDS = '*?['
 
 
 @dataclass(frozen=True)
 class ImageSource:
-    """One image to predict.
+    """One image to predict, or a video of them.
 
     Args:
         name: Name of the results, relative and without suffix; unique among the images found together.
         content: Path of the file, or pixels of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), uint8 or uint16.
+        video: File whose frame this is.
     """
 
     name: str
     content: Path | np.ndarray
+    video: Path | None = None
 
     @property
     def label(self) -> str:
         """What messages call the image."""
+        if self.video is not None:
+            return f'{self.video}, {self.name.rpartition("/")[2]}'
         return str(self.content) if isinstance(self.content, Path) else f'array {self.name}'
+
+    @property
+    def is_video(self) -> bool:
+        """Whether this is a file of many frames."""
+        return isinstance(self.content, Path) and self.content.suffix.lower() in VIDEO_SUFFIXES
 
 
 def find_images(inputs: str | Path | np.ndarray | Sequence[str | Path | np.ndarray]) -> list[ImageSource]:
     """List what there is to predict.
 
     Args:
-        inputs: A file, a folder (with its sub-folders), a pattern such as ``street/*.jpg``, an array, or a sequence of
-            these.
+        inputs: An image, a video, a folder of images (with its sub-folders), a pattern such as ``street/*.jpg``, an
+            array, or a sequence of these.
 
     Raises:
         DatasetError: A file or folder is missing or holds no image, or a pattern matches none.
@@ -56,6 +65,28 @@ def find_images(inputs: str | Path | np.ndarray | Sequence[str | Path | np.ndarr
         taken.add(name)
         sources.append(ImageSource(name, content))
     return sources
+
+
+def count_images(sources: Sequence[ImageSource]) -> int:
+    """Number of images, with the frames that videos say they have."""
+    return sum(_frame_count(source.content) if source.is_video else 1 for source in sources)
+
+
+def each_image(sources: Sequence[ImageSource], every: int = 1) -> Iterator[ImageSource]:
+    """All images one by one, videos frame by frame.
+
+    Args:
+        sources: What :func:`find_images` found.
+        every: Frames of a video from one image to the next.
+
+    Raises:
+        DatasetError: A video holds no frame that can be decoded.
+    """
+    for source in sources:
+        if source.is_video:
+            yield from _frames(source, every)
+        else:
+            yield source
 
 
 def read_image(source: ImageSource, channel_order: str = 'bgr') -> np.ndarray:
@@ -76,11 +107,11 @@ def read_image(source: ImageSource, channel_order: str = 'bgr') -> np.ndarray:
     if channel_order not in CHANNEL_ORDERS:
         raise ValueError(f'channel_order={channel_order!r} is unknown; choose from {CHANNEL_ORDERS}.')
     if isinstance(source.content, np.ndarray):
-        return _from_array(source, channel_order)
+        return _from_array(source, 'bgr' if source.video else channel_order)
     content = source.content.read_bytes()
     check_image_file(source.content, content)
     try:
-        image = mmcv.imfrombytes(content, flag='color', backend='cv2')
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
         raise DatasetError(f'{source.label} cannot be decoded ({error.err or "too large"}). {SKIP_HINT}') from error
     if image is None:
@@ -105,10 +136,31 @@ def _expand(entry: str | Path | np.ndarray) -> list[tuple[Path | np.ndarray, Pat
 
 def _matches(pattern: str) -> list[Path]:
     files = [Path(name) for name in sorted(glob.glob(pattern, recursive=True))]
-    files = [file for file in files if file.is_file() and file.suffix.lower() in IMAGE_SUFFIXES]
+    files = [file for file in files if file.is_file() and file.suffix.lower() in IMAGE_SUFFIXES + VIDEO_SUFFIXES]
     if not files:
         raise DatasetError(f'No image matches {pattern}. Check the pattern; images end in {", ".join(IMAGE_SUFFIXES)}.')
     return files
+
+
+def _frames(source: ImageSource, every: int) -> Iterator[ImageSource]:
+    capture, index = cv2.VideoCapture(str(source.content)), 0
+    while capture.grab():
+        if index % every == 0:
+            decoded, frame = capture.retrieve()
+            if decoded:
+                yield ImageSource(f'{source.name}/frame_{index:06d}', frame, source.content)
+        index += 1
+    capture.release()
+    if not index:
+        raise DatasetError(f'{source.content} holds no frame that OpenCV can decode. Convert it, for example to MP4 with '
+                           'H.264.')
+
+
+def _frame_count(path: Path) -> int:
+    capture = cv2.VideoCapture(str(path))
+    count = max(int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
+    capture.release()
+    return count
 
 
 def _stem(path: Path, root: Path) -> str:

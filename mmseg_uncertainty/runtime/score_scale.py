@@ -1,0 +1,30 @@
+"""What the numbers of an uncertainty map mean: unit, range, and the value at which a pixel is flagged."""
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class ScoreScale:
+    """Scale of one score; higher is more uncertain.
+
+    Args:
+        units: Unit in words.
+        low: Smallest possible value, ``None`` where there is none.
+        high: Largest possible value, ``None`` where there is none.
+        threshold: Value at which a pixel is flagged, ``None`` where the score itself suggests none.
+    """
+
+    units: str
+    low: float | None = None
+    high: float | None = None
+    threshold: float | None = None
+
+    @property
+    def range(self) -> tuple[float, float] | None:
+        """Both ends, or ``None`` if one is open."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
+    def flagging_at(self, threshold: float) -> ScoreScale:
+        """The same scale with another threshold."""
+        return replace(self, threshold=threshold)
