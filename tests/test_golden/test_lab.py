@@ -1,22 +1,29 @@
-"""Macro F1 of the public lab solution."""
+"""Macro F1, focal loss and U-Net of the public lab solution."""
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from mmseg_uncertainty.evaluation import MacroF1Metric
 from mmseg_uncertainty.functional.class_f1 import class_counts, f1_per_class, macro_f1
+from mmseg_uncertainty.functional.class_losses import focal_loss
+from mmseg_uncertainty.models.backbones import LabUNet
 
 FOLDER = Path(os.environ.get('GOLDEN_ROOT', Path(__file__).parents[3] / 'shared' / 'golden')) / 'lab'
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason=f'no golden vectors in {FOLDER}; set GOLDEN_ROOT')
 
 
+def read(name):
+    with np.load(FOLDER / f'{name}.npz', allow_pickle=False) as file:
+        return dict(file)
+
+
 @pytest.fixture(scope='module')
 def arrays():
-    with np.load(FOLDER / 'f1.npz', allow_pickle=False) as file:
-        return dict(file)
+    return read('f1')
 
 
 def test_counts_and_f1_after_every_batch(arrays):
@@ -47,3 +54,105 @@ def test_predicting_one_class_everywhere(arrays):
     labels = np.repeat(np.arange(counts.size), counts)
     value = macro_f1(class_counts(np.full(labels.size, 12), labels, counts.size), 'zero')
     assert value == pytest.approx(arrays['constant_wall_macro_f1'], abs=1e-12)
+
+
+@pytest.fixture(scope='module')
+def focal():
+    return read('focal')
+
+
+@pytest.mark.parametrize('case', ['', '_flat', '_extreme'])
+def test_focal_loss(focal, case):
+    logits, labels = torch.from_numpy(focal[f'logits{case}']), torch.from_numpy(focal[f'target{case}']).long()
+    for index, gamma in enumerate(focal['gammas']):
+        for dtype, name, tolerance in ((torch.float64, f'loss{case}_float64', 1e-8), (torch.float32, f'loss{case}', 2e-6)):
+            value = focal_loss(logits.to(dtype), labels, gamma).mean().item()
+            assert value == pytest.approx(focal[name][index], abs=tolerance * max(1, focal[name][index]))
+
+
+@pytest.mark.parametrize('gamma', [0, 1, 2])
+def test_gradient_of_focal_loss(focal, gamma):
+    logits = torch.from_numpy(focal['logits']).requires_grad_()
+    focal_loss(logits, torch.from_numpy(focal['target']).long(), gamma).mean().backward()
+    np.testing.assert_allclose(logits.grad, focal[f'grad_gamma{gamma}'], atol=1e-7)
+
+
+@pytest.fixture(scope='module')
+def unet():
+    return read('unet')
+
+
+def lab_unet(classes, blocks):
+    net = LabUNet(blocks=blocks, norm_cfg=dict(type='BN', eps=1e-5))
+    return nn.ModuleList([net, nn.Conv2d(net.base_channels, classes, 1)])
+
+
+def in_execution_order(net):
+    for block in net.encoder:
+        yield from block
+    yield from net.bottom
+    for rise, block in zip(net.rise, net.decoder):
+        yield rise
+        yield from block
+
+
+def numbered_values(index, shape, fan):
+    steps = np.arange(np.prod(shape), dtype=np.int64)
+    uniform = ((1103515245 * steps + 12345 + 7919 * index) % 2**31) / 2**31
+    return torch.from_numpy(((2 * uniform - 1) * np.sqrt(6 / fan)).reshape(shape))
+
+
+def fill(model):
+    net, classifier = model
+    tensors = []
+    for unit in in_execution_order(net):
+        norm = unit.norm
+        tensors += [(unit.conv.weight, 'weight'), (unit.conv.bias, (0., 0.1)), (norm.weight, (1., 0.3)), (norm.bias, (0., 0.2)),
+                    (norm.running_mean, (0.5, 0.2)), (norm.running_var, (1., 0.4))]
+    tensors += [(classifier.weight, 'weight'), (classifier.bias, (0., 0.1))]
+    with torch.no_grad():
+        for index, (tensor, rule) in enumerate(tensors):
+            if rule == 'weight':
+                tensor.copy_(numbered_values(index, tuple(tensor.shape), tensor[0].numel()))
+            else:
+                tensor.copy_(rule[0] + rule[1] * numbered_values(index, tuple(tensor.shape), 6))
+    return len(tensors)
+
+
+def test_parameters_of_the_unet(unet):
+    for classes, blocks, parameters in unet['parameter_count']:
+        assert sum(parameter.numel() for parameter in lab_unet(int(classes), int(blocks)).parameters()) == parameters
+
+
+def test_layers_and_shapes_of_the_unet(unet):
+    net, classifier = lab_unet(14, 4).to('meta')
+    image = torch.empty(unet['layer_output_shape'][0][0], 3, *unet['layer_output_shape'][0][2:], device='meta')
+    kinds, shapes = [], []
+
+    def remember(module, _, output):
+        kinds.append(type(module).__name__)
+        shapes.append(tuple(output.shape))
+
+    for module in [*net.modules(), classifier]:
+        if isinstance(module, (nn.Conv2d, nn.ReLU, nn.BatchNorm2d)):
+            module.register_forward_hook(remember)
+    deepest, skips = net.encode(image)
+    assert tuple(deepest.shape) == tuple(unet['encoder_output_shape'])
+    assert [tuple(skip.shape) for skip in skips] == [tuple(shape) for shape in unet['encoder_skip_shapes']]
+    classifier(net.decode(deepest, skips))
+    learned = np.isin(unet['layer_kind'], ['Conv2d', 'ReLU', 'BatchNorm2d'])
+    assert kinds == unet['layer_kind'][learned].tolist()
+    assert shapes == [tuple(shape) for shape in unet['layer_output_shape'][learned]]
+
+
+def test_forward_pass_of_the_unet(unet):
+    cases = [name.removesuffix('_input') for name in unet if name.endswith('_input')]
+    for case in cases:
+        blocks = int(case.removeprefix('blocks'))
+        for dtype, tolerance in ((torch.float64, 1e-9), (torch.float32, 1e-5)):
+            model = lab_unet(unet[f'{case}_output'].shape[1], blocks).double().eval()
+            assert fill(model) == unet[f'{case}_n_tensors']
+            model = model.to(dtype)
+            with torch.no_grad():
+                logits = model[1](model[0](torch.from_numpy(unet[f'{case}_input']).to(dtype))[0])
+            np.testing.assert_allclose(logits, unet[f'{case}_output'], atol=tolerance, rtol=tolerance)
