@@ -53,15 +53,16 @@ def use_evaluators(config: Config, names: Sequence[str], **options) -> None:
     config.setdefault('test_cfg', dict(type='TestLoop'))
 
 
-def add_hooks(config: Config, need_heads: bool) -> None:
+def add_hooks(config: Config, need_heads: bool, allow_overlap: bool = False) -> None:
     """Add the hooks that every run of the tools has.
 
     Args:
         config: Config to change.
         need_heads: Whether checkpoints must fill all heads, as for testing.
+        allow_overlap: Whether a calibrated model may be tested on what it was calibrated on.
     """
-    own = [dict(type='PosthocCheckpointHook', need_heads=need_heads), dict(type='ProgressBarHook'),
-           dict(type='IterationSeedHook')]
+    own = [dict(type='PosthocCheckpointHook', need_heads=need_heads, allow_overlap=allow_overlap),
+           dict(type='ProgressBarHook'), dict(type='IterationSeedHook')]
     if need_heads:
         # It would print every number of every head in one line; the evaluators print tables.
         config.setdefault('default_hooks', {})['logger'] = None

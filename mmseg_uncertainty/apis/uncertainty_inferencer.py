@@ -12,7 +12,6 @@ from mmengine.config import Config
 from mmengine.infer import BaseInferencer
 from mmengine.logging import print_log
 from mmseg.structures import SegDataSample
-from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from mmseg_uncertainty.datasets import DatasetError
@@ -23,31 +22,36 @@ from mmseg_uncertainty.visualization.score_scale import score_scale
 from mmseg_uncertainty.visualization.uncertainty_figure import draw_uncertainty, figure_pixels, prediction_of
 
 from .load_posthoc import load_posthoc
+from .model_index import resolve_model
+from .small_inputs import pad_small
+from .tiled_prediction import TiledPrediction
 
 # Steps of test pipelines for which the inferencer has done the work, or has nothing to work on.
 LOADING = ('LoadImageFromFile', 'LoadLabels', 'LoadAnnotations', 'LoadOneDLAnnotations', 'RenderToyRoads',
            'SeedAugmentations')
-# Strides of 32 pixels, as backbones have them, need at least one step.
-SMALLEST_SIDE = 32
+MAX_PIXELS = 2**21
 
 
 class UncertaintyInferencer(BaseInferencer):
-    """Predict classes, uncertainty and prediction sets for files, folders, patterns and arrays.
+    """Predict classes, uncertainty and prediction sets for files, folders, patterns, videos and arrays.
 
-    Images go through the test pipeline of the config and come back at their own size. Results are written as they come
-    and only summaries are kept, so memory does not grow with the number of images.
+    Images go through the test pipeline of the config and come back at their own size; huge ones pass in tiles, see
+    :class:`~mmseg_uncertainty.apis.tiled_prediction.TiledPrediction`. Results are written as they come and only summaries
+    are kept, so memory does not grow with the number of images.
 
     Args:
-        model: Path of a config, or a config. A plain segmentor gets heads that need no fitting.
-        weights: Checkpoint that fills the base model and all heads.
+        model: Name of a model in ``model-index.yml``, path of a config, or a config. A plain segmentor gets heads that
+            need no fitting.
+        weights: Checkpoint that fills the base model and all heads; a named model has its own.
         device: Where to run; by default the best there is.
         thresholds: Value at which a pixel is flagged, by head; by default that of
             :func:`~mmseg_uncertainty.visualization.score_scale.score_scale`.
         show_progress: Whether to show a progress bar.
+        max_pixels: Most pixels of one pass through the network; larger inputs are cut in tiles.
 
     Raises:
         CheckpointError: The checkpoint is unsafe or does not fit.
-        ValueError: The config describes no segmentor, or a threshold names no head.
+        ValueError: No model has this name, the config describes no segmentor, or a threshold names no head.
     """
 
     visualize_kwargs: set = {'return_vis'}
@@ -55,13 +59,16 @@ class UncertaintyInferencer(BaseInferencer):
 
     def __init__(self,
                  model: str | Path | dict | Config,
-                 weights: str | Path,
+                 weights: str | Path | None = None,
                  device: str | None = None,
                  thresholds: Mapping[str, float] | None = None,
-                 show_progress: bool = True) -> None:
+                 show_progress: bool = True,
+                 max_pixels: int = MAX_PIXELS) -> None:
         if isinstance(model, (str, Path)):
-            self._config_path, model = str(model), Config.fromfile(model)
+            path, weights = resolve_model(model, weights)
+            self._config_path, model = str(path), Config.fromfile(path)
         super().__init__(model, weights, device, 'mmseg', show_progress)
+        self.tiled = TiledPrediction(self.model, max_pixels)
         heads = self.model.uncertainty_heads
         self.classes, self.palette = self.model.dataset_meta['classes'], self.model.dataset_meta['palette']
         self.scales = {name: score_scale(head, len(self.classes)) for name, head in heads.items()}
@@ -77,17 +84,19 @@ class UncertaintyInferencer(BaseInferencer):
                  out_dir: str | Path = '',
                  return_vis: bool = False,
                  channel_order: str = 'bgr',
-                 skip_broken: bool = False) -> dict:
+                 skip_broken: bool = False,
+                 every: int = 1) -> dict:
         """Predict.
 
         Args:
-            inputs: See :func:`~mmseg_uncertainty.apis.image_sources.find_images`.
+            inputs: See :func:`~mmseg_uncertainty.runtime.image_sources.find_images`.
             return_datasamples: Whether to return samples instead of summaries.
             batch_size: Most images in one pass; neighbours of one size share a pass.
             out_dir: Where to write label maps, uncertainty maps, pictures and summaries; ``''`` writes nothing.
             return_vis: Whether to return a picture of every image.
             channel_order: Order of the colour channels of arrays, ``'bgr'`` or ``'rgb'``.
             skip_broken: Whether to leave out and report files that cannot be read, instead of stopping.
+            every: Frames of a video from one image to the next.
 
         Returns:
             ``predictions`` (a summary or sample of each image), ``visualization`` (pictures (H', W', 3), uint8, RGB, if
@@ -97,10 +106,12 @@ class UncertaintyInferencer(BaseInferencer):
             DatasetError: There is no image, or one cannot be read.
         """
         results = dict(predictions=[], visualization=[], skipped=[])
-        with tqdm(find_images(inputs), desc='predict', disable=not self.show_progress) as bar:
+        sources = find_images(inputs)
+        total = -(-count_images(sources) // every)
+        with tqdm(each_image(sources, every), desc='predict', total=total, disable=not self.show_progress) as bar:
             images = self._read(bar, channel_order, results['skipped'] if skip_broken else None)
             for batch in _batches(images, batch_size):
-                samples = self.forward(self.collate_fn([data for _, data in batch]))
+                samples = self._predict([data for _, data in batch])
                 for (source, data), sample in zip(batch, samples):
                     self._add(results, source, data['rgb'], sample, return_datasamples, out_dir, return_vis)
         return results
@@ -120,6 +131,11 @@ class UncertaintyInferencer(BaseInferencer):
         predictions = preds if return_datasamples else [
             summarize_prediction(prediction_of(sample), self.classes, self.scales) for sample in preds]
         return dict(predictions=list(predictions), visualization=visualization)
+
+    def _predict(self, batch: list[dict]) -> list[SegDataSample]:
+        if batch[0]['tiled']:
+            return [self.tiled(data['inputs'], data['data_samples']) for data in batch]
+        return self.forward(self.collate_fn(batch))
 
     def _add(self, results: dict, source: ImageSource, image: np.ndarray, sample: SegDataSample,
              return_datasamples: bool, out_dir: str | Path, return_vis: bool) -> None:
@@ -154,8 +170,9 @@ class UncertaintyInferencer(BaseInferencer):
             raise DatasetError(f'{source.label} of {image.shape[1]}×{image.shape[0]} pixels does not go through the '
                                f'test pipeline of the config ({error.err}). Crop it, or change the Resize '
                                'step.') from error
+        data['tiled'] = self.tiled.is_needed(data['inputs'], image.shape[:2])
         # With a test_cfg the data preprocessor pads by itself.
-        return data if self.model.data_preprocessor.test_cfg else pad_small(data)
+        return data if data['tiled'] or self.model.data_preprocessor.test_cfg else pad_small(data)
 
     def _init_model(self, cfg: Config, weights: str, device: str = 'cpu') -> PosthocSegmentor:
         model = load_posthoc(cfg, weights, device)
@@ -186,21 +203,6 @@ def image_pipeline(config: Config) -> Compose:
                          'how images become inputs of the model. Add one, for example [dict(type="LoadImageFromFile"), '
                          'dict(type="PackSegInputs")].')
     return Compose([step for step in pipeline if step['type'] not in LOADING])
-
-
-def pad_small(data: dict, side: int = SMALLEST_SIDE) -> dict:
-    """Repeat the last row and column of an input (3, H', W') until both sides have ``side`` pixels.
-
-    The sample remembers how many were added, so that the result comes back without them.
-    """
-    height, width = data['inputs'].shape[-2:]
-    bottom, right = max(side - height, 0), max(side - width, 0)
-    if not bottom and not right:
-        return data
-    padded = F.pad(data['inputs'][None].float(), (0, right, 0, bottom), mode='replicate')[0].to(data['inputs'].dtype)
-    shape = tuple(padded.shape[-2:])
-    data['data_samples'].set_metainfo(dict(img_shape=shape, pad_shape=shape, img_padding_size=(0, right, 0, bottom)))
-    return dict(data, inputs=padded)
 
 
 def _batches(images: Iterable[tuple[ImageSource, dict]], size: int) -> Iterator[list[tuple[ImageSource, dict]]]:

@@ -1,6 +1,7 @@
 """Images of any kind and size come back at their own size, and what is written agrees with what is returned."""
 import json
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -115,3 +116,35 @@ def test_a_plain_segmentor_gets_heads(weights):
 def test_a_checkpoint_of_another_model_is_refused(weights):
     with pytest.raises(CheckpointError, match='does not fit'):
         UncertaintyInferencer(config_of(tiny_posthoc(HEADS, classes=7)), weights, 'cpu')
+
+
+def test_models_go_by_name_with_weights_of_their_own():
+    inferencer = UncertaintyInferencer('segformer_b0_toy_roads', device='cpu', show_progress=False)
+    assert 'road' in inferencer.classes and inferencer.model.provenance['checkpoint'] == 'segformer_b0_toy_roads.pth'
+    with pytest.raises(ValueError, match='Did you mean segformer_b0_toy_roads'):
+        UncertaintyInferencer('segformer_b0_toyroads')
+    with pytest.raises(ValueError, match='needs a checkpoint'):
+        UncertaintyInferencer('local_configs/segformer/segformer_b0_camvid_BASE.py')
+
+
+def test_videos_are_predicted_frame_by_frame(inferencer, tmp_path):
+    writer = cv2.VideoWriter(str(tmp_path / 'drive.avi'), cv2.VideoWriter_fourcc(*'MJPG'), 5, (96, 64))
+    for brightness in range(0, 250, 50):
+        writer.write(np.full((64, 96, 3), brightness, np.uint8))
+    writer.release()
+    results = inferencer(tmp_path / 'drive.avi', every=2, out_dir=tmp_path / 'out')
+    assert len(results['predictions']) == 3
+    summaries = sorted(file.name for file in (tmp_path / 'out/summaries/drive').iterdir())
+    assert summaries == [f'frame_{index:06d}.json' for index in (0, 2, 4)]
+    (tmp_path / 'cut.mp4').write_bytes(b'no video')
+    with pytest.raises(DatasetError, match='cut.mp4 holds no frame'):
+        inferencer(tmp_path / 'cut.mp4')
+
+
+def test_huge_images_come_back_whole(weights, tmp_path):
+    pipeline = [PIPELINE[0], PIPELINE[-1]]
+    inferencer = UncertaintyInferencer(config_of(tiny_posthoc(HEADS, set_head=SET_HEAD), pipeline), weights, 'cpu',
+                                       show_progress=False, max_pixels=300 * 300)
+    sample, = inferencer(noise(500, 700), return_datasamples=True, out_dir=tmp_path)['predictions']
+    assert sample.pred_sem_seg.shape == (500, 700)
+    assert np.asarray(Image.open(tmp_path / 'labels/array_000000.png')).shape == (500, 700)

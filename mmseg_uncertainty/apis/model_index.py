@@ -1,0 +1,74 @@
+"""Models that go by a name."""
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import yaml
+
+INDEX = 'model-index.yml'
+
+
+@dataclass(frozen=True)
+class IndexedModel:
+    """A shipped model.
+
+    Args:
+        name: Its name.
+        config: Path of its config.
+        weights: Path of its checkpoint.
+    """
+
+    name: str
+    config: Path
+    weights: Path
+
+
+@lru_cache
+def indexed_models() -> dict[str, IndexedModel]:
+    """All models of ``model-index.yml`` by name."""
+    package = Path(__file__).resolve().parents[1]
+    root = next((folder for folder in (package.parent, package / '.mim') if (folder / INDEX).is_file()), None)
+    if root is None:
+        return {}
+    files = yaml.safe_load((root / INDEX).read_text(encoding='utf-8'))['Import']
+    entries = [entry for file in files for entry in yaml.safe_load((root / file).read_text(encoding='utf-8'))['Models']]
+    return {entry['Name']: IndexedModel(entry['Name'], root / entry['Config'], root / entry['Weights'])
+            for entry in entries}
+
+
+def find_model(name: str) -> IndexedModel:
+    """Look up a model.
+
+    Raises:
+        ValueError: No model has this name.
+    """
+    models = indexed_models()
+    if name in models:
+        return models[name]
+    close = difflib.get_close_matches(name, models, n=1)
+    hint = f' Did you mean {close[0]}?' if close else ''
+    raise ValueError(f'{name} is neither a config file nor the name of a model.{hint} Named models: '
+                     f'{", ".join(sorted(models)) or "none"}. For another model give the path of its config and its '
+                     'checkpoint.')
+
+
+def resolve_model(model: str | Path, weights: str | Path | None) -> tuple[Path, Path]:
+    """Config and checkpoint of a name, or of a config and a checkpoint.
+
+    Args:
+        model: Path of a config, or a name.
+        weights: Checkpoint; ``None`` takes that of the named model.
+
+    Raises:
+        ValueError: There is no such model, or a config comes without a checkpoint.
+    """
+    if str(model).endswith('.py') or Path(model).is_file():
+        if weights is None:
+            raise ValueError(f'{model} needs a checkpoint. Give one, or name a shipped model instead: '
+                             f'{", ".join(sorted(indexed_models()))}.')
+        return Path(model), Path(weights)
+    found = find_model(str(model))
+    return found.config, Path(weights) if weights is not None else found.weights

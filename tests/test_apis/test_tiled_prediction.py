@@ -1,0 +1,99 @@
+"""Tiles give what one pass gives, wherever the network does not see the cut."""
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+from torch.nn import functional as F
+
+from mmseg_uncertainty.apis import tiled_prediction
+from mmseg_uncertainty.apis.tiled_prediction import TiledPrediction, Window, allocate, resample, source_window, tiles
+from tests.tiny import tiny_posthoc
+
+HEADS = dict(
+    msp=dict(type='MSPHead'),
+    native=dict(type='EnergyHead', resolution='native'),
+    smooth=dict(type='MaxLogitHead', filters=[dict(type='GaussianSmoothing')]))
+SET_HEAD = dict(type='ConformalRiskControlHead', num_classes=5, keep_curves=False)
+
+
+@pytest.fixture(scope='module')
+def model():
+    torch.manual_seed(0)
+    model = MODELS.build(Config(tiny_posthoc(HEADS, set_head=SET_HEAD))).eval()
+    model.set_head.thresholds.fill_(0.2)
+    return model
+
+
+def image_of(height, width):
+    return torch.randint(0, 256, (3, height, width), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def sample_of(image, size):
+    shape = tuple(image.shape[1:])
+    return SegDataSample(metainfo=dict(ori_shape=size, img_shape=shape, pad_shape=shape, img_path='street'))
+
+
+@pytest.mark.parametrize('align_corners', [False, True])
+@pytest.mark.parametrize('size', [(50, 90), (97, 33), (20, 31), (7, 200)])
+def test_windows_of_a_resized_map_are_those_of_the_whole(size, align_corners):
+    maps = torch.randn(3, 40, 60, generator=torch.Generator().manual_seed(1))
+    whole = F.interpolate(maps[None], size, mode='bilinear', align_corners=align_corners)[0]
+    for window in tiles(size, 16):
+        source = source_window(window, size, (40, 60))
+        part = resample(maps[(slice(None), *source.slices)], source, (40, 60), size, window, align_corners)
+        torch.testing.assert_close(part, whole[(slice(None), *window.slices)], atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize('size', [(64, 96), (150, 201)])
+def test_one_pass_put_together_in_tiles_changes_nothing(model, size, monkeypatch):
+    monkeypatch.setattr(tiled_prediction, 'TILE', 64)
+    image = image_of(64, 96)
+    expected, = model.test_step(dict(inputs=[image], data_samples=[sample_of(image, size)]))
+    found = TiledPrediction(model, 2**21)(image, sample_of(image, size))
+    torch.testing.assert_close(found.seg_logits.data, expected.seg_logits.data, atol=1e-4, rtol=0)
+    assert torch.equal(found.pred_sem_seg.data.long(), expected.pred_sem_seg.data)
+    for head in HEADS:
+        torch.testing.assert_close(found.uncertainty.get(head), expected.uncertainty.get(head), atol=1e-4, rtol=0)
+    assert torch.equal(found.prediction_set.membership, expected.prediction_set.membership)
+
+
+def test_large_inputs_pass_in_tiles_of_their_own(model, monkeypatch):
+    monkeypatch.setattr(tiled_prediction, 'TILE', 128)
+    image, passes = image_of(300, 270), []
+    run = model.inference
+    monkeypatch.setattr(model, 'inference', lambda inputs, metas: passes.append(inputs.shape) or run(inputs, metas))
+    found = TiledPrediction(model, 200 * 200)(image, sample_of(image, (300, 270)))
+    assert len(passes) == 9 and max(height * width for _, _, height, width in passes) <= 384 * 384
+    assert found.pred_sem_seg.shape == (300, 270) and found.uncertainty.msp.isfinite().all()
+
+
+def test_logits_of_huge_results_are_left_out(model, monkeypatch):
+    monkeypatch.setattr(tiled_prediction, 'MOST_LOGITS', 1000)
+    image = image_of(64, 96)
+    tiled = TiledPrediction(model, 2**21)
+    assert tiled.is_needed(image, (64, 96))
+    found = tiled(image, sample_of(image, (64, 96)))
+    assert 'seg_logits' not in found and 'membership' not in found.prediction_set
+    assert found.prediction_set.get('size').shape == (1, 64, 96)
+
+
+def test_large_arrays_live_in_files(monkeypatch):
+    assert not isinstance(allocate((2, 3), np.float32), np.memmap)
+    monkeypatch.setattr(tiled_prediction, 'IN_MEMORY', 8)
+    array = allocate((2, 3), np.float32)
+    array[:] = 7
+    assert isinstance(array, np.memmap) and array.sum() == 42
+
+
+def test_windows_stay_inside():
+    assert Window(0, 5, 3, 9).grown(4, (8, 10)) == Window(0, 8, 0, 10)
+    assert sum((w.bottom - w.top) * (w.right - w.left) for w in tiles((33, 70), 16)) == 33 * 70
+
+
+def test_position_dependent_sets_need_the_whole_image():
+    model = MODELS.build(Config(tiny_posthoc({}, set_head=dict(type='KandinskyHead', num_classes=5)))).eval()
+    image = image_of(64, 96)
+    with pytest.raises(ValueError, match='KandinskyHead needs all of it'):
+        TiledPrediction(model, 100)(image, sample_of(image, (64, 96)))
