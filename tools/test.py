@@ -9,8 +9,8 @@ from mmengine.config import Config, DictAction
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
-from mmseg_uncertainty.apis import (add_hooks, corrupt_test_images, launch, results_of_test, run_command, use_dataset,
-                                    use_evaluators, write_json)
+from mmseg_uncertainty.apis import (add_cache_options, add_hooks, corrupt_test_images, launch, results_of_test,
+                                    run_command, use_cache, use_dataset, use_evaluators, write_json)
 from mmseg_uncertainty.datasets import CORRUPTIONS
 from mmseg_uncertainty.engine.checkpoints import load_checkpoints_safely, read_checkpoint
 from mmseg_uncertainty.evaluation import EVALUATORS
@@ -38,6 +38,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', metavar='FILE.json', help='write results and their provenance here')
     parser.add_argument('--plot-dir', metavar='DIR', help='draw the curves of the evaluators here')
     parser.add_argument('--work-dir')
+    add_cache_options(parser)
     parser.add_argument('--cfg-options', nargs='+', action=DictAction)
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--debug', action='store_true', help='show the traceback of errors')
@@ -75,6 +76,7 @@ def test_config(args: argparse.Namespace) -> Config:
     if args.cfg_options:
         config.merge_from_dict(args.cfg_options)
     add_hooks(config, need_heads=True)
+    use_cache(config, args)
     launch(config, args.launcher, trains=False)
     config.load_from = args.checkpoint
     config.work_dir = args.work_dir or config.get('work_dir') or str(Path('work_dirs') / Path(args.config).stem)

@@ -8,7 +8,7 @@ import mmseg_uncertainty.registered  # noqa: F401  (connects the host before con
 from mmengine.config import Config, DictAction
 from mmengine.runner import Runner
 
-from mmseg_uncertainty.apis import add_hooks, launch, run_command
+from mmseg_uncertainty.apis import add_cache_options, add_hooks, launch, run_command, use_cache
 from mmseg_uncertainty.engine.checkpoints import load_checkpoints_safely, read_checkpoint
 
 
@@ -20,6 +20,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--work-dir', help='where checkpoints and logs go; default: work_dirs/<name of the config>')
     parser.add_argument('--resume', action='store_true', help='go on from the last checkpoint in the work folder, if there is one')
     parser.add_argument('--data-root', help='folder of the training data')
+    add_cache_options(parser)
     parser.add_argument('--cfg-options', nargs='+', action=DictAction)
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--debug', action='store_true', help='show the traceback of errors')
@@ -38,6 +39,7 @@ def train_config(args: argparse.Namespace) -> Config:
     if args.cfg_options:
         config.merge_from_dict(args.cfg_options)
     add_hooks(config, need_heads=False)
+    use_cache(config, args)
     launch(config, args.launcher, trains=config.train_cfg.type != 'CalibrationLoop')
     config.work_dir = args.work_dir or config.get('work_dir') or str(Path('work_dirs') / Path(args.config).stem)
     config.resume = args.resume and (Path(config.work_dir) / 'last_checkpoint').is_file()

@@ -1,6 +1,9 @@
 from .iteration_seed_hook import IterationSeedHook
+from .output_cache_hook import OutputCacheHook
 from .posthoc_checkpoint_hook import PosthocCheckpointHook
 from .progress_bar_hook import ProgressBarHook
 from .uncertainty_visualization_hook import UncertaintyVisualizationHook
 
-__all__ = ['IterationSeedHook', 'PosthocCheckpointHook', 'ProgressBarHook', 'UncertaintyVisualizationHook']
+__all__ = [
+    'IterationSeedHook', 'OutputCacheHook', 'PosthocCheckpointHook', 'ProgressBarHook', 'UncertaintyVisualizationHook'
+]

@@ -97,6 +97,11 @@ class FlowEneDetHead(ScoreHead):
         """Whether the flow is conditional."""
         return self.conditional
 
+    @property
+    def feature_groups(self) -> int:
+        """Groups of channels whose averages are all the head reads of the features."""
+        return self.condition_channels
+
     def flow_variables(self, logits: Tensor, features: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """What goes into the flow.
 

@@ -13,10 +13,12 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmseg_uncertainty.caching import BaseOutputCache
 from mmseg_uncertainty.functional import summarize
 from mmseg_uncertainty.models.decode_heads import ScoreHead, SummaryHead
 from mmseg_uncertainty.models.fittable import Fittable
-from mmseg_uncertainty.models.utils import ClassifierTap, Frozen, build_named, output_to_label_size
+from mmseg_uncertainty.models.utils import (ClassifierTap, Frozen, build_named, features_name, kept_features,
+                                            output_to_label_size)
 from mmseg_uncertainty.structures import FrozenOutputs
 
 
@@ -64,6 +66,7 @@ class PosthocSegmentor(CascadeEncoderDecoder):
             self.calibrator = MODELS.build(dict(num_classes=max(self._last_decode_head.out_channels, 2)) | calibrator)
             self.calibrator.bind(self)
         self.set_head = None if set_head is None else MODELS.build(set_head)
+        self.cache: BaseOutputCache | None = None
         self.train(self.training)
 
     def _init_decode_head(self, decode_head: dict | list[dict]) -> None:
@@ -260,6 +263,29 @@ class PosthocSegmentor(CascadeEncoderDecoder):
         return scores
 
     def _base_encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
+        if self.cache is None:
+            return self._run_base(inputs, batch_img_metas)
+        features = features_name(self.posthoc_modules())
+        maps = self.cache(
+            inputs, ['logits', 'native_logits', *([features] if features else [])], _circumstances(inputs, batch_img_metas[0]),
+            lambda missing: self._base_maps(missing, [batch_img_metas[0]] * len(missing), features))
+        self._tap.hold(maps['native_logits'], maps.get(features))
+        if maps['logits'] is not None:
+            return maps['logits']
+        return self._last_decode_head.predict_by_feat(maps['native_logits'], batch_img_metas)
+
+    def _base_maps(self, inputs: Tensor, metas: list[dict], name: str | None) -> dict[str, Tensor | None]:
+        """What the cache keeps: logits at input size only where they are not those of the classifier, resized."""
+        logits = self._run_base(inputs, metas)
+        native_logits, features = self._tap.read(logits)
+        if native_logits is logits:
+            maps = dict(logits=logits, native_logits=None)
+        else:
+            resized = self._last_decode_head.predict_by_feat(native_logits, metas)
+            maps = dict(logits=None if self.cache.reproduces(resized, logits) else logits, native_logits=native_logits)
+        return maps | ({name: kept_features(features, name)} if name else {})
+
+    def _run_base(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
         with self._base.running():
             return self._base_class.encode_decode(self, inputs, batch_img_metas)
 
@@ -287,3 +313,10 @@ class PosthocSegmentor(CascadeEncoderDecoder):
 def two_classes(logits: Tensor) -> Tensor:
     """Give a sigmoid output (N, 1, H, W) its background logit 0, so that softmax equals sigmoid; else change nothing."""
     return F.pad(logits, (0, 0, 0, 0, 1, 0)) if logits.shape[1] == 1 else logits
+
+
+def _circumstances(inputs: Tensor, meta: dict) -> str:
+    """What decides the outputs of the base model besides its input and its weights."""
+    device = inputs.device.type
+    precision = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else inputs.dtype
+    return f'{meta.get("img_shape")} {meta.get("pad_shape")} {precision}'

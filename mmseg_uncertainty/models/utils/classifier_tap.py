@@ -22,6 +22,10 @@ class ClassifierTap:
     def _remember(self, _: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         self._features, self._logits = inputs[0], output
 
+    def hold(self, logits: Tensor | None, features: Tensor | None) -> None:
+        """Take what a pass left that was made before."""
+        self._logits, self._features = logits, features
+
     def read(self, fallback: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return what the last pass left, and forget it.
 
