@@ -34,6 +34,7 @@ class CamVidDataset(CheckedSegDataset):
                  [192, 128, 128], [64, 64, 128], [64, 0, 128], [64, 64, 0], [0, 128, 192]],
         label_kind='classes')
     VOID = 11
+    family = 'camvid'
 
     def __init__(self, sequences: Sequence[str] | None = None, **options) -> None:
         self.sequences = sequences

@@ -4,6 +4,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import cv2
 import mmcv
@@ -29,7 +30,13 @@ class CheckedSegDataset(BaseSegDataset):
         split: Options of :func:`~mmseg_uncertainty.datasets.splits.split_samples`, to keep only the images for calibration
             or for test; ``None`` keeps all.
         options: See :class:`mmseg.datasets.BaseSegDataset`.
+
+    Attributes:
+        family: Name of the data whose images this class reads; classes that read the same images share it. Images of one
+            family that are named alike, or taken in one scene, must not both calibrate and test.
     """
+
+    family: ClassVar[str | None] = None
 
     def __init__(self,
                  skip_broken: bool = False,
@@ -58,12 +65,16 @@ class CheckedSegDataset(BaseSegDataset):
         Raises:
             DatasetError: If a folder is missing or empty, or an image has no label and ``skip_broken`` is off.
         """
-        images = index_by_stem(self.data_prefix['img_path'], self.image_tails)
-        labels = index_by_stem(self.data_prefix['seg_map_path'], self.label_tails)
+        return self.pairs_in(self.data_prefix['img_path'], self.data_prefix['seg_map_path'])
+
+    def pairs_in(self, image_folder: str | Path, label_folder: str | Path) -> list[tuple[Path, Path]]:
+        """Pairs of two folders; see :meth:`pairs`."""
+        images = index_by_stem(image_folder, self.image_tails)
+        labels = index_by_stem(label_folder, self.label_tails)
         missing = [str(path) for key, path in images.items() if key not in labels]
         if missing and not self.skip_broken:
-            raise DatasetError(f'{missing[0]} has no label in {self.data_prefix["seg_map_path"]} ({len(missing)} of '
-                               f'{len(images)} images lack one; matched by stem). Add it, or pass --skip-broken '
+            raise DatasetError(f'{missing[0]} has no label in {label_folder} ({len(missing)} of {len(images)} '
+                               f'images lack one; matched by stem). Add it, or pass --skip-broken '
                                '(dataset option skip_broken=True) to leave such images out.')
         self.skipped += missing
         return [(path, labels[key]) for key, path in images.items() if key in labels]

@@ -43,12 +43,19 @@ def split_samples(samples: list[dict],
     if by == 'image':
         parts = random_split(len(samples), wanted, seed)
     else:
-        parts = block_split(_units(samples, by, block_length), wanted, seed)
+        units = _units(samples, by, block_length)
+        parts = block_split(units, wanted, seed)
+        samples = [dict(sample, scene=_scene(sample, by, unit)) for sample, unit in zip(samples, units)]
     chosen = dict(zip(PARTS, parts))[part]
     if not len(chosen):
         raise DatasetError(f'split: no image is left for the {part} part of {len(samples)} images split by {by}; change share '
                            'or block_length, or split by smaller units.')
     return [samples[index] for index in np.sort(chosen)]
+
+
+def _scene(sample: dict, by: str, unit: int) -> str:
+    """Name of what stays together; blocks of one sequence get names of their own."""
+    return sample['sequence'] if by == 'sequence' else f'{sample["sequence"]}#{unit}'
 
 
 def _units(samples: list[dict], by: str, block_length: int) -> np.ndarray:

@@ -41,6 +41,7 @@ class ToyRoadsDataset(BaseSegDataset):
         palette=[[128, 64, 128], [244, 35, 232], [70, 70, 70], [70, 130, 180], [107, 142, 35], [0, 0, 142],
                  [220, 20, 60], [153, 153, 153]],
         label_kind='classes')
+    family = 'toy_roads'
 
     def __init__(self,
                  length: int = 100,
@@ -76,6 +77,7 @@ class ToyRoadsDataset(BaseSegDataset):
         return [
             dict(
                 img_path=f'{self.name}/{self.split}/{index:05d}',
+                scene=f'{self.seed}/{self.split}/{index:05d}',
                 render=dict(
                     key=[self.seed, SPLITS.index(self.split), index],
                     size=self.size,

@@ -104,3 +104,20 @@ def test_calibrated_logits_are_measured_where_there_are_any(evaluate, class_samp
     assert evaluate(metric, calibrated, META) == after | {f'uncalibrated/{key}': value for key, value in before.items()}
     assert metric.provenance['logits'] == 'calibrated' and metric.provenance['reliability'] != metric.provenance[
         'uncalibrated_reliability']
+
+
+def test_coarser_classes_of_the_dataset_are_sums_of_those_of_the_model(evaluate, class_samples):
+    groups, merged = torch.tensor([0, 1, 1, 0]), class_samples()
+    meta = dict(classes=('fine', 'coarse'), dataset_name='toy streets')
+    for part in merged:
+        labels = part['gt_sem_seg']['data']
+        part['gt_sem_seg']['data'] = torch.where(labels == 255, 255, groups[labels.clamp(max=3)])
+        part['pred_sem_seg']['data'] = part['seg_logits']['data'].argmax(0, keepdim=True)
+    grouped = evaluate(CalibrationMetric(resamples=0), merged, meta | dict(class_groups=groups.tolist()))
+    for part in merged:
+        probabilities = part['seg_logits']['data'].softmax(0)
+        part['seg_logits']['data'] = torch.stack([probabilities[groups == group].sum(0) for group in range(2)]).log()
+        part['pred_sem_seg']['data'] = part['seg_logits']['data'].argmax(0, keepdim=True)
+    assert grouped == pytest.approx(evaluate(CalibrationMetric(resamples=0), merged, meta), abs=1e-6)
+    with pytest.raises(ValueError, match='the model has 2 classes, and the dataset groups 4'):
+        evaluate(CalibrationMetric(), merged, meta | dict(class_groups=groups.tolist()))

@@ -9,7 +9,9 @@ from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 from torch import nn
 
+from mmseg_uncertainty.datasets.scene_overlap import dataset_contents, refuse_overlap
 from mmseg_uncertainty.engine.checkpoints import CheckpointError, base_fingerprint, check_fit, state_dict_of
+from mmseg_uncertainty.engine.loops import CalibrationLoop
 from mmseg_uncertainty.models import PosthocSegmentor
 
 
@@ -18,16 +20,20 @@ class PosthocCheckpointHook(Hook):
     """Refuse a checkpoint that does not fit, instead of loading half of it with a warning.
 
     A saved checkpoint gets ``meta['fitted_on']``: the fingerprint of the base model, the classes and the number of
-    images. Loading it with other base weights is an error.
+    images. Loading it with other base weights is an error. What ``CalibrationLoop`` fitted also keeps the names of its images
+    and scenes, and testing it on one of these is an error.
 
     Args:
         need_heads: Whether a checkpoint must hold the weights of all heads, as for testing.
+        allow_overlap: Whether images and scenes of the calibration set may be tested on.
     """
 
     priority = 'VERY_HIGH'
 
-    def __init__(self, need_heads: bool = False) -> None:
+    def __init__(self, need_heads: bool = False, allow_overlap: bool = False) -> None:
         self.need_heads = need_heads
+        self.allow_overlap = allow_overlap
+        self.calibrated_on: tuple[str, dict] | None = None
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Check before the model takes anything from the checkpoint."""
@@ -38,10 +44,17 @@ class PosthocCheckpointHook(Hook):
         state = state_dict_of(checkpoint)
         check_fit(model, state, path, self.need_heads)
         fitted_on = checkpoint.get('meta', {}).get('fitted_on', {})
+        self.calibrated_on = (path, fitted_on['calibration']) if 'calibration' in fitted_on else None
         if fitted_on and fitted_on['base_sha256'] != base_fingerprint(state):
             raise CheckpointError(f'{path}: its heads were fitted on the base model {fitted_on["base_sha256"][:12]}, but the '
                                   f'base weights beside them are {base_fingerprint(state)[:12]}. Fit the heads again on '
                                   'this base model.')
+
+    def before_test(self, runner: Runner) -> None:
+        """Refuse images and scenes that the model was calibrated on."""
+        if self.calibrated_on is not None and not self.allow_overlap:
+            path, fitted = self.calibrated_on
+            refuse_overlap(fitted, dataset_contents(runner.test_dataloader.dataset), path)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Write down what the heads were fitted on."""
@@ -53,6 +66,8 @@ class PosthocCheckpointHook(Hook):
             base_sha256=base_fingerprint(state_dict_of(checkpoint)),
             classes=list(dataset.metainfo.get('classes', ())),
             images=len(dataset))
+        if isinstance(runner.train_loop, CalibrationLoop):
+            checkpoint['meta']['fitted_on']['calibration'] = dataset_contents(dataset)
 
 
 def _unwrap(model: nn.Module) -> nn.Module:

@@ -61,7 +61,10 @@ class CalibrationMetric(StreamingMetric):
         """Add one image in chunks of pixels; see :class:`StreamingMetric`."""
         labels = self.class_labels(sample).reshape(-1)
         if 'calibrated_logits' not in sample:
-            return self._measure_logits(sample, 'seg_logits', labels, predicted_classes(sample).reshape(-1))
+            # The likeliest of merged classes need not hold the likeliest class.
+            merged = 'class_groups' in (self.dataset_meta or {})
+            predictions = None if merged else predicted_classes(sample).reshape(-1)
+            return self._measure_logits(sample, 'seg_logits', labels, predictions)
         record = self._measure_logits(sample, 'calibrated_logits', labels)
         record[UNCALIBRATED] = self._measure_logits(sample, 'seg_logits', labels, source=UNCALIBRATED)
         return record

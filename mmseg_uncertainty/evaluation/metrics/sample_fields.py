@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from mmseg_uncertainty.functional.class_groups import merge_class_logits
+
 IN_DISTRIBUTION, ANOMALY, VOID = 0, 1, 255
 
 
@@ -49,6 +51,34 @@ def class_labels(sample: dict, classes: int, novel: Sequence[int] = ()) -> Tenso
         raise SampleError(f'{sample["img_path"]}: label {int(labels[outside][0])} is outside the {classes} classes (0 '
                           f'to {classes - 1}, {VOID} is void). Check label_map and classes of the dataset.')
     return labels
+
+
+def merge_classes(sample: dict, groups: Sequence[int]) -> dict:
+    """Turn predictions and logits of a model into those of the coarser classes of the dataset.
+
+    Predictions become the group of the predicted class. Logits become those of the groups, so that probabilities add up.
+
+    Args:
+        sample: One data sample.
+        groups: Group of each class of the model.
+
+    Raises:
+        SampleError: The model has another number of classes.
+    """
+    table = torch.tensor(groups)
+    merged = dict(sample)
+    for name in ('seg_logits', 'calibrated_logits'):
+        if name not in sample:
+            continue
+        logits = sample[name]['data']
+        if len(logits) != len(table):
+            raise SampleError(f'{sample["img_path"]}: the model has {len(logits)} classes, and the dataset groups '
+                              f'{len(table)}. Set model_classes of the dataset to the classes of the model.')
+        merged[name] = dict(data=merge_class_logits(logits, table.to(logits.device)))
+    if 'pred_sem_seg' in sample:
+        predictions = sample['pred_sem_seg']['data']
+        merged['pred_sem_seg'] = dict(data=table.to(predictions.device)[predictions.long()])
+    return merged
 
 
 def anomaly_labels(sample: dict) -> Tensor:

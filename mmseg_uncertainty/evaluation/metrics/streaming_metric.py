@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mmseg_uncertainty.functional.bootstrap import percentile_interval, resample_images
 
-from .sample_fields import class_labels
+from .sample_fields import class_labels, merge_classes
 
 METRICS_BY_LABEL_KIND = {
     'anomaly': ('mFishy', 'components'),
@@ -111,6 +111,8 @@ class StreamingMetric(BaseMetric):
                 print_log(f'{self.eval_name}: {path} came twice; it is counted once.', 'current', logging.WARNING)
                 continue
             self._seen.add(path)
+            groups = (self.dataset_meta or {}).get('class_groups')
+            sample = sample if groups is None else merge_classes(sample, groups)
             self.results.append(dict(path=path, **self.measure(sample)))
 
     def evaluate(self, size: int) -> dict:

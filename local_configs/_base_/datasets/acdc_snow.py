@@ -1,0 +1,3 @@
+_base_ = './acdc.py'
+train_dataloader = dict(dataset=dict(conditions=['snow']))
+test_dataloader = dict(dataset=dict(conditions=['snow']))
