@@ -180,7 +180,12 @@ def class_miss_loss(table: ConformityTable, label: int) -> StepLoss:
 
     Returns:
         Loss in [0, 1].
+
+    Raises:
+        ValueError: There is no such class.
     """
+    if not 0 <= label < table.pixels.shape[1]:
+        raise ValueError(f'class_miss_loss: label={label} must lie in 0..{table.pixels.shape[1] - 1}.')
     return miscoverage_loss(table, np.arange(table.pixels.shape[1]) == label)
 
 
@@ -228,6 +233,25 @@ def image_loss(table: ConformityTable, loss: str = 'miscoverage', **options) -> 
     if loss not in LOSSES:
         raise ValueError(f'image_loss: loss={loss!r} is unknown; choose from {tuple(LOSSES)}.')
     return LOSSES[loss](table, **options)
+
+
+def check_loss(num_classes: int, **loss) -> None:
+    """Check the name and the options of a loss before there is any image.
+
+    Args:
+        num_classes: K.
+        loss: Arguments of :func:`image_loss` besides the table.
+
+    Raises:
+        ValueError: The name or an option is unknown or out of range.
+    """
+    nothing = np.zeros(0, dtype=np.int64)
+    empty = ConformityTable(nothing, nothing, np.zeros(0, np.float32), nothing, np.zeros((0, num_classes), dtype=np.int64))
+    try:
+        image_loss(empty, **loss)
+    except TypeError as error:
+        raise ValueError(f'loss {loss}: {error}. Options: class_weights (miscoverage), coverage (binary), label '
+                         '(class_miss).') from error
 
 
 LOSSES = dict(miscoverage=miscoverage_loss, class_miss=class_miss_loss, binary=binary_loss)

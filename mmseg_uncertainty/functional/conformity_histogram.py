@@ -38,7 +38,7 @@ def bin_indices(conformity: Tensor, bits: int) -> Tensor:
     return (distance + (step - 1)).div(step, rounding_mode='floor').clamp_(0, (OCTAVES << bits) + 1).long()
 
 
-def conformity_histogram(conformity: Tensor, group: Tensor, num_groups: int, bits: int) -> Tensor:
+def conformity_histogram(conformity: Tensor, group: Tensor, num_groups: int, bits: int, out: Tensor | None = None) -> Tensor:
     """Count conformities by group.
 
     Args:
@@ -46,13 +46,16 @@ def conformity_histogram(conformity: Tensor, group: Tensor, num_groups: int, bit
         group: Shape (P,), int64, in 0..G-1.
         num_groups: G.
         bits: As in :func:`bin_lower_edges`.
+        out: Histogram to add to in place; a new one by default.
 
     Returns:
         Shape (G, 32 * 2 ** bits + 2), int64.
     """
     num_bins = (OCTAVES << bits) + 2
+    out = torch.zeros(num_groups, num_bins, dtype=torch.int64, device=conformity.device) if out is None else out
     index = group * num_bins + bin_indices(conformity, bits)
-    return torch.bincount(index, minlength=num_groups * num_bins).reshape(num_groups, num_bins)
+    out.view(-1).index_add_(0, index, torch.ones_like(index))
+    return out
 
 
 def conformal_rank(count: np.ndarray, alpha: float) -> np.ndarray:
@@ -78,6 +81,8 @@ def histogram_thresholds(histogram: np.ndarray, alpha: float) -> np.ndarray:
     Returns:
         Lower edge of the bin of the score of :func:`conformal_rank`, shape (\\*,), float64; NaN where there are too few.
     """
+    if histogram.ndim > 2:
+        return np.stack([histogram_thresholds(part, alpha) for part in histogram])
     bits = int(np.log2((histogram.shape[-1] - 2) // OCTAVES))
     total = histogram.sum(axis=-1)
     rank = conformal_rank(total, alpha)

@@ -68,14 +68,36 @@ def group_curves(scores: np.ndarray, groups: np.ndarray, levels: np.ndarray = PU
     return curves
 
 
+def half_precision_quantiles(scores: np.ndarray, levels: np.ndarray = PUBLISHED_LEVELS) -> np.ndarray:
+    """Quantiles of any number of half-precision scores, from one count per value.
+
+    Args:
+        scores: Shape (n,), float16, in [0, 1].
+        levels: Quantile levels, shape (L,), in [0, 1].
+
+    Returns:
+        Shape (L,), float64, linear interpolation; NaN without scores.
+    """
+    if not scores.size:
+        return np.full(len(levels), np.nan)
+    # Half-precision numbers of one sign are ordered as their bits are.
+    reached = np.bincount(scores.view(np.uint16)).cumsum()
+    values = np.arange(len(reached), dtype=np.uint16).view(np.float16).astype(np.float64)
+    position = levels * (scores.size - 1)
+    below = np.floor(position).astype(np.int64)
+    lower, upper = (values[np.searchsorted(reached, np.minimum(rank, scores.size - 1), side='right')]
+                    for rank in (below, below + 1))
+    return lower + (upper - lower) * (position - below)
+
+
 def published_curve_index(alpha: float) -> int:
     """Position on the published curve that stands for 1 - alpha.
 
     Args:
-        alpha: In [0.01, 1].
+        alpha: Above 0, at most 1.
 
     Returns:
-        floor(100 (1 - alpha)).
+        floor(100 (1 - alpha)); 99, the largest score, for any alpha up to 0.01.
     """
     return int((1 - alpha) * 100)
 

@@ -4,8 +4,9 @@ import torch
 
 from mmseg_uncertainty.functional.conformity_histogram import conformity_histogram
 from mmseg_uncertainty.functional.nonconformity_curves import (ALL_CLASSES, CLASS_SCORES, OWN_SCORES, group_curves,
-                                                               group_thresholds, nonconformity_scores, pixel_curves,
-                                                               rank_thresholds, threshold_conformity)
+                                                               group_thresholds, half_precision_quantiles,
+                                                               nonconformity_scores, pixel_curves, rank_thresholds,
+                                                               threshold_conformity)
 
 
 def random_scores(seed, size=(25, 2, 3, 4), left_out=0.3):
@@ -77,3 +78,11 @@ def test_one_half_recovers_the_thresholds():
     conformity = threshold_conformity(probabilities, thresholds)
     assert torch.equal(conformity >= 0.5, probabilities >= thresholds)
     assert conformity.min() >= 0 and conformity.max() <= 1
+
+
+@pytest.mark.parametrize('count', [1, 2, 7, 5000])
+def test_quantiles_of_counted_half_precision_numbers_agree_with_numpy(count):
+    scores = np.random.default_rng(count).random(count).astype(np.float16)
+    levels = np.linspace(0, 1, 100)
+    np.testing.assert_allclose(half_precision_quantiles(scores, levels), np.quantile(scores.astype(np.float64), levels), atol=1e-12)
+    assert np.isnan(half_precision_quantiles(scores[:0], levels)).all()

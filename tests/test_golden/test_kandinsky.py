@@ -4,11 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from mmseg_uncertainty.functional.annuli import published_objective, published_ring_map
 from mmseg_uncertainty.functional.coverage_error import published_marginal_error, published_pixel_error
 from mmseg_uncertainty.functional.nonconformity_curves import (PUBLISHED_LEVELS, group_curves, nonconformity_scores,
                                                                pixel_curves, published_curve_index)
+from mmseg_uncertainty.models.set_heads import KandinskyHead, released_curves
+from mmseg_uncertainty.structures import FrozenOutputs
 
 REPOSITORY = Path(__file__).parents[2]
 GOLDEN = Path(os.environ.get('GOLDEN_ROOT', REPOSITORY / '../shared/golden')) / 'kandinsky'
@@ -60,6 +63,39 @@ def test_sets_are_equal(golden, curves, mode):
         inside = scores <= curves[mode][index]
         bits = inside[:, 0] + 2 * inside[:, 1]
         differing = np.bitwise_xor(bits.astype(np.uint8), membership[mode][row])
+        assert np.bitwise_count(differing).sum() <= membership[f'{mode}_borderline'][row]
+
+
+def fit_published_head(golden, mode, alpha):
+    """The head of a model with one sigmoid per class, fitted batch by batch."""
+    head = KandinskyHead(2, alpha, mode, variant='published', activation='sigmoid', num_groups=len(np.unique(golden['cluster_map'])),
+                         foreground=int(golden['feature_class']))
+    logits = torch.from_numpy(golden['cal_prob']).double().logit()
+    labels = torch.from_numpy(golden['cal_target'].argmax(1).astype(np.int64))
+    labels[torch.from_numpy(golden['cal_target'].sum(1) == 0)] = 255
+    head.start_stage(0)
+    for start in range(0, len(labels), 16):
+        part = slice(start, start + 16)
+        metas = [dict(img_path=f'{index}.png') for index in range(len(labels))[part]]
+        head.update(FrozenOutputs(logits[part], logits[part], None), labels[part], metas)
+    head.finish_stage(0)
+    return head
+
+
+@pytest.mark.parametrize('mode', ['pixel', 'image', 'kmeans'])
+def test_the_published_head_has_the_curves_and_sets(golden, curves, mode, monkeypatch):
+    monkeypatch.setattr(released_curves, 'kmeans_map', lambda *_: golden['cluster_map'].astype(int))
+    membership = load('membership')
+    for row, alpha in enumerate(membership['alphas']):
+        head = fit_published_head(golden, mode, float(alpha))
+        expected = curves[mode][membership['curve_index'][row]]
+        np.testing.assert_allclose(np.broadcast_to(head.released.thresholds, expected.shape), expected, atol=1e-5)
+        if mode == 'image':
+            np.testing.assert_allclose(head.released.curves, golden['image'], atol=1e-6)
+        if mode == 'kmeans':
+            np.testing.assert_allclose(head.released.curves, golden['kmeans_class1'], atol=1e-6)
+        inside = head(torch.from_numpy(golden['test_prob'])).numpy()
+        differing = np.bitwise_xor((inside[:, 0] + 2 * inside[:, 1]).astype(np.uint8), membership[mode][row])
         assert np.bitwise_count(differing).sum() <= membership[f'{mode}_borderline'][row]
 
 

@@ -41,7 +41,7 @@ class PosthocSegmentor(CascadeEncoderDecoder):
         uncertainty_heads: Configs of :class:`~mmseg_uncertainty.models.decode_heads.ScoreHead` by name; the name is the
             key in the results.
         calibrator: Config of a :class:`~mmseg_uncertainty.models.calibrators.Calibrator`, or ``None``.
-        set_head: Config of a head that maps class probabilities (N, K, H, W) to a prediction set, or ``None``.
+        set_head: Config of a :class:`~mmseg_uncertainty.models.set_heads.SetHead`, or ``None``.
         num_stages: Number of cascaded decode heads.
         base: Arguments of the base segmentor, see :class:`mmseg.models.EncoderDecoder`. Its pretrained weights are
             never fetched, since a checkpoint of the whole base model is always loaded.
@@ -66,6 +66,9 @@ class PosthocSegmentor(CascadeEncoderDecoder):
             self.calibrator = MODELS.build(dict(num_classes=max(self._last_decode_head.out_channels, 2)) | calibrator)
             self.calibrator.bind(self)
         self.set_head = None if set_head is None else MODELS.build(set_head)
+        if self._last_decode_head.out_channels == 1 and getattr(self.set_head, 'activation', 'softmax') != 'softmax':
+            raise ValueError('PosthocSegmentor: a model of one sigmoid channel is read as two classes of logits 0 and z, '
+                             "whose softmax is the sigmoid of z; set activation='softmax' and num_classes=2 of the set head.")
         self.cache: BaseOutputCache | None = None
         self.train(self.training)
 
@@ -237,7 +240,7 @@ class PosthocSegmentor(CascadeEncoderDecoder):
             uncertainty.set_field(score, name)
         sample.set_data(dict(uncertainty=uncertainty))
         if self.set_head is not None:
-            membership = self.set_head(logits.softmax(dim=1))[0]
+            membership = self.set_head(self.set_head.probabilities(logits))[0]
             sample.set_data(dict(prediction_set=PixelData(membership=membership, size=membership.sum(0, keepdim=True))))
 
     def _at_output_size(self, maps: Tensor, meta: dict) -> Tensor:

@@ -10,13 +10,14 @@ from mmengine.logging import print_log
 from mmseg.registry import MODELS
 from torch import Tensor
 
-from mmseg_uncertainty.functional.conformal_losses import ConformityTable, image_loss, tabulate
+from mmseg_uncertainty.functional.conformal_losses import ConformityTable, check_loss, image_loss, tabulate
 from mmseg_uncertainty.functional.prediction_sets import SetFamily
 from mmseg_uncertainty.functional.risk_control import RiskTarget, control_classes, control_risk
+from mmseg_uncertainty.functional.set_size_curves import mean_sizes, size_histogram
 from mmseg_uncertainty.structures import FrozenOutputs, MethodInfo
 
 from .conformity_curves import ConformityCurves
-from .set_head import SetHead, smallest_threshold
+from .set_head import SetHead, smallest_threshold, split_risk
 
 
 @MODELS.register_module()
@@ -35,8 +36,16 @@ class ConformalRiskControlHead(SetHead):
         class_conditional: Choose one threshold per class, for its false-negative rate, at the ``alpha`` of the only
             risk. Classes in too few images fall back to the threshold of all pixels and are logged.
         mantissa_bits: Precision of the kept conformities; 23 is exact, 10 shrinks large sets to the size of a histogram.
-        keep_curves: Whether the checkpoint keeps what :meth:`recalibrate` needs.
+        keep_curves: Whether the checkpoint keeps what :meth:`recalibrate`, :meth:`risk_curve` and :meth:`size_curve` need.
+        activation: See :class:`~mmseg_uncertainty.models.set_heads.SetHead`; APS and RAPS need softmax.
         init_cfg: See :class:`mmengine.model.BaseModule`.
+
+    Attributes:
+        thresholds: Threshold 1 - lambda of each class, shape (K,), float64; the same for all unless ``class_conditional``.
+        feasible: Whether the images sufficed for every promise.
+        fell_back: Which classes took the threshold of all pixels instead of their own, shape (K,).
+        curves: What was kept of the calibration images; ``curves.table()`` gives it to
+            :func:`~mmseg_uncertainty.functional.conformal_losses.image_loss`.
 
     Raises:
         ValueError: An option is out of range.
@@ -54,9 +63,13 @@ class ConformalRiskControlHead(SetHead):
                  class_conditional: bool = False,
                  mantissa_bits: int = 23,
                  keep_curves: bool = True,
+                 activation: str = 'softmax',
                  init_cfg: dict | None = None) -> None:
-        super().__init__(num_classes, init_cfg)
+        super().__init__(num_classes, activation, init_cfg)
         self.family = SetFamily(**(family or {}))
+        if activation != 'softmax' and self.family.kind != 'lac':
+            raise ValueError(f"ConformalRiskControlHead: family {self.family.kind!r} adds probabilities up, and those of "
+                             "activation='sigmoid' do not sum to 1; use family=dict(kind='lac').")
         self.mantissa_bits = mantissa_bits
         self.keep_curves = keep_curves
         self.curves = ConformityCurves(num_classes)
@@ -78,8 +91,10 @@ class ConformalRiskControlHead(SetHead):
         if not risks or class_conditional and len(risks) != 1:
             raise ValueError(f'ConformalRiskControlHead: {len(risks)} risks; give at least one, and exactly one with '
                              'class_conditional=True.')
-        self.targets = [RiskTarget(risk['alpha'], control, delta) for risk in risks]
-        self.losses = [{key: value for key, value in risk.items() if key != 'alpha'} for risk in risks]
+        self.losses, self.targets = zip(*(split_risk(risk, self.num_classes, control, delta) for risk in risks))
+        if class_conditional and self.losses[0].get('loss', 'class_miss') != 'class_miss':
+            raise ValueError('ConformalRiskControlHead: class_conditional=True controls the misses of every class; give '
+                             f'risks=[dict(alpha=...)] without loss={self.losses[0]["loss"]!r}.')
         self.class_conditional = class_conditional
 
     def is_fitted(self) -> bool:
@@ -92,9 +107,11 @@ class ConformalRiskControlHead(SetHead):
 
     def update(self, outputs: FrozenOutputs, labels: Tensor, metas: list[dict]) -> None:
         """Tabulate one batch; see :class:`~mmseg_uncertainty.models.fittable.Fittable`."""
-        filled, _ = self.valid_labels(labels)
-        conformity = self.family.label_conformity(outputs.logits.softmax(dim=1), filled)
-        self.curves.add(tabulate(conformity, labels, self.num_classes, self.mantissa_bits))
+        filled, valid = self.valid_labels(labels)
+        probabilities = self.probabilities(outputs.logits)
+        conformity = self.family.label_conformity(probabilities, filled)
+        sizes = size_histogram(self.family, probabilities, valid) if self.keep_curves else None
+        self.curves.add(tabulate(conformity, labels, self.num_classes, self.mantissa_bits), sizes)
 
     def merge_ranks(self) -> None:
         """Collect the images of all processes."""
@@ -102,10 +119,10 @@ class ConformalRiskControlHead(SetHead):
 
     def finish_stage(self, stage: int) -> None:
         """Choose the thresholds and keep the curves."""
-        table = self.curves.finish()
-        self._calibrate(table, None)
-        if self.keep_curves:
-            self.curves.keep(table)
+        self.curves.finish()
+        self._calibrate(self.curves.table(), None)
+        if not self.keep_curves:
+            self.curves.clear()
 
     def recalibrate(self, images: np.ndarray | None = None, **promise) -> None:
         """Choose thresholds again from the kept curves, without the images.
@@ -117,16 +134,51 @@ class ConformalRiskControlHead(SetHead):
         Raises:
             RuntimeError: No curves were kept.
         """
-        table = self.curves.table()
-        if not table.num_images:
-            raise RuntimeError('ConformalRiskControlHead: no curves to recalibrate from; fit with keep_curves=True.')
+        table = self._kept_table()
         if promise:
             self.promise(**promise)
         self._calibrate(table, images)
 
+    def risk_curve(self, thresholds: Sequence[float] | np.ndarray, **loss) -> np.ndarray:
+        """Mean loss of the calibration images at any thresholds 1 - lambda.
+
+        Args:
+            thresholds: Shape (Q,), in [0, 1].
+            loss: ``loss`` and its options, as in ``risks``.
+
+        Returns:
+            Shape (Q,), in [0, 1]; NaN where no image has this loss.
+
+        Raises:
+            RuntimeError: No curves were kept.
+        """
+        losses = image_loss(self._kept_table(), **loss)
+        return losses.at(thresholds)[losses.defined].mean(axis=0)
+
+    def size_curve(self, thresholds: Sequence[float] | np.ndarray) -> np.ndarray:
+        """Mean number of classes per labelled pixel at any thresholds 1 - lambda, over the calibration images.
+
+        Args:
+            thresholds: Shape (Q,), in [0, 1].
+
+        Returns:
+            Shape (Q,), in 0..K; see :func:`~mmseg_uncertainty.functional.set_size_curves.mean_sizes`.
+
+        Raises:
+            RuntimeError: No curves were kept.
+        """
+        pixels = self._kept_table().pixels.sum(axis=1)
+        return mean_sizes(self.curves.sizes.cpu().numpy(), pixels, thresholds)[pixels > 0].mean(axis=0)
+
     def sets(self, probabilities: Tensor) -> Tensor:
         """Prediction sets; shapes as in :meth:`forward`."""
         return self.family.sets(probabilities, self.thresholds)
+
+    def _kept_table(self) -> ConformityTable:
+        table = self.curves.table()
+        if not table.num_images:
+            raise RuntimeError('ConformalRiskControlHead: no curves to calculate from; fit with keep_curves=True.')
+        return table
 
     def _calibrate(self, table: ConformityTable, images: np.ndarray | None) -> None:
         void = int((table.pixels.sum(axis=1) == 0).sum())
@@ -135,13 +187,16 @@ class ConformalRiskControlHead(SetHead):
                       'current', logging.WARNING)
         if self.class_conditional:
             thresholds, results, fell_back = control_classes(table, self.targets[0], images)
-            names = [f'misses of class {label}' for label in range(self.num_classes)]
+            names = [f'misses of class {label} at {self.targets[0]}' for label in range(self.num_classes)]
         else:
             results = [control_risk(image_loss(table, **loss), target, images)
                        for loss, target in zip(self.losses, self.targets)]
             thresholds, fell_back = np.full(self.num_classes, smallest_threshold(results)), np.zeros(self.num_classes, bool)
             names = [f'{loss} at {target}' for loss, target in zip(self.losses, self.targets)]
         self.report(results, names)
+        if fell_back.any():
+            print_log(f'{type(self).__name__}: classes {np.flatnonzero(fell_back).tolist()} are in too few images and take the '
+                      f'threshold of all pixels, {thresholds[fell_back][0]:.6g}.', 'current', logging.WARNING)
         self.thresholds.copy_(torch.from_numpy(np.asarray(thresholds, dtype=np.float64)))
         self.fell_back.copy_(torch.from_numpy(np.asarray(fell_back)))
         self.feasible.fill_(all(result.feasible for result in results))

@@ -22,10 +22,12 @@ from mmseg_uncertainty.functional.risk_control import RiskTarget, control_risk
 from mmseg_uncertainty.structures import FrozenOutputs, MethodInfo
 
 from .conformity_curves import ConformityCurves
-from .set_head import SetHead
+from .released_curves import ReleasedCurves
+from .set_head import SetHead, split_risk
 
 FEATURE_LEVELS = np.array([60, 70, 80, 90]) / 99
 SCORE_BINS = 128
+VARIANTS = ('exact', 'published')
 
 
 @MODELS.register_module()
@@ -36,6 +38,11 @@ class KandinskyHead(SetHead):
     part of the calibration images and thresholds chosen on another. Thresholds hold for a further score exchangeable
     with those of its group; pixels of one image are not, so ``risk`` calibrates one more number on a third part, which
     gives the image-level promise of conformal risk control.
+
+    ``variant='published'`` reproduces the released code for images of one size: curves in half precision without
+    finite-sample correction, at single pixels, with groups learned on the scores that fill them, and sets that may be
+    empty. Of the options it reads ``alpha``, ``grouping`` (``'image'``, ``'pixel'`` or ``'kmeans'``), ``num_groups``,
+    ``foreground``, ``seed`` and ``activation``.
 
     Args:
         num_classes: Number of classes.
@@ -53,6 +60,9 @@ class KandinskyHead(SetHead):
         risk: ``alpha`` and options of an image loss, as in
             :class:`~mmseg_uncertainty.models.set_heads.ConformalRiskControlHead`; ``None`` promises nothing for images.
         seed: Seed of learned groups.
+        variant: ``'exact'`` or ``'published'``.
+        foreground: Published variant only, class whose scores are clustered.
+        activation: See :class:`~mmseg_uncertainty.models.set_heads.SetHead`.
         init_cfg: See :class:`mmengine.model.BaseModule`.
 
     Raises:
@@ -76,22 +86,35 @@ class KandinskyHead(SetHead):
                  force_top: bool = True,
                  risk: dict | None = None,
                  seed: int = 0,
+                 variant: str = 'exact',
+                 foreground: int = 1,
+                 activation: str = 'softmax',
                  init_cfg: dict | None = None) -> None:
-        super().__init__(num_classes, init_cfg)
-        if grouping not in GROUPINGS:
-            raise ValueError(f'KandinskyHead: grouping={grouping!r} is unknown; choose from {GROUPINGS}.')
+        super().__init__(num_classes, activation, init_cfg)
+        if grouping not in GROUPINGS or variant not in VARIANTS:
+            raise ValueError(f'KandinskyHead: grouping={grouping!r} must be one of {GROUPINGS} and variant={variant!r} one of '
+                             f'{VARIANTS}.')
+        if num_groups < 1 or min(shares) <= 0 or not 0 <= bits <= 23 or prior <= 0:
+            raise ValueError(f'KandinskyHead: num_groups={num_groups} must be at least 1, shares={tuple(shares)} and '
+                             f'prior={prior} above 0, and bits={bits} in 0..23.')
+        if variant == 'published' and risk is not None:
+            raise ValueError("KandinskyHead: variant='published' promises no risk; leave risk out or use variant='exact'.")
         self.target = RiskTarget(alpha)
-        self.risk_target = None if risk is None else RiskTarget(risk['alpha'])
-        self.risk_loss = {key: value for key, value in (risk or {}).items() if key != 'alpha'}
-        self.grouping, self.num_learned, self.seed, self.prior = grouping, num_groups, seed, prior
+        self.risk_loss, self.risk_target = (None, None) if risk is None else split_risk(risk, num_classes)
+        self.grouping, self.seed, self.prior = grouping, seed, prior
         self.block_digits, self.bits, self.force_top = block_digits, bits, force_top
-        self.steps = [step for step, occurs in (('groups', grouping in LEARNED_GROUPINGS), ('thresholds', True),
-                                                ('risk', risk is not None)) if occurs]
+        self.released = None
+        occurs = dict(groups=grouping in LEARNED_GROUPINGS, thresholds=True, risk=risk is not None)
+        if variant == 'published':
+            self.released = ReleasedCurves(num_classes, grouping, num_groups, foreground, seed)
+            occurs = dict(released=True)
+        self.steps = [step for step, does in occurs.items() if does]
         self.stages = len(self.steps)
-        used = np.array([share for step, share in zip(('groups', 'thresholds', 'risk'), shares) if step in self.steps])
+        used = np.array([share for step, share in zip(occurs, shares) if step in self.steps])
         self.bounds = np.cumsum(used) / used.sum()
         self.curves = ConformityCurves(num_classes)
-        fixed = zone_map(grid, *dict(image=(1, 1), pixel=tuple(grid), zones=tuple(zones)).get(grouping, (1, 1)))
+        cells = {} if variant == 'published' else dict(pixel=tuple(grid), zones=tuple(zones))
+        fixed = zone_map(grid, *cells.get(grouping, (1, 1)))
         count = num_groups if grouping in LEARNED_GROUPINGS else int(fixed.max()) + 1
         self.register_buffer('group_map', torch.from_numpy(fixed).to(torch.int16))
         self.register_buffer('thresholds', torch.full((count, num_classes), torch.nan, dtype=torch.float64))
@@ -100,7 +123,7 @@ class KandinskyHead(SetHead):
 
     def is_fitted(self) -> bool:
         """Whether thresholds were calibrated or loaded."""
-        return not bool(self.thresholds.isnan().any())
+        return self.released.is_fitted() if self.released is not None else not bool(self.thresholds.isnan().any())
 
     def start_stage(self, stage: int) -> None:
         """Start the statistics of the groups, the thresholds or the risk."""
@@ -110,10 +133,12 @@ class KandinskyHead(SetHead):
                     thresholds=(self.thresholds.numel(), (OCTAVES << self.bits) + 2)).get(self.steps[stage], (0, ))
         self.counts = torch.zeros(bins, dtype=torch.int64)
         self.curves.reset()
+        if self.released is not None:
+            self.released.reset()
 
     def update(self, outputs: FrozenOutputs, labels: Tensor, metas: list[dict]) -> None:
         """Add the images of one batch that belong to the part of this stage; see ``Fittable``."""
-        probabilities = outputs.logits.softmax(dim=1)
+        probabilities = self.probabilities(outputs.logits)
         filled, valid = self.valid_labels(labels)
         for index, meta in enumerate(metas):
             if self._part(meta) == self.step:
@@ -126,6 +151,8 @@ class KandinskyHead(SetHead):
         all_reduce(self.counts)
         all_reduce(self.images)
         self.curves.merge_ranks()
+        if self.released is not None:
+            self.released.merge_ranks()
 
     def finish_stage(self, stage: int) -> None:
         """Learn the groups, choose the thresholds, or control the risk.
@@ -142,6 +169,8 @@ class KandinskyHead(SetHead):
 
     def sets(self, probabilities: Tensor) -> Tensor:
         """Prediction sets; shapes as in :meth:`forward`."""
+        if self.released is not None:
+            return self.released.sets(probabilities)
         groups = self._groups(probabilities.shape[-2:])
         thresholds = (self.thresholds * self.odds * (1 - 1e-6)).where(self.thresholds > 0, 0).to(probabilities.dtype)
         membership = torch.empty_like(probabilities, dtype=torch.bool)
@@ -178,7 +207,7 @@ class KandinskyHead(SetHead):
     def _add_thresholds(self, probabilities: Tensor, labels: Tensor, valid: Tensor) -> None:
         conformity = probabilities.gather(1, labels.unsqueeze(1))[0, 0]
         group = self._groups(conformity.shape) * self.num_classes + labels[0]
-        self.counts += conformity_histogram(conformity[valid[0]], group[valid[0]], len(self.counts), self.bits).cpu()
+        conformity_histogram(conformity[valid[0]].cpu(), group[valid[0]].cpu(), len(self.counts), self.bits, self.counts)
 
     def _add_risk(self, probabilities: Tensor, labels: Tensor, valid: Tensor) -> None:
         chosen = probabilities.gather(1, labels.unsqueeze(1))[:, 0].double()
@@ -188,6 +217,12 @@ class KandinskyHead(SetHead):
         if self.force_top:
             conformity = conformity.masked_fill(labels == probabilities.argmax(dim=1), 1.0)
         self.curves.add(tabulate(conformity, labels.masked_fill(~valid, 255), self.num_classes))
+
+    def _add_released(self, probabilities: Tensor, labels: Tensor, valid: Tensor) -> None:
+        self.released.add(probabilities.gather(1, labels.unsqueeze(1))[0, 0], labels[0], valid[0])
+
+    def _finish_released(self) -> None:
+        self.released.finish(self.target.alpha)
 
     def _finish_groups(self) -> None:
         rows, columns = self.group_map.shape
@@ -207,6 +242,8 @@ class KandinskyHead(SetHead):
                           f'and fall back to {fallback}; classes {labels}', 'current', logging.WARNING)
 
     def _finish_risk(self) -> None:
-        result = control_risk(image_loss(self.curves.finish(), **self.risk_loss), self.risk_target)
+        self.curves.finish()
+        result = control_risk(image_loss(self.curves.table(), **self.risk_loss), self.risk_target)
+        self.curves.clear()
         self.report([result], [f'{self.risk_loss} at {self.risk_target}'])
         self.odds.fill_(result.threshold / (1 - result.threshold) if result.threshold < 1 else torch.inf)

@@ -3,30 +3,52 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from torch import Tensor
 
-from mmseg_uncertainty.functional.risk_control import ControlledThreshold
+from mmseg_uncertainty.functional.conformal_losses import check_loss
+from mmseg_uncertainty.functional.risk_control import ControlledThreshold, RiskTarget
 from mmseg_uncertainty.models.fittable import Fittable
 
 VOID = 255
+ACTIVATIONS = ('softmax', 'sigmoid')
 
 
 class SetHead(BaseModule, Fittable):
     """Map class probabilities to the set of classes that stay possible, with thresholds from calibration images.
 
     Args:
-        num_classes: Number of classes.
+        num_classes: Number of classes, in 2..254; models of one sigmoid channel have 2, the background first.
+        activation: What turns logits into probabilities: ``'softmax'``, also for models of one sigmoid channel, or
+            ``'sigmoid'`` where every class has a channel of its own.
         init_cfg: See :class:`mmengine.model.BaseModule`.
+
+    Raises:
+        ValueError: An option is out of range.
     """
 
-    def __init__(self, num_classes: int, init_cfg: dict | None = None) -> None:
+    def __init__(self, num_classes: int, activation: str = 'softmax', init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
+        if not 2 <= num_classes < VOID or activation not in ACTIVATIONS:
+            raise ValueError(f'{type(self).__name__}: num_classes={num_classes} must lie in 2..{VOID - 1} and '
+                             f'activation={activation!r} be one of {ACTIVATIONS}.')
         self.num_classes = num_classes
+        self.activation = activation
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Class probabilities, which sum to 1 for ``'softmax'`` only.
+
+        Args:
+            logits: Shape (N, K, \\*).
+
+        Returns:
+            Shape (N, K, \\*), in [0, 1].
+        """
+        return logits.sigmoid() if self.activation == 'sigmoid' else logits.softmax(dim=1)
 
     @abstractmethod
     def sets(self, probabilities: Tensor) -> Tensor:
@@ -85,3 +107,25 @@ class SetHead(BaseModule, Fittable):
 def smallest_threshold(results: Sequence[ControlledThreshold]) -> float:
     """Threshold that meets every promise at once."""
     return float(np.min([result.threshold for result in results]))
+
+
+def split_risk(risk: Mapping, num_classes: int, control: str = 'crc', delta: float = 0.1) -> tuple[dict, RiskTarget]:
+    """Loss and target of one configured risk, checked before any image is seen.
+
+    Args:
+        risk: ``alpha`` and the options of :func:`~mmseg_uncertainty.functional.conformal_losses.image_loss`.
+        num_classes: Number of classes.
+        control: See :class:`~mmseg_uncertainty.functional.risk_control.RiskTarget`.
+        delta: Likewise.
+
+    Returns:
+        Options of the loss, and the target.
+
+    Raises:
+        ValueError: ``alpha`` is missing, or an option is unknown or out of range.
+    """
+    if 'alpha' not in risk:
+        raise ValueError(f'risk {dict(risk)} has no alpha; say how much may be lost, for instance alpha=0.05.')
+    loss = {key: value for key, value in risk.items() if key != 'alpha'}
+    check_loss(num_classes, **loss)
+    return loss, RiskTarget(risk['alpha'], control, delta)

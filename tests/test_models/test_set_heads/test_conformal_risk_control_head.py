@@ -5,7 +5,7 @@ import torch
 from mmseg_uncertainty.functional.conformal_losses import image_loss, tabulate
 from mmseg_uncertainty.functional.prediction_sets import SetFamily
 from mmseg_uncertainty.functional.risk_control import RiskTarget, control_risk
-from mmseg_uncertainty.models.set_heads import ConformalRiskControlHead
+from mmseg_uncertainty.models.set_heads import ConformalRiskControlHead, conformal_risk_control_head, set_head
 from mmseg_uncertainty.structures import FrozenOutputs
 
 NUM_CLASSES = 4
@@ -28,6 +28,15 @@ def fit(head, logits, labels, batch_size=8):
     head.merge_ranks()
     head.finish_stage(0)
     return head
+
+
+@pytest.fixture
+def log(monkeypatch):
+    """Everything that heads log."""
+    messages = []
+    for module in (set_head, conformal_risk_control_head):
+        monkeypatch.setattr(module, 'print_log', lambda message, *_: messages.append(message))
+    return messages
 
 
 def direct_threshold(logits, labels, target, family=None, **loss):
@@ -79,7 +88,7 @@ def test_a_loaded_head_makes_any_other_promise_without_the_images():
 def test_fewer_bits_keep_less_and_never_shrink_sets():
     logits, labels = batch(40, seed=4)
     exact, coarse = (fit(ConformalRiskControlHead(NUM_CLASSES, mantissa_bits=bits), logits, labels) for bits in (23, 3))
-    assert len(coarse.curves.count) < len(exact.curves.count)
+    assert len(coarse.curves.label) < len(exact.curves.label) == coarse.curves.count.sum()
     assert exact.thresholds[0] * (1 - 2**-3) <= coarse.thresholds[0] <= exact.thresholds[0]
 
 
@@ -112,7 +121,53 @@ def test_images_of_void_only_are_left_out():
     assert head.thresholds[0] == direct_threshold(logits[:-3], labels[:-3], RiskTarget(0.1))
 
 
+def test_nothing_but_void_gives_all_classes_and_says_so(log):
+    logits, labels = batch(5)
+    head = fit(ConformalRiskControlHead(NUM_CLASSES), logits, torch.full_like(labels, 255))
+    assert not head.feasible and head(logits.softmax(1)).all()
+    assert '5 of 5 images hold void only' in log[0] and '0 images are too few' in log[-1]
+
+
+def test_a_class_absent_from_calibration_cannot_be_promised(log):
+    logits, labels = batch(40)
+    labels[labels == 2] = 255
+    alone = fit(ConformalRiskControlHead(NUM_CLASSES, [dict(loss='class_miss', label=2, alpha=0.3)]), logits, labels)
+    assert not alone.feasible and alone(logits.softmax(1)).all() and '0 images are too few' in log[-1]
+    each = fit(ConformalRiskControlHead(NUM_CLASSES, [dict(alpha=0.3)], class_conditional=True), logits, labels)
+    assert each.fell_back.tolist() == [False, False, True, False]
+    assert 'classes [2] are in too few images' in log[-1]
+
+
+def test_one_sigmoid_channel_per_class_is_compared_by_itself():
+    logits, labels = batch(40)
+    head = fit(ConformalRiskControlHead(NUM_CLASSES, [dict(alpha=0.2)], activation='sigmoid'), logits, labels)
+    conformity = SetFamily().label_conformity(logits.sigmoid(), labels.masked_fill(labels == 255, 0))
+    expected = control_risk(image_loss(tabulate(conformity, labels, NUM_CLASSES)), RiskTarget(0.2)).threshold
+    assert head.thresholds[0] == expected
+    with pytest.raises(ValueError, match="use family=dict\\(kind='lac'\\)"):
+        ConformalRiskControlHead(NUM_CLASSES, activation='sigmoid', family=dict(kind='aps'))
+
+
+def test_kept_curves_give_risk_and_size_at_any_threshold():
+    logits, labels = batch(30, seed=9)
+    head = fit(ConformalRiskControlHead(NUM_CLASSES), logits, labels)
+    threshold = float(head.thresholds[0])
+    assert head.risk_curve([threshold])[0] == pytest.approx(
+        float(1 - (head(logits.softmax(1)).gather(1, labels.clamp(max=3).unsqueeze(1))[:, 0] | (labels == 255)).double()
+              .sub((labels == 255).double()).sum((1, 2)).div((labels != 255).sum((1, 2))).mean()))
+    sizes = head.size_curve([1.0, threshold, 0.0])
+    assert sizes[0] == 1 and sizes[2] == NUM_CLASSES and 1 < sizes[1] < NUM_CLASSES
+
+
 def test_mistakes_are_named():
+    for risk, message in ((dict(loss='miscoverage'), 'has no alpha'), (dict(alpha=0.1, loss='dice'), "'dice' is unknown"),
+                          (dict(alpha=0.1, tau=0.9), 'unexpected keyword'), (dict(alpha=1.5), 'strictly between 0 and 1'),
+                          (dict(alpha=0.1, loss='class_miss', label=7), 'label=7 must lie in 0..3'),
+                          (dict(alpha=0.1, class_weights=[1, 2]), '2 class weights for 4 classes')):
+        with pytest.raises(ValueError, match=message):
+            ConformalRiskControlHead(NUM_CLASSES, [risk])
+    with pytest.raises(ValueError, match='num_classes=1 must lie in'):
+        ConformalRiskControlHead(1)
     with pytest.raises(RuntimeError, match='no thresholds yet'):
         ConformalRiskControlHead(NUM_CLASSES)(torch.rand(1, NUM_CLASSES, 2, 2))
     head = fit(ConformalRiskControlHead(NUM_CLASSES), *batch(20))

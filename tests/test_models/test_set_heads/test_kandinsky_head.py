@@ -53,9 +53,55 @@ def test_learned_groups_do_not_depend_on_batches(grouping):
         assert torch.equal(value, heads[1].state_dict()[name]), name
 
 
-def test_the_state_stays_small():
-    head = fit(*batch(12), grouping='kmeans')
-    assert sum(value.numel() * value.element_size() for value in head.state_dict().values()) < 1e5
+@pytest.mark.parametrize('grouping', ['image', 'zones', 'kmeans', 'annuli', 'fourier', 'pixel'])
+def test_the_state_stays_small_whatever_the_image(grouping):
+    head = KandinskyHead(19, grouping=grouping, risk=dict(alpha=0.1))
+    for stage in range(head.stages):
+        head.start_stage(stage)
+        for index in range(8):
+            labels = torch.randint(19, (1, 64, 128), generator=torch.Generator().manual_seed(index))
+            logits = torch.rand(1, 19, 64, 128)
+            head.update(FrozenOutputs(logits, logits, None), labels, [dict(img_path=f'{index}.png')])
+        head.merge_ranks()
+        head.finish_stage(stage)
+    assert sum(value.numel() * value.element_size() for value in head.state_dict().values()) < 1e6
+
+
+def test_one_sigmoid_channel_per_class_is_calibrated_as_any_probability():
+    logits, labels = batch(60)
+    head = fit(logits - 1.5, labels, grouping='zones', zones=(2, 1), alpha=0.1, activation='sigmoid', force_top=False)
+    test = batch(60, seed=1)
+    covered = head(head.probabilities(test[0] - 1.5)).gather(1, test[1].unsqueeze(1)).double().mean()
+    assert abs(covered - 0.9) < 0.02
+    assert torch.equal(head.probabilities(logits), logits.sigmoid())
+
+
+def test_a_published_head_is_loaded_whatever_the_image_size():
+    images = batch(40)
+    head = fit(*images, grouping='kmeans', num_groups=2, variant='published')
+    loaded = KandinskyHead(NUM_CLASSES, grouping='kmeans', num_groups=2, variant='published', grid=(6, 12))
+    loaded.load_state_dict(head.state_dict())
+    probabilities = images[0].softmax(1)
+    assert torch.equal(head(probabilities), loaded(probabilities))
+    assert head.released.groups.shape == SIZE and len(head.released.curves) == 100
+
+
+def test_published_sets_know_their_limits():
+    with pytest.raises(ValueError, match='promises no risk'):
+        KandinskyHead(NUM_CLASSES, variant='published', risk=dict(alpha=0.1))
+    with pytest.raises(ValueError, match="not 'annuli'"):
+        KandinskyHead(NUM_CLASSES, grouping='annuli', variant='published')
+    with pytest.raises(ValueError, match='never show class 1'):
+        fit(*batch(2), grouping='kmeans', variant='published')
+    head = fit(*batch(20), grouping='pixel', variant='published')
+    with pytest.raises(ValueError, match=r'fitted on images of \(18, 24\) pixels'):
+        head(torch.rand(1, NUM_CLASSES, 9, 9))
+
+
+def test_images_of_void_only_give_all_classes():
+    logits, labels = batch(30)
+    head = fit(logits, torch.full_like(labels, 255), grouping='image', risk=dict(alpha=0.1))
+    assert (head.source == 2).all() and head(logits.softmax(1)).all()
 
 
 def test_risk_control_on_top_promises_an_image_level_risk():
@@ -89,8 +135,12 @@ def test_neighbouring_frames_stay_in_one_part():
 
 
 def test_mistakes_are_named():
-    with pytest.raises(ValueError, match="grouping='rings' is unknown"):
+    with pytest.raises(ValueError, match="grouping='rings' must be one of"):
         KandinskyHead(NUM_CLASSES, grouping='rings')
+    with pytest.raises(ValueError, match='alpha=1.0 must lie strictly between 0 and 1'):
+        KandinskyHead(NUM_CLASSES, alpha=1.0)
+    with pytest.raises(ValueError, match='has no alpha'):
+        KandinskyHead(NUM_CLASSES, risk=dict(loss='binary'))
     with pytest.raises(RuntimeError, match='no thresholds yet'):
         KandinskyHead(NUM_CLASSES)(torch.rand(1, NUM_CLASSES, 4, 4))
     with pytest.raises(ValueError, match='no calibration image fell to the part for'):
