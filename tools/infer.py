@@ -1,25 +1,28 @@
-"""Predict classes and uncertainty for an image, a folder or a pattern."""
+"""Predict classes and uncertainty for an image, a folder, a pattern or a video."""
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
-import mmseg_uncertainty.registered  # noqa: F401  (connects the host before configs are read)
-
-from mmseg_uncertainty.apis import UncertaintyInferencer, run_command
+from mmseg_uncertainty.runtime.command_line import run_plain_command
 
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('inputs', metavar='IMAGE|FOLDER|PATTERN')
-    parser.add_argument('config')
-    parser.add_argument('checkpoint')
+    parser.add_argument('inputs', metavar='IMAGE|FOLDER|PATTERN|VIDEO')
+    parser.add_argument('model', metavar='CONFIG|NAME|MODEL.onnx',
+                        help='a config, the name of a model in model-index.yml, or a file of tools/export_onnx.py, which '
+                             'runs without torch')
+    parser.add_argument('checkpoint', nargs='?', help='of a config; a named model has its own')
     parser.add_argument('--out', type=Path, default=Path('work_dirs/infer'), metavar='DIR',
                         help='write label maps, uncertainty maps (npz), overlays, figures and a JSON per image here')
     parser.add_argument('--threshold', nargs='+', type=head_and_value, default=[], metavar='HEAD=VALUE',
                         help='flag pixels whose uncertainty reaches this value')
+    parser.add_argument('--every', type=int, default=1, metavar='N', help='predict every N-th frame of videos')
     parser.add_argument('--batch-size', type=int, default=1, help='most images of one size in one pass')
+    parser.add_argument('--max-pixels', type=int, help='most pixels of one pass; larger inputs are cut in tiles')
     parser.add_argument('--device', help='such as cpu or cuda:0; default: the best there is')
     parser.add_argument('--skip-broken', action='store_true', help='leave out and report files that cannot be read')
     parser.add_argument('--debug', action='store_true', help='show the traceback of errors')
@@ -32,14 +35,30 @@ def head_and_value(text: str) -> tuple[str, float]:
     return head, float(value)
 
 
+def predict(args: argparse.Namespace) -> dict:
+    """Results of the model, with or without torch."""
+    options = dict(max_pixels=args.max_pixels) if args.max_pixels else {}
+    common = dict(out_dir=args.out, skip_broken=args.skip_broken, every=args.every)
+    if args.model.endswith('.onnx'):
+        from mmseg_uncertainty.runtime.onnx_segmentor import OnnxSegmentor
+        return OnnxSegmentor(args.model, dict(args.threshold), **options)(args.inputs, **common)
+    import mmseg_uncertainty.registered  # noqa: F401  (connects the host before configs are read)
+    from mmseg_uncertainty.apis import UncertaintyInferencer
+    inferencer = UncertaintyInferencer(args.model, args.checkpoint, args.device, dict(args.threshold), **options)
+    return inferencer(args.inputs, batch_size=args.batch_size, **common)
+
+
 def main() -> None:
     """Run the tool."""
     args = parse_args()
-    inferencer = UncertaintyInferencer(args.config, args.checkpoint, args.device, dict(args.threshold))
-    results = inferencer(args.inputs, batch_size=args.batch_size, out_dir=args.out, skip_broken=args.skip_broken)
+    results = predict(args)
     skipped = f', {len(results["skipped"])} left out' if results['skipped'] else ''
     print(f'{len(results["predictions"])} images predicted{skipped}; results: {args.out}')
 
 
 if __name__ == '__main__':
-    run_command(main)
+    if any(argument.endswith('.onnx') for argument in sys.argv):
+        run_plain_command(main)
+    else:
+        from mmseg_uncertainty.apis import run_command
+        run_command(main)

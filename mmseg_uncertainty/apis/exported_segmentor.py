@@ -9,9 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmseg_uncertainty.models import PosthocSegmentor
+from mmseg_uncertainty.models.calibrators import LocalTemperatureScaling
 from mmseg_uncertainty.models.flows.class_conditional_gaussian import ClassConditionalGaussian
 from mmseg_uncertainty.models.flows.invertible_convolution import InvertibleConvolution
 from mmseg_uncertainty.models.set_heads import ConformalRiskControlHead
+from mmseg_uncertainty.structures import FrozenOutputs
 
 
 class ExportedSegmentor(nn.Module):
@@ -22,7 +24,7 @@ class ExportedSegmentor(nn.Module):
         heads: Names of the heads to keep, by default all.
         preprocess: Whether images come as uint8 RGB (N, H, W, 3), to be normalized here, instead of normalized float32
             (N, 3, H, W) in the channel order of the model.
-        probabilities: Whether to return class probabilities too.
+        probabilities: Whether to return class probabilities too, calibrated if the model has a calibrator.
 
     Raises:
         ValueError: A head is unknown, or a part of the model cannot be expressed for images of any size.
@@ -39,6 +41,9 @@ class ExportedSegmentor(nn.Module):
         self.heads = list(model.uncertainty_heads) if heads is None else list(heads)
         for name in set(model.uncertainty_heads) - set(self.heads):
             del model.uncertainty_heads[name]
+        self._features: Tensor | None = None
+        if model.calibrator is not None and model.calibrator.needs_features:
+            model._last_decode_head.conv_seg.register_forward_hook(self._remember)
         for module in model.modules():
             _make_traceable(module)
 
@@ -75,19 +80,47 @@ class ExportedSegmentor(nn.Module):
         size = images.shape[2:]
         merged = self.model.encode_decode(images, [dict(img_shape=size, pad_shape=size)])
         logits, native_maps = merged[:, :self.model.num_classes], merged[:, self.model.num_classes:]
-        labels, probabilities = logits.argmax(dim=1), logits.softmax(dim=1)
-        scores = self.model.head_scores(logits, native_maps)
-        sets = [self._sets(probabilities, labels)] if self.model.set_head else []
-        return (labels, logits, *([probabilities] if self.probabilities else []),
+        labels = logits.argmax(dim=1)
+        calibrated = self._calibrate(FrozenOutputs(logits, logits, self._features, images), labels)
+        scores = self.model.head_scores(calibrated, native_maps)
+        sets = [self._sets(calibrated, labels)] if self.model.set_head else []
+        return (labels, logits, *([calibrated.softmax(dim=1)] if self.probabilities else []),
                 *(scores[name] for name in self.heads), *sets)
 
-    def _sets(self, probabilities: Tensor, labels: Tensor) -> Tensor:
+    def _remember(self, _: nn.Module, inputs: tuple[Tensor, ...], __: Tensor) -> None:
+        self._features = inputs[0]
+
+    def _calibrate(self, outputs: FrozenOutputs, labels: Tensor) -> Tensor:
+        calibrator = self.model.calibrator
+        if calibrator is None:
+            return outputs.logits
+        if isinstance(calibrator, LocalTemperatureScaling):
+            rgb = (outputs.images * calibrator.std + calibrator.mean) / 255
+            calibrated = outputs.logits / calibrator.network(outputs.logits, rgb)
+        else:
+            calibrated = calibrator.calibrate(outputs, [])
+        return exchange_winner(calibrated, labels) if calibrator.keep_argmax else calibrated
+
+    def _sets(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Sets of the LAC family, without the scatter in place that ONNX lacks."""
         set_head = self.model.set_head
+        probabilities = set_head.probabilities(logits)
         membership = probabilities >= set_head.thresholds.to(probabilities).reshape(1, -1, 1, 1)
         if not set_head.family.force_top:
             return membership
         return membership | F.one_hot(labels, set_head.num_classes).permute(0, 3, 1, 2).bool()
+
+
+def exchange_winner(calibrated: Tensor, labels: Tensor) -> Tensor:
+    """Exchange the largest calibrated logit with that of the predicted class, so that predictions stay.
+
+    Args:
+        calibrated: Shape (N, K, H, W).
+        labels: Predicted classes, shape (N, H, W).
+    """
+    winner, leader = labels.unsqueeze(1), calibrated.argmax(dim=1, keepdim=True)
+    top, own = calibrated.gather(1, leader), calibrated.gather(1, winner)
+    return calibrated.scatter(1, leader, own).scatter(1, winner, top)
 
 
 def check_exportable(model: PosthocSegmentor, heads: list[str] | None) -> None:
@@ -97,10 +130,11 @@ def check_exportable(model: PosthocSegmentor, heads: list[str] | None) -> None:
         raise ValueError(f'Unknown heads {sorted(unknown)}; this model has {sorted(model.uncertainty_heads)}.')
     if model._last_decode_head.out_channels == 1:
         raise ValueError('A model with one sigmoid output cannot be exported; use one with two classes.')
+    for part in (model.calibrator, model.set_head):
+        if part is not None and not part.is_fitted():
+            raise ValueError(f'{type(part).__name__} is not fitted yet; fit it with tools/train.py and export the checkpoint '
+                             'that this saves.')
     set_head = model.set_head
-    if set_head is not None and not set_head.is_fitted():
-        raise ValueError(f'{type(set_head).__name__} has no thresholds yet; fit it with tools/train.py and export the '
-                         'checkpoint that this saves.')
     if set_head is not None and not (isinstance(set_head, ConformalRiskControlHead) and set_head.family.kind == 'lac'):
         raise ValueError(f'{type(set_head).__name__} with these options depends on the size of the image or sorts '
                          "classes and cannot be exported; use ConformalRiskControlHead with family=dict(kind='lac').")

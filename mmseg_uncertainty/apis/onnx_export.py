@@ -3,15 +3,18 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from mmseg_uncertainty.models.set_heads import ConformalRiskControlHead
 from mmseg_uncertainty.visualization.score_scale import score_scale
 
 from .exported_segmentor import ExportedSegmentor, takes_rgb
+from .run_config import test_pipeline
 
 OPSET = 17
 TOLERANCE = 1e-4
@@ -107,15 +110,33 @@ def _metadata(segmentor: ExportedSegmentor) -> dict[str, str]:
     meta = getattr(model, 'dataset_meta', {})
     preprocessor = model.data_preprocessor
     order = 'RGB' if takes_rgb(preprocessor) else 'BGR'
-    units = {name: f'{score_scale(model.uncertainty_heads[name], model.num_classes).units}; higher is more uncertain'
-             for name in segmentor.heads}
+    scales = {name: score_scale(model.uncertainty_heads[name], model.num_classes) for name in segmentor.heads}
     content = dict(
         images='uint8 RGB (N, H, W, 3)' if segmentor.preprocess else f'normalized float32 {order} (N, 3, H, W)',
         mean=getattr(preprocessor, 'mean', torch.zeros(3)).flatten().tolist(),
         std=getattr(preprocessor, 'std', torch.ones(3)).flatten().tolist(),
-        classes=meta.get('classes', []), palette=meta.get('palette', []), units=units,
+        resize=_resize_step(getattr(model, 'cfg', {})),
+        classes=meta.get('classes', []), palette=meta.get('palette', []),
+        units={name: f'{scale.units}; higher is more uncertain' for name, scale in scales.items()},
+        scales={name: asdict(scale) for name, scale in scales.items()},
+        sets=_sets(model.set_head),
         provenance=getattr(model, 'provenance', {}))
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in content.items()}
+
+
+def _resize_step(config: Mapping) -> dict:
+    """Scale (width, height) of the test pipeline's resizing, which is outside the graph; empty if there is none."""
+    step = next((step for step in test_pipeline(config) or () if step['type'] == 'Resize'), {})
+    scale = step.get('scale')
+    return dict(scale=list(scale), keep_ratio=bool(step.get('keep_ratio'))) if scale else {}
+
+
+def _sets(set_head: ConformalRiskControlHead | None) -> dict:
+    if set_head is None:
+        return {}
+    return dict(lambda_hat=(1 - set_head.thresholds).tolist(), promises=[
+        dict(alpha=target.alpha, control=target.control, **loss)
+        for target, loss in zip(set_head.targets, set_head.losses)])
 
 
 def _import(name: str):

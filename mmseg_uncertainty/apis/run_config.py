@@ -11,6 +11,12 @@ from mmseg_uncertainty.evaluation import evaluator_config
 LOADERS = ('LoadImageFromFile', 'RenderToyRoads')
 
 
+def test_pipeline(config: Config) -> Sequence[dict] | None:
+    """Steps of the test pipeline of a config, ``None`` if it has none."""
+    dataset = (config.get('test_dataloader') or {}).get('dataset') or {}
+    return dataset.get('pipeline') or config.get('test_pipeline')
+
+
 def use_dataset(config: Config, dataset: Config, data_root: str | None = None) -> None:
     """Test on another dataset than the config's own, at the input scale of the config's model.
 

@@ -1,9 +1,8 @@
 """Images too large for one pass: predicted tile by tile, in memory that does not grow with the image."""
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -13,39 +12,12 @@ from torch import Tensor
 
 from mmseg_uncertainty.models import PosthocSegmentor
 from mmseg_uncertainty.models.utils import output_to_label_size
+from mmseg_uncertainty.runtime.tiles import CONTEXT, TILE, Window, allocate, tiles
 
 from .small_inputs import pad_small
 
 MOST_LOGITS = 2**28
-TILE = 1024
-CONTEXT = 128
 FILTER_REACH = 32
-IN_MEMORY = 2**26
-
-
-@dataclass(frozen=True)
-class Window:
-    """A rectangle of an image: rows ``top`` to ``bottom``, columns ``left`` to ``right``, ends not included."""
-
-    top: int
-    bottom: int
-    left: int
-    right: int
-
-    @property
-    def slices(self) -> tuple[slice, slice]:
-        """Index of the rectangle."""
-        return slice(self.top, self.bottom), slice(self.left, self.right)
-
-    def grown(self, pixels: int, size: tuple[int, int]) -> Window:
-        """The rectangle with a margin, as far as the image goes."""
-        return Window(max(self.top - pixels, 0), min(self.bottom + pixels, size[0]),
-                      max(self.left - pixels, 0), min(self.right + pixels, size[1]))
-
-    def within(self, outer: Window) -> tuple[slice, slice]:
-        """Index of the rectangle in one that contains it."""
-        return (slice(self.top - outer.top, self.bottom - outer.top),
-                slice(self.left - outer.left, self.right - outer.left))
 
 
 class TiledPrediction:
@@ -160,21 +132,6 @@ class _Canvas:
                         values = values.to(torch.int16)
                     if name != 'membership' or self.keep_logits:
                         yield (group, name), values
-
-
-def allocate(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """An array, in a temporary file if it is large; the file goes with the array."""
-    if np.prod(shape) * np.dtype(dtype).itemsize <= IN_MEMORY:
-        return np.empty(shape, dtype)
-    with tempfile.TemporaryFile() as file:
-        return np.memmap(file, dtype, 'w+', shape=shape)
-
-
-def tiles(size: tuple[int, int], side: int) -> Iterator[Window]:
-    """Cut an image of this height and width into squares, smaller at the end."""
-    for top in range(0, size[0], side):
-        for left in range(0, size[1], side):
-            yield Window(top, min(top + side, size[0]), left, min(left + side, size[1]))
 
 
 def source_window(window: Window, size: tuple[int, int], source_size: tuple[int, int]) -> Window:

@@ -23,6 +23,7 @@ from mmseg_uncertainty.visualization.uncertainty_figure import draw_uncertainty,
 
 from .load_posthoc import load_posthoc
 from .model_index import resolve_model
+from .run_config import test_pipeline
 from .small_inputs import pad_small
 from .tiled_prediction import TiledPrediction
 
@@ -196,8 +197,7 @@ def image_pipeline(config: Config) -> Compose:
     Raises:
         ValueError: The config has no test pipeline.
     """
-    dataset = (config.get('test_dataloader') or {}).get('dataset') or {}
-    pipeline = dataset.get('pipeline') or config.get('test_pipeline')
+    pipeline = test_pipeline(config)
     if not pipeline:
         raise ValueError('The config has no test_pipeline and no test_dataloader.dataset.pipeline, so it does not say '
                          'how images become inputs of the model. Add one, for example [dict(type="LoadImageFromFile"), '

@@ -44,6 +44,36 @@ def test_labels_and_maps_agree(base, set_head, tmp_path):
     assert set(rows[0]['difference']) >= {'logits', 'uncertainty_fedc', 'uncertainty_energy', 'probabilities'}
 
 
+CALIBRATORS = dict(
+    global_temperature=dict(type='TemperatureScaling'),
+    classwise=dict(type='TemperatureScaling', classwise=True),
+    vector=dict(type='VectorScaling'),
+    clusters=dict(type='ClusteredTemperatureScaling', num_clusters=3),
+    soft_clusters=dict(type='ClusteredTemperatureScaling', num_clusters=3, assignment='soft'),
+    local=dict(type='LocalTemperatureScaling'))
+
+
+@pytest.mark.parametrize('name', CALIBRATORS)
+def test_calibrators_are_inside(name, tmp_path):
+    model = posthoc(calibrator=CALIBRATORS[name], set_head=SET_HEAD)
+    generator = torch.Generator().manual_seed(2)
+    for key, value in [*model.calibrator.named_buffers(), *model.calibrator.named_parameters()]:
+        if value.is_floating_point() and key not in ('mean', 'std'):
+            value.data.copy_(torch.rand(value.shape, generator=generator, dtype=torch.float64) + 0.5)
+    model.calibrator.fitted.fill_(True)
+    pixels = torch.randint(0, 256, (3, 64, 96), dtype=torch.uint8, generator=generator)
+    with torch.no_grad():
+        sample, = model.test_step(dict(inputs=[pixels], data_samples=[sample_of(64, 96)]))
+        segmentor = ExportedSegmentor(model, ['msp'], preprocess=True, probabilities=True)
+        outputs = dict(zip(segmentor.output_names, segmentor(pixels.flip(0).movedim(0, -1)[None])))
+    torch.testing.assert_close(outputs['labels'], sample.pred_sem_seg.data)
+    torch.testing.assert_close(outputs['probabilities'][0], sample.calibrated_logits.data.softmax(dim=0))
+    assert torch.equal(outputs['set_membership'][0], sample.prediction_set.membership)
+    path = export_onnx(segmentor, tmp_path / 'model.onnx')
+    rows = parity(segmentor, path, sizes=[(37, 53), (64, 80)], batches=(1, 2))
+    assert is_equal(rows), rows
+
+
 def test_raw_images_and_a_choice_of_heads(tmp_path):
     segmentor = ExportedSegmentor(posthoc(), ['msp'], preprocess=True)
     path = export_onnx(segmentor, tmp_path / 'model.onnx')

@@ -8,7 +8,9 @@ from mmseg.structures import SegDataSample
 from torch.nn import functional as F
 
 from mmseg_uncertainty.apis import tiled_prediction
-from mmseg_uncertainty.apis.tiled_prediction import TiledPrediction, Window, allocate, resample, source_window, tiles
+from mmseg_uncertainty.apis.tiled_prediction import TiledPrediction, resample, source_window
+from mmseg_uncertainty.runtime import tiles as tiling
+from mmseg_uncertainty.runtime.tiles import Window, allocate, tiles
 from tests.tiny import tiny_posthoc
 
 HEADS = dict(
@@ -81,7 +83,7 @@ def test_logits_of_huge_results_are_left_out(model, monkeypatch):
 
 def test_large_arrays_live_in_files(monkeypatch):
     assert not isinstance(allocate((2, 3), np.float32), np.memmap)
-    monkeypatch.setattr(tiled_prediction, 'IN_MEMORY', 8)
+    monkeypatch.setattr(tiling, 'IN_MEMORY', 8)
     array = allocate((2, 3), np.float32)
     array[:] = 7
     assert isinstance(array, np.memmap) and array.sum() == 42

@@ -1,0 +1,234 @@
+"""Measures the cells of a sweep; each is kept in a file of its own as soon as it is done."""
+from __future__ import annotations
+
+import hashlib
+import json
+import traceback
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import torch
+from mmengine.config import Config, ConfigDict
+from mmengine.dist import barrier, get_world_size, is_main_process
+from mmengine.evaluator import Evaluator
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from mmseg.registry import DATASETS, METRICS, MODELS
+
+from mmseg_uncertainty import __version__
+from mmseg_uncertainty.caching import LastPass
+from mmseg_uncertainty.datasets.scene_overlap import dataset_contents, refuse_overlap
+from mmseg_uncertainty.engine.checkpoints import CheckpointError, base_fingerprint, read_checkpoint, state_dict_of
+from mmseg_uncertainty.evaluation import evaluator_config
+from mmseg_uncertainty.models.calibrators import Calibrator
+from mmseg_uncertainty.models.segmentors import PosthocSegmentor
+from mmseg_uncertainty.runtime.json_files import write_json
+
+from .distributed import launch
+from .results_file import versions
+from .run_config import add_hooks, corrupt_test_images, use_dataset
+from .sweep_plan import CLEAN, NO_CALIBRATOR, Cell, FittedCalibrator, SweepPlan
+
+DATASET_CONFIGS = Path(__file__).resolve().parents[2] / 'local_configs/_base_/datasets'
+FAILED, RUNNING = '.failed', '.running'
+
+
+def cell_config(plan: SweepPlan, cell: Cell) -> Config:
+    """Config of the model with the data and the heads of one cell.
+
+    Raises:
+        ValueError: The dataset or a head is unknown.
+    """
+    config = Config.fromfile(plan.models[cell.model].config)
+    entry = plan.datasets[cell.dataset]
+    name = entry.dataset or cell.dataset
+    path = Path(name) if name.endswith('.py') else DATASET_CONFIGS / f'{name}.py'
+    if not path.is_file():
+        raise ValueError(f'datasets.{cell.dataset}: there is no config {path}; name one of {DATASET_CONFIGS} or give a path.')
+    use_dataset(config, Config.fromfile(path), entry.data_root)
+    config.test_dataloader.dataset.update(entry.options)
+    config.test_dataloader.persistent_workers = False
+    if cell.corruption != CLEAN:
+        corrupt_test_images(config, cell.corruption, cell.severity)
+    if plan.heads is not None:
+        heads = config.model.get('uncertainty_heads') or {}
+        absent = sorted(set(plan.heads) - set(heads))
+        if absent:
+            raise ValueError(f'models.{cell.model}: its config has no heads {absent}; it has {sorted(heads)}.')
+        config.model.uncertainty_heads = ConfigDict({name: heads[name] for name in plan.heads})
+    return config
+
+
+def signature(plan: SweepPlan, cell: Cell) -> str:
+    """Hash of everything that decides the numbers of a cell, wherever its files lie."""
+    config, entry = cell_config(plan, cell).to_dict(), plan.models[cell.model]
+    loader = config['test_dataloader']
+    loader['dataset'].pop('data_root', None)
+    files = dict(base=entry.checkpoint) | {name: part.checkpoint for name, part in entry.calibrators.items()}
+    decisive = dict(
+        model=config['model'], data={key: loader[key] for key in ('dataset', 'batch_size')}, version=__version__,
+        every=plan.datasets[cell.dataset].every, evaluators=list(plan.evaluators),
+        files={name: hashlib.sha256(Path(path).read_bytes()).hexdigest() for name, path in files.items()})
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def is_done(plan: SweepPlan, cell: Cell, work_dir: Path) -> bool:
+    """Whether a cell was measured exactly as the plan says now."""
+    path = cell.path(work_dir)
+    try:
+        return path.is_file() and json.loads(path.read_text())['signature'] == signature(plan, cell)
+    except (OSError, ValueError, KeyError):
+        # What the plan names cannot be read; measuring the cell reports why.
+        return False
+
+
+def note(cell: Cell, work_dir: Path, suffix: str) -> Path:
+    """File beside that of the results which says that a cell failed or is running."""
+    path = cell.path(work_dir)
+    return path.with_name(path.stem + suffix)
+
+
+def record_failure(cell: Cell, work_dir: Path, reason: str, details: str = '') -> None:
+    """Keep why a cell failed, so that the others go on and the report names it."""
+    write_json(note(cell, work_dir, FAILED), dict(cell=str(cell), reason=reason, details=details))
+    note(cell, work_dir, RUNNING).unlink(missing_ok=True)
+
+
+def measure_group(plan: SweepPlan, model: str, dataset: str, work_dir: Path, launcher: str = 'none') -> None:
+    """Measure what is missing of one model on one dataset, in this process.
+
+    A cell that fails is recorded, and the next one begins. With several processes it ends all of them instead, because
+    the others would wait for it; see :class:`~mmseg_uncertainty.apis.sweep_jobs.GroupJob`.
+    """
+    group = None
+    for cell in plan.cells(model, dataset):
+        if note(cell, work_dir, FAILED).is_file() or is_done(plan, cell, work_dir):
+            continue
+        if is_main_process():
+            marker = note(cell, work_dir, RUNNING)
+            marker.parent.mkdir(parents=True, exist_ok=True)
+            marker.touch()
+        try:
+            group = group or CellGroup(plan, cell, work_dir, launcher)
+            results = group.measure(cell)
+        except Exception as error:
+            record_failure(cell, work_dir, f'{type(error).__name__}: {error}', traceback.format_exc())
+            if get_world_size() > 1:
+                raise
+            continue
+        if is_main_process():
+            write_json(cell.path(work_dir), results)
+            note(cell, work_dir, RUNNING).unlink(missing_ok=True)
+        barrier()
+
+
+class CellGroup:
+    """One model with its calibrators, loaded once, and the cells it is measured on.
+
+    Args:
+        plan: The sweep.
+        cell: A cell of the group.
+        work_dir: Folder of the sweep.
+        launcher: See :func:`~mmseg_uncertainty.apis.launch`.
+    """
+
+    def __init__(self, plan: SweepPlan, cell: Cell, work_dir: Path, launcher: str) -> None:
+        self.plan, self.entry = plan, plan.models[cell.model]
+        config = cell_config(plan, cell)
+        add_hooks(config, need_heads=True, allow_overlap=plan.allow_overlap)
+        launch(config, launcher, trains=False)
+        config.load_from, config.work_dir = self.entry.checkpoint, str(work_dir / 'logs' / cell.model / cell.dataset)
+        config.test_evaluator, config.test_cfg = [], dict(type='TestLoop')
+        config.train_dataloader = config.train_cfg = config.optim_wrapper = None
+        config.val_dataloader = config.val_cfg = config.val_evaluator = config.param_scheduler = None
+        read_checkpoint(config.load_from)
+        self.runner = Runner.from_cfg(config)
+        self.runner.load_or_resume()
+        self.model: PosthocSegmentor = self.runner.model.module if is_model_wrapper(self.runner.model) else self.runner.model
+        self.model.eval()
+        self.model.cache = LastPass()
+        self.calibrators, self.fitted_on = self._load_calibrators()
+
+    def _load_calibrators(self) -> tuple[dict[str, Calibrator | None], dict[str, dict]]:
+        loaded, fitted_on = {NO_CALIBRATOR: self.model.calibrator}, {}
+        for name, part in self.entry.calibrators.items():
+            loaded[name], fitted_on[name] = load_calibrator(part, self.model)
+        # The first pass of a batch must yield the features that a later one asks for.
+        in_order = sorted(loaded, key=lambda name: not getattr(loaded[name], 'needs_features', False))
+        return {name: loaded[name] for name in in_order}, fitted_on
+
+    def measure(self, cell: Cell) -> dict:
+        """Results of one cell with their provenance, metrics by calibrator."""
+        loader = self._dataloader(cell)
+        contents = dataset_contents(loader.dataset)
+        for name, fitted in self.fitted_on.items():
+            if not self.plan.allow_overlap:
+                refuse_overlap(fitted, contents, self.entry.calibrators[name].checkpoint)
+        evaluators = {name: self._evaluator(loader.dataset.metainfo) for name in self.calibrators}
+        for name, data, samples in self._predictions(loader):
+            evaluators[name].process(data_samples=samples, data_batch=data)
+        metrics = {name: evaluator.evaluate(len(loader.dataset)) for name, evaluator in evaluators.items()}
+        parts = {name: [metric.provenance for metric in evaluator.metrics] for name, evaluator in evaluators.items()}
+        return dict(
+            cell=vars(cell), signature=signature(self.plan, cell), metrics={name: metrics[name] for name in sorted(metrics)},
+            evaluators=parts, images=len(loader.dataset), config=self.entry.config, checkpoint=Path(self.entry.checkpoint).name,
+            calibrators={name: Path(part.checkpoint).name for name, part in self.entry.calibrators.items()}, versions=versions())
+
+    @torch.no_grad()
+    def _predictions(self, loader) -> Iterator[tuple[str, dict, list]]:
+        for batch in loader:
+            data = self.model.data_preprocessor(batch, False)
+            self.model.cache.forget()
+            for name, calibrator in self.calibrators.items():
+                self.model.calibrator = calibrator
+                samples = [sample.new() for sample in data['data_samples']]
+                yield name, data, self.model.predict(data['inputs'], samples)
+        self.model.calibrator = self.calibrators[NO_CALIBRATOR]
+
+    def _dataloader(self, cell: Cell):
+        options = cell_config(self.plan, cell).test_dataloader.to_dict()
+        every, dataset = self.plan.datasets[cell.dataset].every, DATASETS.build(options.pop('dataset'))
+        if every > 1:
+            dataset.get_subset_(list(range(0, len(dataset), every)))
+        return Runner.build_dataloader(dict(options, dataset=dataset), seed=self.runner.seed)
+
+    def _evaluator(self, metainfo: Mapping) -> Evaluator:
+        metrics = [METRICS.build(evaluator_config(name, **_image_scores(name))) for name in self.plan.evaluators]
+        evaluator = Evaluator(metrics)
+        evaluator.dataset_meta = metainfo
+        return evaluator
+
+
+def _image_scores(name: str) -> dict:
+    """Cells keep the scores of their images; the tables compare them with those of the reference."""
+    return dict(keep_scores=True) if name == 'OOD-image' else {}
+
+
+def load_calibrator(part: FittedCalibrator, model: PosthocSegmentor) -> tuple[Calibrator, dict]:
+    """Build a calibrator for a model and fill it.
+
+    Returns:
+        The calibrator and what it was fitted on; see :func:`~mmseg_uncertainty.datasets.scene_overlap.dataset_contents`.
+
+    Raises:
+        CheckpointError: It was fitted on another base model, or is not fitted.
+        ValueError: Its config has no calibrator.
+    """
+    config = Config.fromfile(part.config).model.get('calibrator')
+    if config is None:
+        raise ValueError(f'{part.config} has no calibrator.')
+    checkpoint = read_checkpoint(part.checkpoint)
+    state = state_dict_of(checkpoint)
+    if base_fingerprint(state) != base_fingerprint(model.state_dict()):
+        raise CheckpointError(f'{part.checkpoint} was fitted on another base model. Fit the calibrator again on this one.')
+    calibrator = MODELS.build(dict(num_classes=max(model.out_channels, 2)) | config.to_dict())
+    calibrator.bind(model)
+    own = {key.removeprefix('calibrator.'): value for key, value in state.items() if key.startswith('calibrator.')}
+    calibrator.load_state_dict(own, strict=True)
+    if not calibrator.is_fitted():
+        raise CheckpointError(f'{part.checkpoint} holds a calibrator that was never fitted; fit it with tools/train.py.')
+    device = next(model.parameters()).device
+    return calibrator.to(device).eval(), checkpoint.get('meta', {}).get('fitted_on', {}).get('calibration', _NOTHING)
+
+
+_NOTHING = dict(family=None, images=[], scenes=[])

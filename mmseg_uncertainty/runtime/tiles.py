@@ -1,0 +1,52 @@
+"""Rectangles of images, and arrays as large as images."""
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+TILE = 1024
+CONTEXT = 128
+IN_MEMORY = 2**26
+
+
+@dataclass(frozen=True)
+class Window:
+    """A rectangle of an image: rows ``top`` to ``bottom``, columns ``left`` to ``right``, ends not included."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Index of the rectangle."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    def grown(self, pixels: int, size: tuple[int, int]) -> Window:
+        """The rectangle with a margin, as far as the image goes."""
+        return Window(max(self.top - pixels, 0), min(self.bottom + pixels, size[0]),
+                      max(self.left - pixels, 0), min(self.right + pixels, size[1]))
+
+    def within(self, outer: Window) -> tuple[slice, slice]:
+        """Index of the rectangle in one that contains it."""
+        return (slice(self.top - outer.top, self.bottom - outer.top),
+                slice(self.left - outer.left, self.right - outer.left))
+
+
+def allocate(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """An array, in a temporary file if it is large; the file goes with the array."""
+    if np.prod(shape) * np.dtype(dtype).itemsize <= IN_MEMORY:
+        return np.empty(shape, dtype)
+    with tempfile.TemporaryFile() as file:
+        return np.memmap(file, dtype, 'w+', shape=shape)
+
+
+def tiles(size: tuple[int, int], side: int) -> Iterator[Window]:
+    """Cut an image of this height and width into squares, smaller at the end."""
+    for top in range(0, size[0], side):
+        for left in range(0, size[1], side):
+            yield Window(top, min(top + side, size[0]), left, min(left + side, size[1]))
