@@ -1,4 +1,5 @@
 from .base_output_cache import BaseOutputCache
+from .last_pass import LastPass
 from .map_store import MapStore
 
-__all__ = ['BaseOutputCache', 'MapStore']
+__all__ = ['BaseOutputCache', 'LastPass', 'MapStore']

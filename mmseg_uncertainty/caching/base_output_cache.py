@@ -25,8 +25,8 @@ class BaseOutputCache:
     decides the input (data, pipeline, augmentation, corruption, preprocessor, window of a slide) therefore decides
     the file, and an input that comes again is found however it came about.
 
-    What is returned was rounded to the precision of the store, whether it was found or computed: results do not depend on
-    how full the cache is.
+    What is returned was rounded to the precision of the store, whether it was found or computed: results do not depend
+    on how full the cache is.
 
     Args:
         directory: Folder shared by all base models.
@@ -35,8 +35,13 @@ class BaseOutputCache:
         limit: Bytes that ``directory`` may hold.
     """
 
-    def __init__(self, directory: str | Path, base: Mapping, precision: str = 'float16', limit: int = 50 * 10**9) -> None:
-        identity = json.dumps(dict(base=base, precision=precision, format=FORMAT), sort_keys=True, default=str, indent=1)
+    def __init__(self,
+                 directory: str | Path,
+                 base: Mapping,
+                 precision: str = 'float16',
+                 limit: int = 50 * 10**9) -> None:
+        identity = dict(base=base, precision=precision, format=FORMAT)
+        identity = json.dumps(identity, sort_keys=True, default=str, indent=1)
         folder = Path(directory) / hashlib.sha256(identity.encode()).hexdigest()[:16]
         self.store = MapStore(folder, precision, limit, bounded=directory)
         self.found = self.computed = self.passes = 0
@@ -52,7 +57,7 @@ class BaseOutputCache:
             run: The base model: maps of some images by name, ``None`` for maps that it does not have.
 
         Returns:
-            Maps of all images by name, float32, on the device of the inputs; ``None`` for those the model does not have.
+            Maps of all images by name, float32, on the device of the inputs; ``None`` for those the model lacks.
         """
         keys = [_fingerprint(image, salt) for image in inputs]
         items = [self._read(key, names) for key in keys]
@@ -92,8 +97,8 @@ class BaseOutputCache:
 
     def summary(self) -> str:
         """What the cache saved, in one line."""
-        return (f'Cache {self.store.directory}: {self.found} inputs found, {self.computed} computed in {self.passes} forward '
-                'passes of the base model.')
+        return (f'Cache {self.store.directory}: {self.found} inputs found, {self.computed} computed in {self.passes} '
+                'forward passes of the base model.')
 
 
 def _fingerprint(image: Tensor, salt: str) -> str:

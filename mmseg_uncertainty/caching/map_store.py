@@ -23,10 +23,10 @@ BYTES_BETWEEN_SCANS = 256 * 2**20
 class MapStore:
     """A folder with one file per array, up to four dimensions.
 
-    A file appears whole or not at all, whoever stops whenever: it is written beside its place and renamed. Two processes
-    that write the same array write the same bytes. Every read is checked against a CRC-32 of header and content; a file
-    that does not pass counts as absent and is overwritten by the next :meth:`write`. Arrays come back in the memory layout
-    they had, by which operators round.
+    A file appears whole or not at all, whoever stops whenever: it is written beside its place and renamed. Two
+    processes that write the same array write the same bytes. Every read is checked against a CRC-32 of header and
+    content; a file that does not pass counts as absent and is overwritten by the next :meth:`write`. Arrays come back
+    in the memory layout they had, by which operators round.
 
     Where a value leaves the range of ``float16`` its array is kept in ``float32``.
 
@@ -103,8 +103,8 @@ class MapStore:
         if self._unscanned > BYTES_BETWEEN_SCANS or self._bytes + size > self.limit:
             self._scan()
         if self._bytes + size > self.limit:
-            self._refuse(f'it holds {self._bytes / 1e9:.1f} GB of at most {self.limit / 1e9:.1f} GB. Raise --cache-limit or '
-                         'remove folders of base models in it that are no longer used')
+            self._refuse(f'it holds {self._bytes / 1e9:.1f} GB of at most {self.limit / 1e9:.1f} GB. Raise '
+                         '--cache-limit or remove folders of base models in it that are no longer used')
         return not self._full
 
     def _refuse(self, reason: str) -> None:

@@ -113,6 +113,10 @@ def no_forward(monkeypatch):
     return forbid
 
 
+def metrics(name):
+    return json.loads(Path(f'{name}.json').read_text())['metrics']
+
+
 def weights(folder):
     return torch.load(folder / 'iter_6.pth', weights_only=False)['state_dict']
 
@@ -130,7 +134,7 @@ def test_a_second_fit_and_test_run_no_base_and_agree_exactly(run_tool, base, tmp
     run_tool('test', *test, 'second.json', *options)
     for name in ('first', 'second'):
         assert_close(weights(tmp_path / name), weights(tmp_path / 'plain'), rtol=1e-5, atol=1e-6)
-        assert json.loads(Path(f'{name}.json').read_text())['metrics'] == json.loads(Path('plain.json').read_text())['metrics']
+        assert metrics(name) == metrics('plain')
     assert all(torch.equal(one, weights(tmp_path / 'second')[key]) for key, one in weights(tmp_path / 'first').items())
 
 

@@ -269,9 +269,9 @@ class PosthocSegmentor(CascadeEncoderDecoder):
         if self.cache is None:
             return self._run_base(inputs, batch_img_metas)
         features = features_name(self.posthoc_modules())
-        maps = self.cache(
-            inputs, ['logits', 'native_logits', *([features] if features else [])], _circumstances(inputs, batch_img_metas[0]),
-            lambda missing: self._base_maps(missing, [batch_img_metas[0]] * len(missing), features))
+        names = ['logits', 'native_logits', *([features] if features else [])]
+        maps = self.cache(inputs, names, _circumstances(inputs, batch_img_metas[0]),
+                          lambda missing: self._base_maps(missing, [batch_img_metas[0]] * len(missing), features))
         self._tap.hold(maps['native_logits'], maps.get(features))
         if maps['logits'] is not None:
             return maps['logits']
