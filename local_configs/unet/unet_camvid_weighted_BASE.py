@@ -1,8 +1,8 @@
 # Cross-entropy weighted by one over the square root of the class frequencies (tools/dataset_stats.py).
 _base_ = [
     '../_base_/models/unet_camvid.py',
-    '../_base_/datasets/camvid_320x240.py',
-    '../_base_/schedules/unet_2k.py',
+    '../_base_/datasets/camvid_240x180.py',
+    '../_base_/schedules/unet_1200.py',
     '../_base_/default_runtime.py',
 ]
 model = dict(decode_head=dict(loss_decode=dict(

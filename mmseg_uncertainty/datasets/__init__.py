@@ -7,12 +7,15 @@ from .cityscapes_scenes_dataset import CityscapesScenesDataset
 from .dataset_error import DatasetError
 from .idd_dataset import IDDDataset
 from .idd_lite_dataset import IDDLiteDataset
+from .s3dis_2d_dataset import S3DIS2DDataset
 from .samplers import NumberedInfiniteSampler
 from .toy_roads_dataset import ToyRoadsDataset
-from .transforms import CORRUPTIONS, Corruptions, LoadLabels, RenderToyRoads, SeedAugmentations
+from .transforms import (CORRUPTIONS, Corruptions, LoadInstanceColors, LoadLabels, MaskObjectDropout, RenderToyRoads,
+                         SeedAugmentations)
 
 __all__ = [
-    'ACDCDataset', 'CORRUPTIONS', 'AnomalyDataset', 'CamVidAsCityscapesDataset', 'CamVidDataset', 'CheckedSegDataset',
-    'CityscapesScenesDataset', 'Corruptions', 'DatasetError', 'IDDDataset', 'IDDLiteDataset', 'LoadLabels',
-    'NumberedInfiniteSampler', 'RenderToyRoads', 'SeedAugmentations', 'ToyRoadsDataset'
+    'ACDCDataset', 'AnomalyDataset', 'CamVidAsCityscapesDataset', 'CamVidDataset', 'CheckedSegDataset',
+    'CityscapesScenesDataset', 'Corruptions', 'CORRUPTIONS', 'DatasetError', 'IDDDataset', 'IDDLiteDataset',
+    'LoadInstanceColors', 'LoadLabels', 'MaskObjectDropout', 'NumberedInfiniteSampler', 'RenderToyRoads',
+    'S3DIS2DDataset', 'SeedAugmentations', 'ToyRoadsDataset'
 ]

@@ -1,4 +1,4 @@
-"""Macro F1, focal loss and U-Net of the public lab solution."""
+"""Macro F1, focal loss, U-Net and label colours of the public lab solution."""
 import os
 from pathlib import Path
 
@@ -7,10 +7,13 @@ import pytest
 import torch
 from torch import nn
 
+from mmseg_uncertainty.datasets import S3DIS2DDataset
 from mmseg_uncertainty.evaluation import MacroF1Metric
 from mmseg_uncertainty.functional.class_f1 import class_counts, f1_per_class, macro_f1
 from mmseg_uncertainty.functional.class_losses import focal_loss
+from mmseg_uncertainty.functional.instance_colors import class_table, decode_colors
 from mmseg_uncertainty.models.backbones import LabUNet
+from mmseg_uncertainty.runtime.overlays import overlay_classes
 
 FOLDER = Path(os.environ.get('GOLDEN_ROOT', Path(__file__).parents[3] / 'shared' / 'golden')) / 'lab'
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason=f'no golden vectors in {FOLDER}; set GOLDEN_ROOT')
@@ -156,3 +159,22 @@ def test_forward_pass_of_the_unet(unet):
             with torch.no_grad():
                 logits = model[1](model[0](torch.from_numpy(unet[f'{case}_input']).to(dtype))[0])
             np.testing.assert_allclose(logits, unet[f'{case}_output'], atol=tolerance, rtol=tolerance)
+
+
+def test_decoding_of_colours():
+    arrays = read('decode')
+    table = class_table(arrays['instance_names'].tolist())
+    assert list(table.classes) == arrays['class_names'].tolist() and table.unknown == arrays['unknown_class']
+    np.testing.assert_array_equal(table.of_instance, arrays['instance_to_class'])
+    labels, unlisted = decode_colors(arrays['encoded'], table)
+    np.testing.assert_array_equal(labels, arrays['decoded'])
+    assert unlisted == 0
+
+
+def test_palette_and_overlay():
+    arrays = read('decode')
+    if tuple(arrays['class_names']) == S3DIS2DDataset.METAINFO['classes']:
+        np.testing.assert_array_equal(S3DIS2DDataset.METAINFO['palette'], arrays['palette'])
+    image = np.rint(255 * arrays['overlay_rgb']).astype(np.uint8)
+    overlay = overlay_classes(image, arrays['overlay_class'], arrays['palette'].tolist(), opacity=0.6)
+    np.testing.assert_allclose(overlay / 255, arrays['overlay'], atol=1 / 255)

@@ -1,6 +1,11 @@
 from .corruptions import CORRUPTIONS, Corruptions
+from .load_instance_colors import LoadInstanceColors
 from .load_labels import LoadLabels
+from .mask_object_dropout import MaskObjectDropout
 from .render_toy_roads import RenderToyRoads
 from .seed_augmentations import SeedAugmentations
 
-__all__ = ['CORRUPTIONS', 'Corruptions', 'LoadLabels', 'RenderToyRoads', 'SeedAugmentations']
+__all__ = [
+    'Corruptions', 'CORRUPTIONS', 'LoadInstanceColors', 'LoadLabels', 'MaskObjectDropout', 'RenderToyRoads',
+    'SeedAugmentations'
+]

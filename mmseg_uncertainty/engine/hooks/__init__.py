@@ -1,3 +1,4 @@
+from .disjoint_areas_hook import DisjointAreasHook
 from .iteration_seed_hook import IterationSeedHook
 from .output_cache_hook import OutputCacheHook
 from .posthoc_checkpoint_hook import PosthocCheckpointHook
@@ -5,5 +6,6 @@ from .progress_bar_hook import ProgressBarHook
 from .uncertainty_visualization_hook import UncertaintyVisualizationHook
 
 __all__ = [
-    'IterationSeedHook', 'OutputCacheHook', 'PosthocCheckpointHook', 'ProgressBarHook', 'UncertaintyVisualizationHook'
+    'DisjointAreasHook', 'IterationSeedHook', 'OutputCacheHook', 'PosthocCheckpointHook', 'ProgressBarHook',
+    'UncertaintyVisualizationHook'
 ]

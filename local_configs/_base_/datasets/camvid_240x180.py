@@ -1,12 +1,12 @@
-# CamVid at two thirds of its size; labels keep theirs, so that predictions are measured at 480x360.
+# CamVid at half its size; labels keep theirs, so that predictions are measured at 480x360.
 _base_ = './camvid.py'
-scale = (320, 240)
+scale = (240, 180)
 train_pipeline = [
     dict(type='SeedAugmentations'),
     dict(type='LoadImageFromFile'),
     dict(type='LoadLabels'),
     dict(type='RandomResize', scale=scale, ratio_range=(0.8, 1.6), keep_ratio=True),
-    dict(type='RandomCrop', crop_size=(192, 256), cat_max_ratio=0.75),
+    dict(type='RandomCrop', crop_size=(144, 192), cat_max_ratio=0.75),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PhotoMetricDistortion'),
     dict(type='PackSegInputs'),

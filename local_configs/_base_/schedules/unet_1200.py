@@ -1,5 +1,5 @@
-max_iters = 2000
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=500)
+max_iters = 1200
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=400)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(
@@ -16,6 +16,6 @@ default_hooks = dict(
     logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(
-        type='CheckpointHook', by_epoch=False, interval=250, max_keep_ckpts=1, save_best='macroF1[pooled]',
+        type='CheckpointHook', by_epoch=False, interval=200, max_keep_ckpts=1, save_best='macroF1[pooled]',
         rule='greater', backend_args=dict(backend='atomic')),
     sampler_seed=dict(type='DistSamplerSeedHook'))
