@@ -2,8 +2,11 @@ from .acdc_dataset import ACDCDataset
 from .anomaly_dataset import AnomalyDataset
 from .camvid_as_cityscapes_dataset import CamVidAsCityscapesDataset
 from .camvid_dataset import CamVidDataset
+from .checked_ade20k_dataset import CheckedADE20KDataset
+from .checked_loveda_dataset import CheckedLoveDADataset
 from .checked_seg_dataset import CheckedSegDataset
 from .cityscapes_scenes_dataset import CityscapesScenesDataset
+from .coco_category_dataset import COCOCategoryDataset
 from .dataset_error import DatasetError
 from .idd_dataset import IDDDataset
 from .idd_lite_dataset import IDDLiteDataset
@@ -14,7 +17,8 @@ from .transforms import (CORRUPTIONS, Corruptions, LoadInstanceColors, LoadLabel
                          SeedAugmentations)
 
 __all__ = [
-    'ACDCDataset', 'AnomalyDataset', 'CamVidAsCityscapesDataset', 'CamVidDataset', 'CheckedSegDataset',
+    'ACDCDataset', 'AnomalyDataset', 'CamVidAsCityscapesDataset', 'CamVidDataset', 'CheckedADE20KDataset',
+    'CheckedLoveDADataset', 'CheckedSegDataset', 'COCOCategoryDataset',
     'CityscapesScenesDataset', 'Corruptions', 'CORRUPTIONS', 'DatasetError', 'IDDDataset', 'IDDLiteDataset',
     'LoadInstanceColors', 'LoadLabels', 'MaskObjectDropout', 'NumberedInfiniteSampler', 'RenderToyRoads',
     'S3DIS2DDataset', 'SeedAugmentations', 'ToyRoadsDataset'

@@ -57,7 +57,8 @@ class CheckedSegDataset(BaseSegDataset):
     @property
     def label_values(self) -> list[int]:
         """Values that label files may hold."""
-        return sorted({*range(len(self.METAINFO['classes'])), *(self.label_map or {}), self.ignore_index})
+        return sorted({*range(len(self.METAINFO['classes']) + bool(self.reduce_zero_label)), *(self.label_map or {}),
+                       self.ignore_index})
 
     def pairs(self) -> list[tuple[Path, Path]]:
         """Image and label file of every sample, sorted by image.

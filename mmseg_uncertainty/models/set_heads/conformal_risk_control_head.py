@@ -92,9 +92,9 @@ class ConformalRiskControlHead(SetHead):
             raise ValueError(f'ConformalRiskControlHead: {len(risks)} risks; give at least one, and exactly one with '
                              'class_conditional=True.')
         self.losses, self.targets = zip(*(split_risk(risk, self.num_classes, control, delta) for risk in risks))
-        if class_conditional and self.losses[0].get('loss', 'class_miss') != 'class_miss':
-            raise ValueError('ConformalRiskControlHead: class_conditional=True controls the misses of every class; give '
-                             f'risks=[dict(alpha=...)] without loss={self.losses[0]["loss"]!r}.')
+        if class_conditional and dict(loss='miscoverage') | self.losses[0] != dict(loss='miscoverage'):
+            raise ValueError('ConformalRiskControlHead: class_conditional=True controls the misses of every class, not '
+                             f'{self.losses[0]}; give risks=[dict(alpha=...)] alone.')
         self.class_conditional = class_conditional
 
     def is_fitted(self) -> bool:

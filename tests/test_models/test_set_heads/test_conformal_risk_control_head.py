@@ -166,6 +166,8 @@ def test_mistakes_are_named():
                           (dict(alpha=0.1, class_weights=[1, 2]), '2 class weights for 4 classes')):
         with pytest.raises(ValueError, match=message):
             ConformalRiskControlHead(NUM_CLASSES, [risk])
+    with pytest.raises(ValueError, match='controls the misses of every class'):
+        ConformalRiskControlHead(NUM_CLASSES, [dict(loss='binary', alpha=0.1)], class_conditional=True)
     with pytest.raises(ValueError, match='num_classes=1 must lie in'):
         ConformalRiskControlHead(1)
     with pytest.raises(RuntimeError, match='no thresholds yet'):

@@ -1,0 +1,23 @@
+# ADE20K's validation photos: a random quarter calibrates, as published, the others are measured.
+_base_ = './camvid.py'
+data_root = '{{$DATA_ROOT:data}}/ADEChallengeData2016'
+split = dict(by='image', share=0.25, seed=0)
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=(2560, 640), keep_ratio=True),
+    dict(type='LoadLabels'),
+    dict(type='PackSegInputs'),
+]
+train_dataloader = dict(
+    _delete_=True,
+    batch_size=1,
+    num_workers=1,
+    persistent_workers=False,
+    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
+    dataset=dict(
+        type='CheckedADE20KDataset', data_root=data_root, split=dict(part='calibration', **split), pipeline=test_pipeline))
+test_dataloader = dict(
+    dataset=dict(
+        _delete_=True, type='CheckedADE20KDataset', data_root=data_root, split=dict(part='test', **split),
+        pipeline=test_pipeline))
+val_dataloader = test_dataloader

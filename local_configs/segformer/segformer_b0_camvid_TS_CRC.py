@@ -1,0 +1,10 @@
+# The temperature is fitted first, and sets are made of calibrated probabilities.
+_base_ = [
+    '../_base_/models/segformer_b0_camvid.py',
+    '../_base_/datasets/camvid_calibration.py',
+    '../_base_/schedules/calibration.py',
+    '../_base_/posthoc/temperature.py',
+    '../_base_/posthoc/crc.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(type='PosthocSegmentor', calibrator=_base_.calibrator, set_head=dict(num_classes=11, **_base_.set_head))
