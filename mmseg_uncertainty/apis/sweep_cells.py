@@ -31,6 +31,7 @@ from .sweep_plan import CLEAN, NO_CALIBRATOR, Cell, FittedCalibrator, SweepPlan
 
 DATASET_CONFIGS = Path(__file__).resolve().parents[2] / 'local_configs/_base_/datasets'
 FAILED, RUNNING = '.failed', '.running'
+NOTHING = dict(family=None, images=[], scenes=[])
 
 
 def cell_config(plan: SweepPlan, cell: Cell) -> Config:
@@ -150,7 +151,9 @@ class CellGroup:
         self.calibrators, self.fitted_on = self._load_calibrators()
 
     def _load_calibrators(self) -> tuple[dict[str, Calibrator | None], dict[str, dict]]:
-        loaded, fitted_on = {NO_CALIBRATOR: self.model.calibrator}, {}
+        meta = read_checkpoint(self.entry.checkpoint).get('meta', {})
+        loaded = {NO_CALIBRATOR: self.model.calibrator}
+        fitted_on = {NO_CALIBRATOR: meta.get('fitted_on', {}).get('calibration', NOTHING)}
         for name, part in self.entry.calibrators.items():
             loaded[name], fitted_on[name] = load_calibrator(part, self.model)
         # The first pass of a batch must yield the features that a later one asks for.
@@ -163,7 +166,7 @@ class CellGroup:
         contents = dataset_contents(loader.dataset)
         for name, fitted in self.fitted_on.items():
             if not self.plan.allow_overlap:
-                refuse_overlap(fitted, contents, self.entry.calibrators[name].checkpoint)
+                refuse_overlap(fitted, contents, name)
         evaluators = {name: self._evaluator(loader.dataset.metainfo) for name in self.calibrators}
         for name, data, samples in self._predictions(loader):
             evaluators[name].process(data_samples=samples, data_batch=data)
@@ -221,14 +224,11 @@ def load_calibrator(part: FittedCalibrator, model: PosthocSegmentor) -> tuple[Ca
     state = state_dict_of(checkpoint)
     if base_fingerprint(state) != base_fingerprint(model.state_dict()):
         raise CheckpointError(f'{part.checkpoint} was fitted on another base model. Fit the calibrator again on this one.')
-    calibrator = MODELS.build(dict(num_classes=max(model.out_channels, 2)) | config.to_dict())
+    calibrator = MODELS.build(dict(num_classes=max(model.num_classes, 2)) | config.to_dict())
     calibrator.bind(model)
     own = {key.removeprefix('calibrator.'): value for key, value in state.items() if key.startswith('calibrator.')}
     calibrator.load_state_dict(own, strict=True)
     if not calibrator.is_fitted():
         raise CheckpointError(f'{part.checkpoint} holds a calibrator that was never fitted; fit it with tools/train.py.')
     device = next(model.parameters()).device
-    return calibrator.to(device).eval(), checkpoint.get('meta', {}).get('fitted_on', {}).get('calibration', _NOTHING)
-
-
-_NOTHING = dict(family=None, images=[], scenes=[])
+    return calibrator.to(device).eval(), checkpoint.get('meta', {}).get('fitted_on', {}).get('calibration', NOTHING)

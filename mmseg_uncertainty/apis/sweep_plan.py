@@ -54,6 +54,7 @@ class SweptDataset:
         data_root: Folder of the data, if not that of the config.
         every: Measure each n-th image.
         corruptions: Corruptions of this dataset, if not those of the plan.
+        models: Models to measure on it; ``None`` takes all.
         options: Options of the dataset class, such as ``conditions``.
     """
 
@@ -61,6 +62,7 @@ class SweptDataset:
     data_root: str | None = None
     every: int = 1
     corruptions: Sequence[str] | None = None
+    models: Sequence[str] | None = None
     options: Mapping = field(default_factory=dict)
 
 
@@ -92,7 +94,7 @@ class SweepPlan:
         severities: From 1 to 5; every dataset is measured without corruption too.
         heads: Heads to keep; ``None`` keeps all.
         evaluators: ``--eval`` names; ``'OOD-image'`` compares with the clean images of ``reference``.
-        reference: Dataset whose clean images are in-domain.
+        reference: Datasets whose clean images are in-domain; each model takes the first that it is measured on.
         averages: ``'published'`` or ``'all_severities'``.
         domains: Names of groups of datasets to average over, such as ``dict(weather=['acdc_fog', 'acdc_rain'])``.
         report: Metrics of the report, such as ``'mIoU'``, ``'ECE'`` and ``'IDM_PRR'``.
@@ -105,7 +107,7 @@ class SweepPlan:
     severities: Sequence[int] = (1, 2, 3, 4, 5)
     heads: Sequence[str] | None = None
     evaluators: Sequence[str] = ('mIoU', 'ECE', 'IDM')
-    reference: str | None = None
+    reference: Sequence[str] = ()
     averages: str = 'published'
     domains: Mapping[str, Sequence[str]] = field(default_factory=dict)
     report: Sequence[str] = ('mIoU', 'ECE', 'IDM_PRR')
@@ -123,6 +125,8 @@ class SweepPlan:
         options['models'] = {name: _model(entry, f'{path}: models.{name}') for name, entry in options['models'].items()}
         options['datasets'] = {name: SweptDataset(**_checked(SweptDataset, entry or {}, f'{path}: datasets.{name}'))
                                for name, entry in options['datasets'].items()}
+        if isinstance(options.get('reference'), str):
+            options['reference'] = (options['reference'], )
         plan = cls(**options)
         plan.check(str(path))
         return plan
@@ -135,18 +139,21 @@ class SweepPlan:
                 raise ValueError(f'{where}: the corruptions {unknown} are unknown; choose from {", ".join(CORRUPTIONS)}.')
             if entry.every < 1:
                 raise ValueError(f'{where}: datasets.{name}.every is {entry.every}, expected 1 or more.')
+            absent = sorted(set(entry.models or ()) - set(self.models))
+            if absent:
+                raise ValueError(f'{where}: datasets.{name}.models names {absent}, expected some of {list(self.models)}.')
         if not set(self.severities) <= set(range(1, 6)):
             raise ValueError(f'{where}: severities={list(self.severities)}, expected numbers from 1 to 5.')
         if self.averages not in PROTOCOLS:
             raise ValueError(f'{where}: averages={self.averages!r} is unknown; choose from {PROTOCOLS}.')
-        named = {self.reference} - {None} | {name for members in self.domains.values() for name in members}
+        named = {*self.reference, *(name for members in self.domains.values() for name in members)}
         if named - set(self.datasets):
             raise ValueError(f'{where}: reference and domains name {sorted(named - set(self.datasets))}, expected some of '
                              f'{list(self.datasets)}.')
         for name in self.evaluators:
             if name != 'OOD-image':
                 evaluator_config(name)
-        if 'OOD-image' in self.evaluators and self.reference is None:
+        if 'OOD-image' in self.evaluators and not self.reference:
             raise ValueError(f'{where}: OOD-image compares with in-domain images; name their dataset as reference.')
 
     def corruptions_of(self, dataset: str) -> Sequence[str]:
@@ -157,7 +164,13 @@ class SweepPlan:
 
     def groups(self) -> Iterator[tuple[str, str]]:
         """Model and dataset of each process."""
-        return ((model, dataset) for model in self.models for dataset in self.datasets)
+        return ((model, dataset) for model in self.models for dataset, entry in self.datasets.items()
+                if entry.models is None or model in entry.models)
+
+    def reference_of(self, model: str) -> str | None:
+        """Dataset whose clean images are in-domain for a model."""
+        measured = {dataset for name, dataset in self.groups() if name == model}
+        return next((name for name in self.reference if name in measured), None)
 
     def cells(self, model: str, dataset: str) -> Iterator[Cell]:
         """Cells of one process, the clean one first."""

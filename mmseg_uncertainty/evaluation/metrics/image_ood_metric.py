@@ -29,6 +29,7 @@ class ImageOODMetric(StreamingMetric):
         reference: JSON file with the scores of in-domain images, written by ``scores_file`` of an earlier run; every
             image of this run is then shifted, unless ``in_domain`` matches it.
         scores_file: Where to write the scores of this run's images, by head.
+        keep_scores: Whether to put the scores of this run's images, by head, into the provenance.
         condition: Regular expression with one group that takes an image's condition from its path; ``metainfo`` of the
             sample may carry ``condition`` instead.
         options: See :class:`StreamingMetric`.
@@ -43,15 +44,17 @@ class ImageOODMetric(StreamingMetric):
                  reference: str | None = None,
                  scores_file: str | None = None,
                  condition: str | None = None,
+                 keep_scores: bool = False,
                  **options) -> None:
         super().__init__(**options)
-        if in_domain is None and reference is None and scores_file is None:
+        if in_domain is None and reference is None and scores_file is None and not keep_scores:
             raise ValueError('OOD-image compares two domains: give in_domain (a regular expression on image paths) or '
                              'reference (scores of an earlier run on in-domain images, written with scores_file).')
         self.in_domain = in_domain
         self.reference = json.loads(Path(reference).read_text()) if reference is not None else {}
         self.scores_file = scores_file
         self.condition = condition
+        self.keep_scores = keep_scores
 
     def measure(self, sample: dict) -> dict:
         """Mean score of every head; see :class:`StreamingMetric`."""
@@ -76,6 +79,10 @@ class ImageOODMetric(StreamingMetric):
         if self.scores_file is not None:
             scores = {head: [record['heads'][head] for record in records] for head in heads}
             Path(self.scores_file).write_text(json.dumps(scores))
+        if self.keep_scores:
+            self.provenance['scores'] = {head: [record['heads'][head] for record in records] for head in heads}
+        if self.in_domain is None and not self.reference:
+            return {}
         shifted = np.array([record['shifted'] for record in records])
         conditions = np.array([record['condition'] or '' for record in records])
         metrics = {}

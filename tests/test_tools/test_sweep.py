@@ -1,0 +1,200 @@
+"""Sweeps: what is missing runs, what fails is named, what was killed goes on, and two runs agree."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmseg.registry import MODELS
+
+from mmseg_uncertainty.apis import sweep_cells
+from mmseg_uncertainty.apis.sweep_jobs import GroupJob
+from mmseg_uncertainty.apis.sweep_plan import SweepPlan
+from tests.test_tools.conftest import TOOLS
+from tests.test_tools.test_train_and_test import TEST_LOADER
+from tests.tiny import TINY_TOY_ROADS, tiny_base, tiny_posthoc
+
+HEADS = dict(msp=dict(type='MSPHead'), entropy=dict(type='EntropyHead'))
+
+
+@pytest.fixture
+def plan(tmp_path):
+    """Write a plan of one tiny model; options replace keys of it."""
+    common = {**TINY_TOY_ROADS, 'test_evaluator': dict(type='IoUMetric'), 'test_cfg': dict(type='TestLoop')}
+    loader = {**TEST_LOADER, 'dataset': {**TEST_LOADER['dataset'], 'length': 4}}
+    Config(dict(**common, model=tiny_posthoc(HEADS, classes=8), test_dataloader=loader)).dump(tmp_path / 'scores.py')
+    Config(dict(test_dataloader=loader)).dump(tmp_path / 'toy.py')
+    torch.manual_seed(0)
+    torch.save(dict(state_dict=MODELS.build(Config(tiny_base(num_classes=8))).state_dict()), tmp_path / 'base.pth')
+
+    def write(**options):
+        content = dict(
+            models=dict(tiny=dict(config=str(tmp_path / 'scores.py'), checkpoint=str(tmp_path / 'base.pth'))),
+            datasets=dict(toy=dict(dataset=str(tmp_path / 'toy.py'))), corruptions=['snow', 'shot_noise'], severities=[1, 5],
+            evaluators=['mIoU', 'ECE', 'IDM', 'OOD-image'], reference='toy') | options
+        (tmp_path / 'plan.json').write_text(json.dumps(content))
+        return tmp_path / 'plan.json'
+
+    return write
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """Run the processes of a sweep in this one."""
+
+    def run(command):
+        plan, work_dir, (model, dataset) = command[2], command[4], command[6:8]
+        sweep_cells.measure_group(SweepPlan.from_file(plan), model, dataset, Path(work_dir))
+        return 0
+
+    monkeypatch.setattr('mmseg_uncertainty.apis.sweep_jobs.run_process', run)
+
+
+def tables(folder):
+    return [(folder / name).read_text() for name in ('cells.csv', 'averages.csv', 'report.md')]
+
+
+def test_a_sweep_measures_what_the_test_tool_measures(run_tool, here, plan, tmp_path):
+    file = plan()
+    run_tool('sweep', file, '--work-dir', tmp_path / 'one')
+    run_tool('test', tmp_path / 'scores.py', tmp_path / 'base.pth', '--eval', 'mIoU', 'ECE', 'IDM', '--corrupt-type', 'snow',
+             '--corrupt-severity', '5', '--out', tmp_path / 'test.json')
+    cell = json.loads((tmp_path / 'one/cells/tiny/toy/snow-5.json').read_text())
+    assert cell['metrics']['none'] == json.loads((tmp_path / 'test.json').read_text())['metrics']
+    assert cell['images'] == 4 and cell['versions']['torch'] == torch.__version__
+    assert {path.name for path in (tmp_path / 'one/plots').iterdir()} == {'toy_ECE.png', 'toy_IDM_PRR.png', 'toy_mIoU.png'}
+    assert '| tiny, msp | ' in tables(tmp_path / 'one')[2] and 'OOD-image_AUROC' in tables(tmp_path / 'one')[0]
+    run_tool('sweep', file, '--work-dir', tmp_path / 'two')
+    assert tables(tmp_path / 'one')[0] == tables(tmp_path / 'two')[0]
+
+
+def test_only_what_changed_is_measured_again(run_tool, here, plan, tmp_path):
+    folder = tmp_path / 'one/cells/tiny/toy'
+    run_tool('sweep', plan(severities=[1]), '--work-dir', tmp_path / 'one')
+    before = {path.name: path.stat().st_mtime_ns for path in folder.glob('*.json')}
+    run_tool('sweep', plan(severities=[1, 2]), '--work-dir', tmp_path / 'one')
+    after = {path.name: path.stat().st_mtime_ns for path in folder.glob('*.json')}
+    assert len(before) == 3 and len(after) == 5 and before.items() <= after.items()
+    run_tool('sweep', plan(severities=[1], heads=['msp']), '--work-dir', tmp_path / 'one')
+    assert all((folder / name).stat().st_mtime_ns > changed for name, changed in before.items())
+    assert 'entropy' not in tables(tmp_path / 'one')[0]
+
+
+def test_a_failing_cell_is_named_and_the_others_go_on(run_tool, here, plan, tmp_path, monkeypatch):
+    file, prepare = plan(), sweep_cells.corrupt_test_images
+
+    def break_one(config, corruption, severity):
+        if (corruption, severity) == ('snow', 5):
+            raise RuntimeError('no snow today')
+        prepare(config, corruption, severity)
+
+    monkeypatch.setattr(sweep_cells, 'corrupt_test_images', break_one)
+    with pytest.raises(ValueError, match='1 cells failed, the first is tiny/toy/snow-5: RuntimeError: no snow today'):
+        run_tool('sweep', file, '--work-dir', tmp_path / 'one')
+    assert len(list((tmp_path / 'one/cells/tiny/toy').glob('*.json'))) == 4
+    assert '- `tiny/toy/snow-5`: RuntimeError: no snow today' in tables(tmp_path / 'one')[2]
+    monkeypatch.setattr(sweep_cells, 'corrupt_test_images', prepare)
+    run_tool('sweep', file, '--work-dir', tmp_path / 'one')
+    assert len(list((tmp_path / 'one/cells/tiny/toy').glob('*.json'))) == 5
+    assert not list((tmp_path / 'one/cells').rglob('*.failed'))
+
+
+def test_a_killed_sweep_ends_with_the_table_of_one_that_was_not(run_tool, here, plan, tmp_path):
+    file = plan()
+    run_tool('sweep', file, '--work-dir', tmp_path / 'whole')
+    command = [sys.executable, str(TOOLS / 'sweep.py'), str(file), '--work-dir', str(tmp_path / 'killed'), '--group', 'tiny', 'toy']
+    process = subprocess.Popen(command, cwd=TOOLS.parent, env=os.environ | {'OMP_NUM_THREADS': '1'}, start_new_session=True)
+    wanted = 1 + time.time_ns() % 4
+    while process.poll() is None and len(list((tmp_path / 'killed').rglob('cells/*/*/*.json'))) < wanted:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    run_tool('sweep', file, '--work-dir', tmp_path / 'killed')
+    assert tables(tmp_path / 'whole') == [text.replace('killed', 'whole') for text in tables(tmp_path / 'killed')]
+
+
+def test_a_cell_that_kills_its_process_is_skipped(plan, tmp_path):
+    """The process marks what it measures, so whoever started it knows the guilty cell."""
+    file, work_dir = plan(), tmp_path / 'one'
+    script = tmp_path / 'crash.py'
+    script.write_text(
+        'import json, os, signal, sys\nfrom pathlib import Path\n'
+        f'folder = Path({str(work_dir / "cells/tiny/toy")!r})\nfolder.mkdir(parents=True, exist_ok=True)\n'
+        'for name in ("clean-0", "snow-1", "snow-5", "shot_noise-1", "shot_noise-5"):\n'
+        '    if (folder / f"{name}.json").exists() or (folder / f"{name}.failed").exists():\n        continue\n'
+        '    (folder / f"{name}.running").touch()\n'
+        '    if name == "snow-5":\n        os.kill(os.getpid(), signal.SIGKILL)\n'
+        '    (folder / f"{name}.json").write_text("{}")\n    (folder / f"{name}.running").unlink()\n')
+    job = GroupJob(str(file), work_dir, 'tiny', 'toy', [sys.executable, str(script)])
+    done = {cell: cell.path(work_dir) for cell in SweepPlan.from_file(file).cells('tiny', 'toy')}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr('mmseg_uncertainty.apis.sweep_jobs.is_done', lambda plan, cell, folder: done[cell].is_file())
+        job()
+    assert json.loads((work_dir / 'cells/tiny/toy/snow-5.failed').read_text())['reason'] == 'its process ended with signal 9'
+    assert sum(path.is_file() for path in done.values()) == 4
+
+
+def test_jobs_run_through_submitit(run_tool, here, plan, tmp_path):
+    pytest.importorskip('submitit', reason='needs the extra slurm')
+    run_tool('sweep', plan(corruptions=[]), '--work-dir', tmp_path / 'one', '--cluster', 'debug', '--cluster-options', 'timeout_min=5')
+    assert (tmp_path / 'one/cells/tiny/toy/clean-0.json').is_file()
+
+
+def test_calibrators_share_the_pass_of_the_base_model(run_tool, here, plan, tmp_path):
+    """Their numbers are those of models of their own."""
+    calibration = {**TEST_LOADER, 'dataset': {**TEST_LOADER['dataset'], 'split': 'val', 'length': 5}}
+    calibrators = {}
+    for name, config in dict(one=dict(type='TemperatureScaling'),
+                             clusters=dict(type='ClusteredTemperatureScaling', num_clusters=2)).items():
+        Config(dict(**{**TINY_TOY_ROADS, 'train_cfg': dict(type='CalibrationLoop'), 'train_dataloader': calibration},
+                    model=tiny_posthoc(HEADS, classes=8, calibrator=config), test_dataloader=TEST_LOADER,
+                    test_evaluator=dict(type='IoUMetric'), test_cfg=dict(type='TestLoop'))).dump(tmp_path / f'{name}.py')
+        run_tool('train', tmp_path / f'{name}.py', '--load-from', tmp_path / 'base.pth', '--work-dir', tmp_path / name)
+        calibrators[name] = dict(config=str(tmp_path / f'{name}.py'), checkpoint=str(tmp_path / name / 'calibrated.pth'))
+    model = dict(config=str(tmp_path / 'scores.py'), checkpoint=str(tmp_path / 'base.pth'), calibrators=calibrators)
+    run_tool('sweep', plan(models=dict(tiny=model), corruptions=[]), '--work-dir', tmp_path / 'one')
+    metrics = json.loads((tmp_path / 'one/cells/tiny/toy/clean-0.json').read_text())['metrics']
+    for name in calibrators:
+        run_tool('test', tmp_path / f'{name}.py', tmp_path / name / 'calibrated.pth', '--eval', 'mIoU', 'ECE', 'IDM', '--cfg-options',
+                 'test_dataloader.dataset.length=4', '--out', tmp_path / 'test.json')
+        assert metrics[name] == json.loads((tmp_path / 'test.json').read_text())['metrics']
+        assert metrics[name]['uncalibrated/ECE[pooled]'] == metrics['none']['ECE[pooled]'] != metrics[name]['ECE[pooled]']
+        assert metrics[name]['mIoU[pooled]'] == metrics['none']['mIoU[pooled]']
+    same = {**calibration['dataset'], 'length': 3}
+    Config(dict(test_dataloader={**TEST_LOADER, 'dataset': same})).dump(tmp_path / 'same.py')
+    with pytest.raises(ValueError, match='was calibrated on 5 images of toy_roads, and 3 of their images are to be tested on'):
+        run_tool('sweep', plan(models=dict(tiny=model), corruptions=[], datasets=dict(same=dict(dataset=str(tmp_path / 'same.py'))),
+                               reference='same'), '--work-dir', tmp_path / 'two')
+    with pytest.raises(ValueError, match='was calibrated on 5 images'):
+        run_tool('test', tmp_path / 'one.py', tmp_path / 'one/calibrated.pth', '--eval', 'ECE', '--cfg-options',
+                 'test_dataloader.dataset.split=val')
+
+
+@pytest.mark.parametrize('options, message', [
+    (dict(corruption=['snow']), r"unknown keys \['corruption'\]"),
+    (dict(corruptions=['hail']), r"corruptions \['hail'\] are unknown"),
+    (dict(severities=[0]), 'expected numbers from 1 to 5'),
+    (dict(reference='other'), r"name \['other'\], expected some of \['toy'\]"),
+    (dict(reference=[]), 'OOD-image compares with in-domain images'),
+    (dict(models={}), r"missing keys \['models'\]"),
+    (dict(evaluators=['ECC']), 'unknown evaluator'),
+    (dict(averages='best'), "averages='best'"),
+    (dict(datasets=dict(toy=dict(every=0))), 'every is 0'),
+])
+def test_mistakes_of_a_plan_are_named(plan, options, message):
+    with pytest.raises(ValueError, match=message):
+        SweepPlan.from_file(plan(**options))
+
+
+def test_plans_of_this_project_read():
+    folder = TOOLS.parent / 'local_configs/sweeps'
+    for file in folder.glob('*.yaml'):
+        loaded = SweepPlan.from_file(file)
+        configs = [entry.config for entry in loaded.models.values()] + [
+            part.config for entry in loaded.models.values() for part in entry.calibrators.values()]
+        assert all((TOOLS.parent / config).is_file() for config in configs), file
