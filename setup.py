@@ -19,6 +19,7 @@ setup(
     ],
     extras_require={
         'mmseg': MMSEG,
+        'slurm': ['submitit'],
         'onnx': ['onnx', 'onnxruntime'],
         'test': ['hypothesis', 'pytest'],
     })

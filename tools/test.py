@@ -35,6 +35,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--corrupt-type', '--corrupt-typ', metavar='NAME', help=f'one of {", ".join(CORRUPTIONS)}')
     parser.add_argument('--corrupt-severity', '--corrupt-sev', type=int, default=1, metavar='0..5')
     parser.add_argument('--skip-broken', action='store_true', help='leave out and count images that cannot be used')
+    parser.add_argument('--allow-overlap', action='store_true', help='also test on what the model was calibrated on')
     parser.add_argument('--out', metavar='FILE.json', help='write results and their provenance here')
     parser.add_argument('--plot-dir', metavar='DIR', help='draw the curves of the evaluators here')
     parser.add_argument('--work-dir')
@@ -75,7 +76,7 @@ def test_config(args: argparse.Namespace) -> Config:
         use_evaluators(config, args.eval, **{key: value for key, value in options.items() if value})
     if args.cfg_options:
         config.merge_from_dict(args.cfg_options)
-    add_hooks(config, need_heads=True)
+    add_hooks(config, need_heads=True, allow_overlap=args.allow_overlap)
     use_cache(config, args)
     launch(config, args.launcher, trains=False)
     config.load_from = args.checkpoint
