@@ -5,4 +5,4 @@ _base_ = [
     '../_base_/posthoc/kandinsky.py',
     '../_base_/default_runtime.py',
 ]
-model = dict(type='PosthocSegmentor', set_head=dict(num_classes=11, block_digits=3, **_base_.set_head))
+model = dict(type='PosthocSegmentor', set_head=dict(num_classes=11, **_base_.set_head))

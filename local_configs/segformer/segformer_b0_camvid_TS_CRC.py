@@ -1,4 +1,4 @@
-# The temperature is fitted first, and sets are made of calibrated probabilities.
+# The temperature is fitted first, on a part of the images of its own, and sets are made of calibrated probabilities.
 _base_ = [
     '../_base_/models/segformer_b0_camvid.py',
     '../_base_/datasets/camvid_calibration.py',
@@ -8,3 +8,4 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 model = dict(type='PosthocSegmentor', calibrator=_base_.calibrator, set_head=dict(num_classes=11, **_base_.set_head))
+train_cfg = dict(calibrator_share=0.25)

@@ -72,3 +72,20 @@ def block_split(blocks: np.ndarray, num_calibration: int, seed: int) -> tuple[np
         held += size
     chosen = np.isin(blocks, taken)
     return np.flatnonzero(chosen), np.flatnonzero(~chosen)
+
+
+def block_positions(blocks: np.ndarray, seed: int) -> np.ndarray:
+    """Place shuffled blocks one after the other on [0, 1), so that any cuts divide the images and keep blocks whole.
+
+    Args:
+        blocks: Block of every image, shape (n,), int64.
+        seed: Seed of the shuffle.
+
+    Returns:
+        Middle of the block of every image, shape (n,), float64; a cut at a share takes that share to within half a block.
+    """
+    order = np.unique(blocks)
+    np.random.default_rng(seed).shuffle(order)
+    sizes = np.array([np.count_nonzero(blocks == block) for block in order])
+    middles = dict(zip(order.tolist(), (np.cumsum(sizes) - sizes / 2) / len(blocks)))
+    return np.array([middles[block] for block in blocks.tolist()])

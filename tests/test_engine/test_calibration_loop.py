@@ -33,6 +33,13 @@ class ToyImages(Dataset):
         return dict(inputs=torch.rand(2, 4, 5, generator=generator), data_samples=sample)
 
 
+class Film(ToyImages):
+    """The same images as frames of one sequence."""
+
+    def get_data_info(self, index):
+        return dict(img_path=f'{index}.png', sequence='film')
+
+
 class MeanLogit(nn.Module, Fittable):
     """Mean in the first pass, variance around it in the second."""
 
@@ -41,7 +48,7 @@ class MeanLogit(nn.Module, Fittable):
     def __init__(self):
         super().__init__()
         self.register_buffer('moments', torch.zeros(2, dtype=torch.float64))
-        self.calls = []
+        self.calls, self.seen = [], {}
 
     def start_stage(self, stage):
         self.calls.append(f'start {stage}')
@@ -52,6 +59,7 @@ class MeanLogit(nn.Module, Fittable):
         values = outputs.logits.double()
         self.sum += (values if self.stage == 0 else (values - self.moments[0])**2).sum()
         self.count += values.numel()
+        self.seen.update({meta['img_path']: meta['calibration_position'] for meta in metas})
 
     def merge_ranks(self):
         all_reduce(self.sum)
@@ -81,14 +89,14 @@ class ToyModel(BaseModel):
         return self.frozen_outputs(inputs, data_samples)
 
 
-def runner_of(folder, model=None, sampler=None, batch_size=2, **options):
+def runner_of(folder, model=None, sampler=None, batch_size=2, dataset=None, loop=None, **options):
     torch.manual_seed(0)
     sampler = sampler or dict(type='DefaultSampler', shuffle=False, round_up=False)
     return Runner(
         model or ToyModel(), str(folder),
-        train_dataloader=dict(batch_size=batch_size, num_workers=0, dataset=ToyImages(), sampler=sampler,
+        train_dataloader=dict(batch_size=batch_size, num_workers=0, dataset=dataset or ToyImages(), sampler=sampler,
                               collate_fn=dict(type='pseudo_collate')),
-        train_cfg=dict(type='CalibrationLoop'), optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.0)),
+        train_cfg=dict(type='CalibrationLoop', **(loop or {})), optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.0)),
         default_scope='mmseg',
         cfg=Config(dict(model_wrapper_cfg=dict(type='FrozenModelWrapper'))), experiment_name=f'{folder.name}{batch_size}', **options)
 
@@ -136,6 +144,22 @@ def test_batches_do_not_matter(fitted, tmp_path):
     other = runner_of(tmp_path, batch_size=5)
     other.train()
     torch.testing.assert_close(other.model.set_head.moments, runner.model.set_head.moments, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize('batch_size', [1, 3])
+def test_calibrators_may_have_images_of_their_own(tmp_path, batch_size):
+    runner = runner_of(tmp_path, batch_size=batch_size, dataset=Film(), loop=dict(calibrator_share=0.4, block_length=2))
+    runner.train()
+    own, others = runner.model.calibrator.seen, runner.model.set_head.seen
+    assert not own.keys() & others.keys() and len(own) + len(others) == IMAGES and 2 <= len(own) <= 4
+    for seen in (own, others):
+        assert all(0 <= position < 1 for position in seen.values())
+        for first in range(0, IMAGES - 1, 2):
+            assert (f'{first}.png' in seen) == (f'{first + 1}.png' in seen)
+    with pytest.raises(ValueError, match='calibrator_share=1.0 must lie strictly'):
+        runner_of(tmp_path, dataset=Film(), loop=dict(calibrator_share=1.0)).train()
+    with pytest.raises(ValueError, match='ToyImages does not name its images'):
+        runner_of(tmp_path, loop=dict(calibrator_share=0.5)).train()
 
 
 def test_samplers_that_repeat_images_are_refused(tmp_path):

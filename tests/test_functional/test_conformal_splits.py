@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmseg_uncertainty.functional.conformal_splits import block_split, frame_blocks, random_split
+from mmseg_uncertainty.functional.conformal_splits import block_positions, block_split, frame_blocks, random_split
 
 sequences = st.lists(st.sampled_from(['a', 'b', 'c']), min_size=1, max_size=40)
 
@@ -38,3 +38,14 @@ def test_block_splits_never_part_a_block(names, length, share, seed):
 def test_a_block_without_length_is_refused():
     with pytest.raises(ValueError, match='length=0'):
         frame_blocks(['a'], 0)
+
+
+def test_any_cut_of_the_positions_divides_by_whole_blocks():
+    blocks = frame_blocks(['a'] * 25 + ['b'] * 33, 10)
+    positions = block_positions(blocks, seed=1)
+    for share in (0.2, 0.5, 0.8):
+        taken = positions < share
+        assert abs(taken.mean() - share) <= 5 / len(blocks) + 1e-9
+        assert not set(blocks[taken]) & set(blocks[~taken])
+    assert (positions != block_positions(blocks, seed=2)).any()
+    np.testing.assert_allclose(np.sort(block_positions(np.arange(4), 0)), [0.125, 0.375, 0.625, 0.875])

@@ -12,9 +12,11 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop
 from mmengine.runner.checkpoint import weights_to_cpu
 from mmseg.registry import LOOPS
+from mmseg.structures import SegDataSample
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
+from mmseg_uncertainty.functional.conformal_splits import block_positions, frame_blocks
 from mmseg_uncertainty.models.fittable import Fittable
 from mmseg_uncertainty.structures import FrozenOutputs
 
@@ -27,18 +29,42 @@ class CalibrationLoop(BaseLoop):
     prediction sets read calibrated logits. Every image is seen once per stage; parameters never change. The training hooks
     of the runner see every batch, so that its progress bar and log work as in training.
 
+    A promise needs images that nothing else was fitted on. ``calibrator_share`` leaves some to the calibrator alone, and
+    ``metas`` tell heads that divide images themselves where each stands (``calibration_position``, in [0, 1)); both keep
+    neighbouring frames together where the dataset knows sequences.
+
     Args:
         runner: The runner.
         dataloader: Dataloader, or its config, of the calibration set; its sampler must visit each image once.
         filename: Name of the checkpoint in the work folder.
+        calibrator_share: Share of the images, in (0, 1), that fit the calibrator, the others fitting what reads its logits;
+            ``None`` fits both on all.
+        block_length: Neighbouring frames of a sequence that stay together.
+        seed: Seed of the division.
+
+    Raises:
+        ValueError: The sampler does not visit each image once, or the share is out of range.
     """
 
-    def __init__(self, runner, dataloader: DataLoader | dict, filename: str = 'calibrated.pth') -> None:
+    def __init__(self,
+                 runner,
+                 dataloader: DataLoader | dict,
+                 filename: str = 'calibrated.pth',
+                 calibrator_share: float | None = None,
+                 block_length: int = 10,
+                 seed: int = 0) -> None:
         super().__init__(runner, dataloader)
+        if calibrator_share is not None and not 0 < calibrator_share < 1:
+            raise ValueError(f'CalibrationLoop: calibrator_share={calibrator_share} must lie strictly between 0 and 1.')
         self.filename = filename
+        self.calibrator_share = calibrator_share
         self._iter = 0
         self._epoch = 0
         self._check_sampler()
+        self._positions = image_positions(self.dataloader.dataset, block_length, seed)
+        if calibrator_share is not None and not self._positions:
+            raise ValueError(f'CalibrationLoop: {type(self.dataloader.dataset).__name__} does not name its images '
+                             '(get_data_info), so they cannot be divided; leave out calibrator_share.')
 
     @property
     def iter(self) -> int:
@@ -81,52 +107,69 @@ class CalibrationLoop(BaseLoop):
                              "or a fitted uncertainty head to the config's model, or train with IterBasedTrainLoop.")
         self.runner.call_hook('before_train')
         self.runner.model.eval()
-        for stage, modules in passes:
-            self._stream(stage, modules)
+        for stage, modules, part in passes:
+            self._stream(stage, modules, part)
             self._epoch += 1
         self._save()
         self.runner.call_hook('after_train')
         return self.runner.model
 
-    def _passes(self) -> list[tuple[int, dict[str, Fittable]]]:
-        """Stage and modules of each pass over the data, in order."""
+    def _passes(self) -> list[tuple[int, dict[str, Fittable], tuple[float, float]]]:
+        """Stage and modules of each pass over the data, in order, and from where to where the images stand that it sees."""
         fitted = {name: module for name, module in self.model.named_modules() if isinstance(module, Fittable)}
         calibrators = {name: module for name, module in fitted.items() if name.startswith('calibrator')}
         others = {name: module for name, module in fitted.items() if name not in calibrators}
+        divides = self.calibrator_share is not None and calibrators and others
+        cut = self.calibrator_share if divides else None
         passes = []
-        for group in (calibrators, others):
+        for group, part in ((calibrators, (0.0, cut or 1.0)), (others, (cut or 0.0, 1.0))):
             for stage in range(max((module.stages for module in group.values()), default=0)):
-                passes.append((stage, {name: module for name, module in group.items() if module.stages > stage}))
+                passes.append((stage, {name: module for name, module in group.items() if module.stages > stage}, part))
         return passes
 
     @torch.no_grad()
-    def _stream(self, stage: int, modules: dict[str, Fittable]) -> None:
+    def _stream(self, stage: int, modules: dict[str, Fittable], part: tuple[float, float]) -> None:
         self.runner.logger.info(f'Fitting {", ".join(modules)}: pass {self.epoch + 1} of {self.max_epochs}')
         for module in modules.values():
             module.start_stage(stage)
-        for outputs, labels, metas in self._batches():
+        for outputs, labels, metas in self._batches(part):
             for module in modules.values():
                 module.update(outputs, labels, metas)
         for module in modules.values():
             module.merge_ranks()
             module.finish_stage(stage)
 
-    def _batches(self) -> Iterator[tuple[FrozenOutputs, Tensor, list[dict]]]:
+    def _batches(self, part: tuple[float, float]) -> Iterator[tuple[FrozenOutputs, Tensor, list[dict]]]:
         # No hook hears of the end of the epoch: checkpoint hooks would save a model that is fitted in part.
         self.runner.call_hook('before_train_epoch')
         for index, batch in enumerate(self.dataloader):
             self.runner.call_hook('before_train_iter', batch_idx=index, data_batch=batch)
-            data = self.model.data_preprocessor(batch, False)
-            samples = data['data_samples']
-            labels = torch.stack([sample.gt_sem_seg.data[0] for sample in samples]).long()
-            outputs = self.model.frozen_outputs(data['inputs'], samples)
-            if outputs.logits.shape[-2:] != labels.shape[-2:]:
-                raise ValueError(f'CalibrationLoop: labels of {samples[0].metainfo.get("img_path", "the first image")} have '
-                                 f'{tuple(labels.shape[-2:])} pixels and its logits {tuple(outputs.logits.shape[-2:])}. '
-                                 'Load the annotations in the pipeline as the test pipeline does.')
-            yield outputs, labels, [sample.metainfo for sample in samples]
+            places = [self._position(sample, part) for sample in batch['data_samples']]
+            kept = [place for place, (_, inside) in enumerate(places) if inside]
+            if kept:
+                chosen = {key: [values[place] for place in kept] for key, values in batch.items()}
+                yield self._outputs(chosen, [places[place][0] for place in kept])
             self.runner.call_hook('after_train_iter', batch_idx=index, data_batch=batch)
             self._iter += 1
+
+    def _position(self, sample: SegDataSample, part: tuple[float, float]) -> tuple[float | None, bool]:
+        """Where an image stands in a part, in [0, 1), or ``None`` where that is unknown, and whether it belongs to it."""
+        if not self._positions:
+            return None, True
+        (low, high), position = part, self._positions[str(sample.metainfo['img_path'])]
+        return (position - low) / (high - low), low <= position < high
+
+    def _outputs(self, batch: dict, positions: list[float | None]) -> tuple[FrozenOutputs, Tensor, list[dict]]:
+        data = self.model.data_preprocessor(batch, False)
+        samples = data['data_samples']
+        labels = torch.stack([sample.gt_sem_seg.data[0] for sample in samples]).long()
+        outputs = self.model.frozen_outputs(data['inputs'], samples)
+        if outputs.logits.shape[-2:] != labels.shape[-2:]:
+            raise ValueError(f'CalibrationLoop: labels of {samples[0].metainfo.get("img_path", "the first image")} have '
+                             f'{tuple(labels.shape[-2:])} pixels and its logits {tuple(outputs.logits.shape[-2:])}. '
+                             'Load the annotations in the pipeline as the test pipeline does.')
+        return outputs, labels, [dict(sample.metainfo, calibration_position=position)
+                                 for sample, position in zip(samples, positions)]
 
     def _save(self) -> None:
         """Write the checkpoint beside its place and move it there, so that no half checkpoint is ever found."""
@@ -158,3 +201,21 @@ class CalibrationLoop(BaseLoop):
             raise ValueError(f'CalibrationLoop: {type(sampler).__name__} over {size} images does not visit each image once. '
                              "Use sampler=dict(type='DefaultSampler', shuffle=False, round_up=False), keep drop_last off, "
                              'and check that the dataset is not empty.')
+
+
+def image_positions(dataset: Dataset, block_length: int, seed: int) -> dict[str, float]:
+    """Where each image stands when blocks of neighbouring frames are shuffled; see :func:`block_positions`.
+
+    Args:
+        dataset: A dataset whose ``get_data_info`` names ``img_path`` and, where it is known, ``sequence``.
+        block_length: Frames per block; images without a sequence are blocks of their own.
+        seed: Seed of the shuffle.
+
+    Returns:
+        Position in [0, 1) by path; empty where the dataset does not name its images.
+    """
+    if not hasattr(dataset, 'get_data_info'):
+        return {}
+    infos = [dataset.get_data_info(index) for index in range(len(dataset))]
+    sequences = [info.get('sequence', index) for index, info in enumerate(infos)]
+    return dict(zip((str(info.get('img_path')) for info in infos), block_positions(frame_blocks(sequences, block_length), seed)))

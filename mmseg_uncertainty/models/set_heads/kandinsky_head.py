@@ -51,9 +51,8 @@ class KandinskyHead(SetHead):
         num_groups: Number of learned groups.
         zones: Rows and columns of ``'zones'``.
         grid: Rows and columns of cells.
-        shares: Shares of the images for groups, thresholds and risk; shares of steps that do not occur are not used.
-        block_digits: Last characters of the file name that do not count when images are divided, so that neighbouring
-            frames stay together.
+        shares: Shares of the images for groups, thresholds and risk; shares of steps that do not occur are not used. Images
+            are divided by ``calibration_position`` of their metas, else by name.
         prior: Scores at which a cell counts as much as the whole image when groups are learned.
         bits: Precision of the streamed scores; bins are narrower than 2 ** -bits of the score.
         force_top: Whether the arg-max is in every set, so that no set is empty.
@@ -80,7 +79,6 @@ class KandinskyHead(SetHead):
                  zones: tuple[int, int] = (3, 3),
                  grid: tuple[int, int] = (36, 48),
                  shares: tuple[float, float, float] = (0.3, 0.4, 0.3),
-                 block_digits: int = 0,
                  prior: float = 100.0,
                  bits: int = 6,
                  force_top: bool = True,
@@ -102,7 +100,7 @@ class KandinskyHead(SetHead):
         self.target = RiskTarget(alpha)
         self.risk_loss, self.risk_target = (None, None) if risk is None else split_risk(risk, num_classes)
         self.grouping, self.seed, self.prior = grouping, seed, prior
-        self.block_digits, self.bits, self.force_top = block_digits, bits, force_top
+        self.bits, self.force_top = bits, force_top
         self.released = None
         occurs = dict(groups=grouping in LEARNED_GROUPINGS, thresholds=True, risk=risk is not None)
         if variant == 'published':
@@ -163,7 +161,7 @@ class KandinskyHead(SetHead):
         step = self.steps[stage]
         if not self.images:
             raise ValueError(f'KandinskyHead: no calibration image fell to the part for {step}. Calibrate with more images '
-                             'or blocks (block_digits), or enlarge the share.')
+                             'or shorter blocks (block_length of CalibrationLoop), or enlarge the share.')
         getattr(self, f'_finish_{step}')()
         print_log(f'KandinskyHead: {step} from {int(self.images)} images', 'current')
 
@@ -182,9 +180,10 @@ class KandinskyHead(SetHead):
 
     def _part(self, meta: dict) -> int:
         """Which part of the calibration images an image belongs to; the same in any order and process."""
-        stem = Path(meta['img_path']).stem
-        name = stem[:-self.block_digits] if self.block_digits else stem
-        return int(np.searchsorted(self.bounds, zlib.crc32(name.encode()) / 2**32, side='right'))
+        position = meta.get('calibration_position')
+        if position is None:
+            position = zlib.crc32(Path(meta['img_path']).stem.encode()) / 2**32
+        return int(np.searchsorted(self.bounds[:-1], position, side='right'))
 
     def _cells(self, size: torch.Size) -> Tensor:
         """Cell of each pixel, shape (H, W), int64."""

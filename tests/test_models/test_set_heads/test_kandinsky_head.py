@@ -126,12 +126,11 @@ def test_sets_are_empty_only_where_the_arg_max_is_not_forced():
     assert not fit(logits, labels, grouping='image', alpha=0.5, force_top=False)(logits.softmax(1)).any(1).all()
 
 
-def test_neighbouring_frames_stay_in_one_part():
-    head = KandinskyHead(NUM_CLASSES, block_digits=2)
-    parts = [head._part(dict(img_path=f'/data/seq_{index:04d}.png')) for index in range(400)]
-    assert all(len(set(parts[start:start + 100])) == 1 for start in range(0, 400, 100))
-    spread = [KandinskyHead(NUM_CLASSES)._part(dict(img_path=f'{index}.png')) for index in range(400)]
-    assert set(spread) == {0, 1}
+def test_images_are_divided_by_position_or_by_name():
+    head = KandinskyHead(NUM_CLASSES, shares=(0.25, 0.75, 1.0))
+    assert [head._part(dict(calibration_position=position)) for position in (0.0, 0.24, 0.26, 0.99)] == [0, 0, 1, 1]
+    parts = [head._part(dict(img_path=f'{index}.png')) for index in range(400)]
+    assert 60 < parts.count(0) < 140 and parts.count(0) + parts.count(1) == 400
 
 
 def test_mistakes_are_named():
