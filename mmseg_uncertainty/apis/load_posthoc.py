@@ -31,8 +31,8 @@ def load_posthoc(config: str | Path | Config | ConfigDict,
         device: Where to put the model.
 
     Returns:
-        The model in evaluation mode with ``cfg``, ``dataset_meta`` (classes and palette) and ``provenance`` (names of
-        config and checkpoint, SHA-256 of the checkpoint).
+        The model in evaluation mode with ``cfg``, ``dataset_meta`` (classes and palette), ``provenance`` (names of config
+        and checkpoint, SHA-256 of the checkpoint) and ``calibrated_on`` (contents of the calibration set, or ``None``).
 
     Raises:
         CheckpointError: The checkpoint is unsafe or does not fit.
@@ -52,6 +52,7 @@ def load_posthoc(config: str | Path | Config | ConfigDict,
         config=path,
         checkpoint=Path(checkpoint).name,
         checkpoint_sha256=hashlib.sha256(Path(checkpoint).expanduser().read_bytes()).hexdigest())
+    model.calibrated_on = content.get('meta', {}).get('fitted_on', {}).get('calibration')
     return model.to(device).eval()
 
 

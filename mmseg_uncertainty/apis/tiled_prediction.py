@@ -80,7 +80,9 @@ class TiledPrediction:
     def _pass(self, inputs: Tensor, window: Window, sample: SegDataSample) -> Tensor:
         """Logits and native maps of a rectangle of the input, shape (C, h, w)."""
         crop = inputs[(slice(None), *window.slices)]
-        meta = dict(sample.metainfo, ori_shape=crop.shape[1:], img_shape=crop.shape[1:], pad_shape=crop.shape[1:])
+        # mmseg takes a torch.Size for the size of a window of its own and ignores the padding.
+        shape = tuple(crop.shape[1:])
+        meta = dict(sample.metainfo, ori_shape=shape, img_shape=shape, pad_shape=shape)
         data = dict(inputs=crop, data_samples=SegDataSample(metainfo=meta))
         data = data if self.model.data_preprocessor.test_cfg else pad_small(data)
         data = self.model.data_preprocessor({key: [value] for key, value in data.items()}, False)

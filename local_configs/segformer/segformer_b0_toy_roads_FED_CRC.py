@@ -1,0 +1,17 @@
+# Everything at once, for looking at: scores, flows, temperature and prediction sets. Fit segformer_b0_toy_roads_FED.py first,
+# then this with `--load-from` the checkpoint of that.
+_base_ = [
+    '../_base_/models/segformer_b0_toy_roads.py',
+    '../_base_/datasets/toy_roads_calibration.py',
+    '../_base_/schedules/calibration.py',
+    '../_base_/posthoc/fed.py',
+    '../_base_/posthoc/crc.py',
+    '../_base_/posthoc/temperature.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(
+    type='PosthocSegmentor',
+    uncertainty_heads=_base_.heads,
+    calibrator=_base_.calibrator,
+    # A histogram's precision: the curves stay small enough to ship, and rounding can only make the sets larger.
+    set_head=dict(num_classes=8, mantissa_bits=8, **_base_.set_head))

@@ -1,0 +1,1 @@
+"""The app of ``tools/app.py``: look at thresholds, promises and uncertainty in a browser."""

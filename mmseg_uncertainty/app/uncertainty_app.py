@@ -1,0 +1,270 @@
+"""The page: three tabs over one predicted image."""
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import gradio as gr
+import numpy as np
+
+from mmseg_uncertainty.apis import UncertaintyInferencer
+from mmseg_uncertainty.datasets import DatasetError
+from mmseg_uncertainty.functional.conformal_losses import LOSSES
+from mmseg_uncertainty.functional.prediction_sets import SetFamily
+from mmseg_uncertainty.runtime.image_checks import IMAGE_SUFFIXES
+from mmseg_uncertainty.runtime.image_sources import ImageSource, read_image
+
+from . import pictures
+from .explored_image import ExploredImage, ImageStore
+from .held_out_examples import Example
+from .promise_curves import promise_curves
+
+CHOOSE = 'Choose an example or upload an image first.'
+FORGOTTEN = 'This image had to make room for others. Choose it again.'
+STYLE = (Path(__file__).parent / 'style.css').read_text(encoding='utf-8')
+LIVE = dict(show_progress='hidden', trigger_mode='always_last', api_visibility='private')
+TOP_CLASSES = 8
+
+
+class UncertaintyApp:
+    """Builds the page for one model.
+
+    Args:
+        inferencer: The model, loaded once.
+        examples: Images that the model has not seen.
+        title: Name of the model.
+    """
+
+    def __init__(self, inferencer: UncertaintyInferencer, examples: Sequence[Example], title: str) -> None:
+        self.inferencer, self.examples, self.title = inferencer, list(examples), title
+        self.store = ImageStore(inferencer)
+        self.curves = promise_curves(inferencer.model)
+        self.classes, self.palette = inferencer.classes, inferencer.palette
+        self.heads = list(inferencer.scales)
+
+    def build(self) -> gr.Blocks:
+        """The page, not yet served."""
+        # Fonts of the system: nothing is fetched from elsewhere.
+        fonts = ['ui-sans-serif', 'system-ui', 'sans-serif']
+        self.theme = gr.themes.Soft(primary_hue='teal', neutral_hue='slate', font=fonts, font_mono=['ui-monospace', 'monospace'])
+        with gr.Blocks(title=f'Uncertainty of {self.title}', analytics_enabled=False, delete_cache=(600, 3600)) as page:
+            self.page = page
+            key = gr.State('')
+            gr.HTML(f'<header><h1>When can this segmentation be trusted?</h1><p>{self.title} · {len(self.classes)} classes · '
+                    'higher always means more uncertain</p></header>')
+            with gr.Row(equal_height=False):
+                with gr.Column(scale=1, min_width=300):
+                    sources = self._sources()
+                with gr.Column(scale=3):
+                    with gr.Tabs():
+                        tabs = [self._thresholding(key), self._promises(key), self._uncertainty(key)]
+            self._connect(key, sources, tabs)
+        return page
+
+    def explored(self, key: str) -> ExploredImage:
+        """The image of a key.
+
+        Raises:
+            gradio.Error: There is none.
+        """
+        image = self.store.get(key) if key else None
+        if image is None:
+            raise gr.Error(FORGOTTEN if key else CHOOSE, print_exception=False)
+        return image
+
+    def _sources(self) -> dict:
+        upload = gr.File(label='Your image', file_types=list(IMAGE_SUFFIXES), type='filepath', height=130, elem_id='upload')
+        gallery = gr.Gallery(
+            [(example.image[..., ::-1], example.name) for example in self.examples], label='Held-out examples', columns=3,
+            height='auto', allow_preview=False, elem_id='examples', visible=bool(self.examples), buttons=[])
+        if self.examples:
+            gr.HTML('<p class="note">Held out: used neither for training nor for calibration.</p>')
+        prediction = gr.Image(label='Prediction', interactive=False, elem_id='prediction', buttons=[])
+        return dict(upload=upload, gallery=gallery, prediction=prediction, legend=gr.HTML())
+
+    def _connect(self, key: gr.State, sources: dict, tabs: Sequence[Callable]) -> None:
+        shown = [key, sources['prediction'], sources['legend']]
+        picked = [
+            sources['upload'].upload(self.upload, sources['upload'], shown, api_visibility='private'),
+            sources['gallery'].select(self.pick, None, shown, api_visibility='private')]
+        if self.examples:
+            picked.append(self.page.load(self.first, None, shown, api_visibility='private'))
+        for event in picked:
+            for redraw in tabs:
+                event.success(**redraw)
+
+    def upload(self, path: str) -> tuple[str, np.ndarray, str]:
+        """Predict an uploaded file."""
+        try:
+            return self._predicted(read_image(ImageSource(Path(path).stem, Path(path))))
+        except (DatasetError, ValueError) as error:
+            raise gr.Error(str(error).replace(path, Path(path).name), duration=None, print_exception=False) from error
+
+    def first(self) -> tuple[str, np.ndarray, str]:
+        """Predict the first example, so that no page starts empty."""
+        return self._predicted(self.examples[0].image, self.examples[0].truth)
+
+    def pick(self, event: gr.SelectData) -> tuple[str, np.ndarray, str]:
+        """Predict an example."""
+        example = self.examples[event.index]
+        return self._predicted(example.image, example.truth)
+
+    def _predicted(self, image: np.ndarray, truth: np.ndarray | None = None) -> tuple[str, np.ndarray, str]:
+        key = self.store.add(image, truth)
+        explored = self.store.get(key)
+        shown = np.unique(explored.labels).tolist()
+        return key, pictures.class_picture(explored, self.palette), pictures.legend(self.classes, self.palette, shown)
+
+    def _thresholding(self, key: gr.State) -> dict:
+        with gr.Tab('Thresholding', elem_id='tab-thresholding'):
+            gr.Markdown('Every pixel gets the set of classes that reach the threshold 1 − λ. The slider counts the nines of λ, '
+                        'so it resolves values next to 1. **A λ chosen by hand promises nothing**; the next tab does.')
+            with gr.Row():
+                family = gr.Radio(['LAC', 'APS'], value='LAC', label='Sets', elem_id='family', scale=1)
+                nines = gr.Slider(0, 6, 2, step=0.01, label='−log₁₀(1 − λ)', elem_id='nines', scale=3)
+            facts = gr.Markdown(elem_id='threshold-facts')
+            picture = gr.Image(label='Classes in the set', interactive=False, elem_id='threshold-picture', buttons=['fullscreen'])
+            gr.HTML(pictures.colour_bar(pictures.SIZE_MAP, '1 class', f'{len(self.classes)} classes', 'set size'))
+        redraw = dict(fn=self.draw_thresholding, inputs=[key, family, nines], outputs=[picture, facts])
+        gr.on([family.change, nines.change], **redraw, **LIVE)
+        return redraw | LIVE
+
+    def draw_thresholding(self, key: str, family: str, nines: float) -> tuple[np.ndarray, str]:
+        """Heat map and facts of one threshold."""
+        explored, threshold = self.explored(key), 10.0**-nines
+        sizes = explored.set_sizes(SetFamily(family.lower()), threshold)
+        return pictures.size_picture(explored, sizes), (
+            f'λ = **{written_level(threshold)}** · threshold 1 − λ = {threshold:.2g} · {written_sizes(sizes, explored.num_classes)}')
+
+    def _promises(self, key: gr.State) -> dict:
+        with gr.Tab('Conformal heatmap', elem_id='tab-conformal'):
+            missing = self.curves is None
+            gr.Markdown(
+                'This model keeps no calibration curves. Fit a `ConformalRiskControlHead` with `tools/train.py` and a config such '
+                'as `*_CRC.py`, and open the checkpoint that it writes.' if missing else
+                f'λ̂ follows from the curves of {self.curves.num_images} calibration images, at once and without the images. '
+                '**The promise**: on a further image exchangeable with them, the expected loss is at most α — on average over '
+                'images, not for every image or pixel.')
+            with gr.Row(visible=not missing):
+                alpha = gr.Slider(0.002, 0.3, 0.05, step=0.001, label='α, allowed loss', elem_id='alpha')
+                loss = gr.Radio(list(LOSSES) if missing else written_losses(), value='miscoverage', label='loss', elem_id='loss')
+                tau = gr.Slider(0.5, 1, 0.95, step=0.005, label='τ, share of an image to cover', elem_id='tau', visible=False)
+                label = gr.Dropdown([(name, index) for index, name in enumerate(self.classes)], value=0, label='class',
+                                    visible=False, elem_id='loss-class')
+            facts = gr.Markdown(elem_id='promise-facts')
+            picture = gr.Image(label='Classes in the set', interactive=False, elem_id='promise-picture', visible=not missing,
+                               buttons=['fullscreen'])
+            gr.HTML(pictures.colour_bar(pictures.SIZE_MAP, '1 class', f'{len(self.classes)} classes', 'set size'),
+                    visible=not missing)
+            curve = gr.Image(show_label=False, interactive=False, elem_id='promise-curve', visible=not missing, buttons=[])
+        redraw = dict(fn=self.draw_promise, inputs=[key, alpha, loss, tau, label], outputs=[picture, facts, curve])
+        if missing:
+            return dict(fn=lambda: None) | LIVE
+        loss.change(lambda loss: (gr.update(visible=loss == 'binary'), gr.update(visible=loss == 'class_miss')), loss,
+                    [tau, label], **LIVE)
+        gr.on([alpha.change, loss.change, tau.change, label.change], **redraw, **LIVE)
+        return redraw | LIVE
+
+    def draw_promise(self, key: str, alpha: float, loss: str, tau: float, label: int) -> tuple[np.ndarray, str, np.ndarray]:
+        """Heat map, facts and curves of one promise."""
+        explored = self.explored(key)
+        options = {'binary': dict(coverage=tau), 'class_miss': dict(label=label)}.get(loss, {})
+        promise = self.curves.promise(alpha, loss, **options)
+        chosen = promise.chosen
+        sizes = explored.set_sizes(self.curves.family, chosen.threshold)
+        feasible = '' if chosen.feasible else (
+            f'**{chosen.num_images} calibration images are too few for α = {alpha:g}**, so every set holds every class. ')
+        facts = (f'{feasible}λ̂ = **{written_level(chosen.threshold)}** from {chosen.num_images} images · expected set size '
+                 f'**{promise.expected_size:.2f}** of {len(self.classes)} classes · calibration loss {chosen.empirical_risk:.4f}'
+                 f'  \nthis image: {written_sizes(sizes, explored.num_classes)}')
+        name = {'binary': f'share of images below τ = {tau:g}', 'class_miss': f'missed {self.classes[label]}'}.get(
+            loss, 'missed share of pixels')
+        curve = pictures.curve_picture(promise, self.curves.risks(loss, **options), self.curves.sizes, alpha, name)
+        return pictures.size_picture(explored, sizes), facts, curve
+
+    def _uncertainty(self, key: gr.State) -> dict:
+        with gr.Tab('Uncertainty', elem_id='tab-uncertainty'):
+            with gr.Row():
+                head = gr.Dropdown(self.heads, value=self.heads[0], label='Head', elem_id='head', scale=1)
+                threshold = gr.Slider(0, 1, 0.5, step=0.001, label='Flag pixels from', elem_id='flag', scale=2)
+                errors = gr.Checkbox(False, label='Error overlay (needs labels)', elem_id='errors', scale=1)
+            facts = gr.Markdown(elem_id='uncertainty-facts')
+            picture = gr.Image(label='Click a pixel', interactive=False, elem_id='uncertainty-picture', buttons=['fullscreen'])
+            bar = gr.HTML()
+            pixel = gr.Label(num_top_classes=TOP_CLASSES, label='Classes of the clicked pixel', elem_id='pixel')
+            where = gr.Markdown(elem_id='pixel-facts')
+        inputs, outputs = [key, head, threshold, errors], [picture, facts, bar]
+        gr.on([threshold.change, errors.change], self.draw_uncertainty, inputs, outputs, **LIVE)
+        scale = dict(fn=self.rescale, inputs=[key, head], outputs=threshold)
+        head.change(**scale, **LIVE).success(self.draw_uncertainty, inputs, outputs, **LIVE)
+        picture.select(self.click, [key], [pixel, where], **LIVE)
+        return dict(fn=self.redraw_head, inputs=[key, head, errors], outputs=[threshold, *outputs]) | LIVE
+
+    def rescale(self, key: str, head: str) -> dict:
+        """The threshold slider of a head."""
+        low, high = pictures.slider_limits(self.inferencer.scales[head], self.explored(key).maps[head])
+        start = self.inferencer.scales[head].threshold
+        start = low + 0.7 * (high - low) if start is None or not low <= start <= high else start
+        units = self.inferencer.scales[head].units
+        return gr.update(minimum=low, maximum=high, step=(high - low) / 200, value=start, label=f'Flag pixels from ({units})')
+
+    def redraw_head(self, key: str, head: str, errors: bool) -> tuple:
+        """The tab for a new image."""
+        slider = self.rescale(key, head)
+        return slider, *self.draw_uncertainty(key, head, slider['value'], errors)
+
+    def draw_uncertainty(self, key: str, head: str, threshold: float, errors: bool) -> tuple[np.ndarray, str, str]:
+        """Picture, facts and colour bar of one head."""
+        explored, scale = self.explored(key), self.inferencer.scales[head]
+        limits = pictures.slider_limits(scale, explored.maps[head])
+        facts = written_flags(explored, explored.maps[head] >= threshold)
+        if errors and explored.truth is not None:
+            chips = pictures.legend(['mistake, flagged', 'mistake, missed', 'flagged, but right'],
+                                    [pictures.FOUND, pictures.MISSED, pictures.FALSE_ALARM], range(3))
+            return pictures.error_picture(explored, head, threshold), facts, chips
+        bar = pictures.colour_bar(pictures.HEAT_MAP, f'{limits[0]:.3g}', f'{limits[1]:.3g}', f'{scale.units} · cyan: flagged')
+        return pictures.heat_picture(explored, head, threshold, limits), facts, bar
+
+    def click(self, key: str, event: gr.SelectData) -> tuple[dict[str, float], str]:
+        """Class probabilities and scores of the clicked pixel."""
+        explored = self.explored(key)
+        column, row = (min(max(int(part) // pictures.enlargement(explored), 0), last - 1)
+                       for part, last in zip(event.index, explored.labels.shape[::-1]))
+        chosen = explored.probabilities[:, row, column].tolist()
+        scores = ', '.join(f'{name} {values[row, column]:.3g}' for name, values in explored.maps.items())
+        truth = '' if explored.truth is None else f' · label: {self._name(int(explored.truth[row, column]))}'
+        return dict(zip(self.classes, chosen)), f'row {row}, column {column}{truth} · {scores}'
+
+    def _name(self, label: int) -> str:
+        return self.classes[label] if label < len(self.classes) else 'void'
+
+
+def written_level(threshold: float) -> str:
+    """Lambda with as many digits as tell it from 1."""
+    if threshold <= 0:
+        return '1'
+    return f'{1 - threshold:.{max(3, 2 - math.floor(math.log10(threshold)))}f}'
+
+
+def written_sizes(sizes: np.ndarray, num_classes: int) -> str:
+    """Mean size and shares of sets, in words."""
+    return (f'**{sizes.mean():.2f}** classes per pixel · one class at {100 * (sizes == 1).mean():.1f} % · all classes at '
+            f'{100 * (sizes >= num_classes).mean():.1f} %')
+
+
+def written_losses() -> list[tuple[str, str]]:
+    """Losses as the page names them."""
+    return [('missed pixels', 'miscoverage'), ('images below τ', 'binary'), ('missed class', 'class_miss')]
+
+
+def written_flags(explored: ExploredImage, flagged: np.ndarray) -> str:
+    """How much is flagged, and what that finds where labels are known."""
+    words = f'**{100 * flagged.mean():.1f} %** of the pixels flagged'
+    mistakes = explored.mistakes
+    if mistakes is None:
+        return words + ' · labels unknown, so mistakes cannot be shown'
+    known = explored.truth != 255
+    found = (flagged & mistakes).sum()
+    return words + (f' · mistakes: {100 * mistakes[known].mean():.1f} % · found {100 * found / max(mistakes.sum(), 1):.0f} % of '
+                    f'them · {100 * found / max((flagged & known).sum(), 1):.0f} % of the flagged are mistakes')

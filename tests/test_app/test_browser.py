@@ -1,0 +1,161 @@
+"""A person's way through the app, in a real browser. ``SCREENSHOTS=DIR`` keeps pictures of every tab."""
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+WAIT = 60
+
+
+@pytest.fixture(scope='module')
+def screen(page, browser):
+    return Screen(page, browser)
+
+
+class Screen:
+    """What a person sees and does."""
+
+    def __init__(self, page, browser):
+        from selenium.webdriver.common.by import By
+        from selenium.webdriver.support.ui import WebDriverWait
+        self.browser, self.css, self.wait = browser, By.CSS_SELECTOR, WebDriverWait(browser, WAIT, poll_frequency=0.05)
+        browser.get(page.local_url)
+        self.until_drawn('#threshold-picture img')
+
+    def all(self, selector):
+        return self.browser.find_elements(self.css, selector)
+
+    def one(self, selector):
+        return self.wait.until(lambda _: next(iter(self.all(selector)), None))
+
+    def source(self, selector):
+        found = self.all(selector)
+        return found[0].get_attribute('src') if found else None
+
+    def text(self, selector):
+        return self.browser.execute_script('return document.querySelector(arguments[0])?.innerText ?? ""', selector)
+
+    def until_drawn(self, selector, other_than=None):
+        return self.wait.until(lambda _: self.source(selector) not in (None, '', other_than) and self.source(selector))
+
+    def until_text(self, selector, part, absent=''):
+        self.wait.until(lambda _: part in self.text(selector) and (not absent or absent not in self.text(selector)))
+        return self.text(selector)
+
+    def open_tab(self, name):
+        next(tab for tab in self.all('button[role=tab]') if tab.text == name).click()
+
+    def slide(self, selector, value):
+        field = self.one(f'{selector} input[type=number]')
+        self.browser.execute_script(
+            'arguments[0].value = arguments[1]; for (const kind of ["input", "change", "blur"])'
+            'arguments[0].dispatchEvent(new Event(kind, {bubbles: true}))', field, str(value))
+
+    def choose(self, selector, text):
+        next(label for label in self.all(f'{selector} label') if label.text == text).click()
+
+    def keep(self, name):
+        if os.environ.get('SCREENSHOTS'):
+            self.browser.execute_script('window.scrollTo(0, 0)')
+            self.browser.save_screenshot(str(Path(os.environ['SCREENSHOTS']) / f'{name}.png'))
+
+
+def test_the_threshold_slider_changes_the_picture(screen):
+    screen.open_tab('Thresholding')
+    before, facts = screen.source('#threshold-picture img'), screen.text('#threshold-facts')
+    screen.slide('#nines', 4.5)
+    after = screen.until_drawn('#threshold-picture img', before)
+    assert '0.999968' in screen.until_text('#threshold-facts', 'λ = 0.99996') and facts
+    screen.choose('#family', 'APS')
+    screen.until_drawn('#threshold-picture img', after)
+    screen.keep('app_thresholding')
+
+
+def test_promises_follow_live(screen):
+    screen.open_tab('Conformal heatmap')
+    facts = screen.until_text('#promise-facts', 'expected set size')
+    picture, curve = screen.source('#promise-picture img'), screen.source('#promise-curve img')
+    screen.slide('#alpha', 0.02)
+    screen.until_drawn('#promise-picture img', picture)
+    screen.until_drawn('#promise-curve img', curve)
+    stricter = screen.until_text('#promise-facts', 'λ̂', facts)
+    assert sizes(stricter) > sizes(facts)
+    screen.choose('#loss', 'images below τ')
+    screen.slide('#alpha', 0.1)
+    screen.until_text('#promise-facts', 'from 200 images', stricter)
+    screen.wait.until(lambda _: screen.one('#tau').is_displayed())
+    screen.keep('app_conformal')
+
+
+def sizes(facts):
+    return float(facts.split('expected set size')[1].split()[0])
+
+
+def test_uncertainty_flags_and_names_the_classes_of_a_pixel(screen):
+    screen.open_tab('Uncertainty')
+    before = screen.until_drawn('#uncertainty-picture img')
+    facts = screen.text('#uncertainty-facts')
+    screen.slide('#flag', 0.2)
+    flagged = screen.until_drawn('#uncertainty-picture img', before)
+    screen.until_text('#uncertainty-facts', 'found', facts)
+    screen.one('#errors input').click()
+    screen.until_drawn('#uncertainty-picture img', flagged)
+    screen.keep('app_errors')
+    screen.one('#uncertainty-picture img').click()
+    shown = screen.until_text('#pixel', '%')
+    assert sum(float(part[:-1]) for part in shown.split() if part.endswith('%') and part[:-1].isdigit()) > 90
+    assert 'row' in screen.until_text('#pixel-facts', 'msp')
+    screen.one('#errors input').click()
+    screen.keep('app_uncertainty')
+
+
+def test_every_head_can_be_chosen(screen):
+    screen.open_tab('Uncertainty')
+    before = screen.source('#uncertainty-picture img')
+    screen.one('#head input').click()
+    next(option for option in screen.all('ul[role=listbox] li') if 'fedc' in option.text).click()
+    screen.until_drawn('#uncertainty-picture img', before)
+    screen.until_text('#flag', 'log-odds')
+
+
+def test_another_example_is_predicted(screen):
+    screen.open_tab('Thresholding')
+    before = screen.source('#prediction img')
+    screen.all('#examples button.thumbnail-item')[2].click()
+    screen.until_drawn('#prediction img', before)
+
+
+@pytest.mark.parametrize('size', [(90, 150), (37, 53)])
+def test_an_own_image_is_predicted(screen, tmp_path, size):
+    before = screen.source('#prediction img')
+    pixels = np.random.default_rng(size[0]).integers(0, 256, (*size, 4), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / 'own.png')
+    screen.one('#upload input[type=file]').send_keys(str(tmp_path / 'own.png'))
+    screen.until_drawn('#prediction img', before)
+    screen.open_tab('Uncertainty')
+    screen.until_text('#uncertainty-facts', 'labels unknown')
+    clear_upload(screen)
+
+
+@pytest.mark.parametrize('name, content, message', [
+    ('cut.jpg', b'\xff\xd8\xff\xe0' + bytes(200), 'cut.jpg was cut off'),
+    ('note.png', b'this is no picture at all', 'note.png is not an image'),
+    ('note.txt', b'this is no picture at all', 'file type')])
+def test_a_wrong_file_gives_a_message(screen, tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    before = screen.source('#prediction img')
+    screen.one('#upload input[type=file]').send_keys(str(tmp_path / name))
+    screen.wait.until(lambda _: message.lower() in screen.text('.toast-body, .toast-wrap').lower())
+    assert str(tmp_path) not in screen.text('.toast-wrap') and screen.source('#prediction img') == before
+    screen.keep('app_wrong_file')
+    for button in screen.all('.toast-close'):
+        button.click()
+    clear_upload(screen)
+
+
+def clear_upload(screen):
+    for button in screen.all('#upload button[aria-label="Clear"], #upload button[aria-label="Remove this file"]'):
+        screen.browser.execute_script('arguments[0].click()', button)
+    screen.one('#upload input[type=file]')
