@@ -17,6 +17,7 @@ from torch import Tensor
 from .calibration_error import ReliabilitySums, expected_calibration_error, reliability_sums
 
 CHUNK = 1 << 15
+CACHED = 1 << 12
 COARSE_NODES = np.exp2(np.arange(-5, 6.))
 FINE_STEPS = np.exp(np.linspace(-0.1, 0.1, 5))
 PUBLISHED_GRID = np.arange(0.5, 10, 0.01)
@@ -33,8 +34,10 @@ def likelihood_slopes(logits: Tensor,
 
     Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
 
+    Terms are computed in the precision of the logits, in blocks that fit the cache, and summed in double precision.
+
     Args:
-        logits: Class logits of labelled pixels, shape (K, n).
+        logits: Class logits of labelled pixels, shape (K, n), float32 or float64; half precision counts as float32.
         labels: Class of each pixel, shape (n,), in [0, K).
         inverse_temperatures: Nodes :math:`\beta > 0`, shape (M,).
         groups: Group of each pixel, shape (n,), in [0, num_groups); ``None`` puts all into group 0.
@@ -44,17 +47,17 @@ def likelihood_slopes(logits: Tensor,
         First and second derivative, shape (G, M, 2), float64.
     """
     sums = np.zeros((num_groups, len(inverse_temperatures), 2))
-    for start in range(0, labels.numel(), CHUNK):
-        part = slice(start, start + CHUNK)
-        values = logits[:, part].double()
+    for start in range(0, labels.numel(), CACHED):
+        part = slice(start, start + CACHED)
+        values = logits[:, part] if logits.dtype == torch.float64 else logits[:, part].float()
         values = values - values.amax(dim=0)
         true_value = values.gather(0, labels[part].long()[None])[0]
         members = None if groups is None else groups[part].long()
+        weights = torch.empty_like(values)
         for index, beta in enumerate(inverse_temperatures):
-            weights = (values * float(beta)).exp_()
-            weights /= weights.sum(dim=0)
-            mean = (weights * values).sum(dim=0)
-            variance = (weights * values.square()).sum(dim=0) - mean.square()
+            total = torch.mul(values, float(beta), out=weights).exp_().sum(dim=0)
+            mean = weights.mul_(values).sum(dim=0) / total
+            variance = weights.mul_(values).sum(dim=0) / total - mean.square()
             sums[:, index, 0] += _per_group(mean - true_value, members, num_groups)
             sums[:, index, 1] += _per_group(variance, members, num_groups)
     return sums
@@ -62,8 +65,8 @@ def likelihood_slopes(logits: Tensor,
 
 def _per_group(values: Tensor, members: Tensor | None, num_groups: int) -> np.ndarray:
     if members is None:
-        return values.sum()[None].cpu().numpy()
-    return torch.bincount(members, weights=values, minlength=num_groups).cpu().numpy()
+        return values.sum(dtype=torch.float64)[None].cpu().numpy()
+    return torch.bincount(members, weights=values.double(), minlength=num_groups).cpu().numpy()
 
 
 def likeliest_inverse_temperature(nodes: np.ndarray, slopes: np.ndarray) -> float:
