@@ -28,8 +28,21 @@ def zone_map(size: tuple[int, int], rows: int, columns: int) -> np.ndarray:
     height, width = size
     if not (1 <= rows <= height and 1 <= columns <= width):
         raise ValueError(f'zone_map: {rows}x{columns} zones do not fit {height}x{width} pixels.')
-    row, column = np.arange(height) * rows // height, np.arange(width) * columns // width
-    return row[:, None] * columns + column[None, :]
+    return cell_index(size, (rows, columns))
+
+
+def cell_index(size: tuple[int, int], grid: tuple[int, int]) -> np.ndarray:
+    """Cell of each pixel where a grid of any number of cells is laid over the image, however small.
+
+    Args:
+        size: Height and width.
+        grid: Rows and columns of cells.
+
+    Returns:
+        Shape (H, W), int64, row by row.
+    """
+    row, column = (np.arange(length) * cells // length for length, cells in zip(size, grid))
+    return row[:, None] * grid[1] + column
 
 
 def kmeans_map(features: np.ndarray, num_groups: int, seed: int = 0, restarts: int = 10) -> np.ndarray:

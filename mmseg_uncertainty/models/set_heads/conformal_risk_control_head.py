@@ -101,6 +101,10 @@ class ConformalRiskControlHead(SetHead):
         """Whether thresholds were calibrated or loaded."""
         return not bool(self.thresholds.isnan().any())
 
+    def nominal_coverage(self) -> float:
+        """Share of the pixels that the first risk wants covered, in (0, 1)."""
+        return self.losses[0].get('coverage', 1 - self.targets[0].alpha)
+
     def start_stage(self, stage: int) -> None:
         """Forget earlier images."""
         self.curves.reset()

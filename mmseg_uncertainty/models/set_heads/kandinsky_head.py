@@ -16,8 +16,8 @@ from mmseg_uncertainty.functional.conformal_losses import image_loss, tabulate
 from mmseg_uncertainty.functional.conformity_histogram import OCTAVES, conformity_histogram
 from mmseg_uncertainty.functional.nonconformity_curves import (ALL_CLASSES, CLASS_SCORES, group_thresholds,
                                                                threshold_conformity)
-from mmseg_uncertainty.functional.position_groups import (GROUPINGS, LEARNED_GROUPINGS, curve_features, learned_map,
-                                                          zone_map)
+from mmseg_uncertainty.functional.position_groups import (GROUPINGS, LEARNED_GROUPINGS, cell_index, curve_features,
+                                                          learned_map, zone_map)
 from mmseg_uncertainty.functional.risk_control import RiskTarget, control_risk
 from mmseg_uncertainty.structures import FrozenOutputs, MethodInfo
 
@@ -123,6 +123,15 @@ class KandinskyHead(SetHead):
         """Whether thresholds were calibrated or loaded."""
         return self.released.is_fitted() if self.released is not None else not bool(self.thresholds.isnan().any())
 
+    def nominal_coverage(self) -> float:
+        """Share of the pixels of a class that are to be covered, in (0, 1)."""
+        return 1 - self.target.alpha
+
+    def position_groups(self) -> Tensor:
+        """Group of each cell of the grid, or of each pixel in the published variant; shape (rows, columns)."""
+        released = self.released is not None and self.released.groups.numel()
+        return self.released.groups if released else self.group_map
+
     def start_stage(self, stage: int) -> None:
         """Start the statistics of the groups, the thresholds or the risk."""
         self.step, self.images = stage, torch.zeros((), dtype=torch.int64)
@@ -187,11 +196,7 @@ class KandinskyHead(SetHead):
 
     def _cells(self, size: torch.Size) -> Tensor:
         """Cell of each pixel, shape (H, W), int64."""
-        rows, columns = self.group_map.shape
-        device = self.group_map.device
-        row = torch.arange(size[0], device=device) * rows // size[0]
-        column = torch.arange(size[1], device=device) * columns // size[1]
-        return row[:, None] * columns + column
+        return torch.from_numpy(cell_index(size, self.group_map.shape)).to(self.group_map.device)
 
     def _groups(self, size: torch.Size) -> Tensor:
         """Group of each pixel, shape (H, W), int64."""

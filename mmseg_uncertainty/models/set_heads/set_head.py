@@ -58,6 +58,10 @@ class SetHead(BaseModule, Fittable):
     def is_fitted(self) -> bool:
         """Whether thresholds were calibrated or loaded."""
 
+    @abstractmethod
+    def nominal_coverage(self) -> float:
+        """Share of the pixels that pictures measure the coverage against, in (0, 1]."""
+
     def forward(self, probabilities: Tensor) -> Tensor:
         """Prediction sets at every pixel.
 

@@ -1,0 +1,94 @@
+"""Draw the prediction sets of a calibrated model on its test images, and what they were calibrated from.
+
+Written are the size and the kind of the sets of the first images, the error of their coverage at every position over all
+images, and, where the head has them, risk and set size against lambda and the groups of positions.
+"""
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import mmseg_uncertainty.registered  # noqa: F401  (connects the host before configs are read)
+import numpy as np
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.runner import Runner
+
+from mmseg_uncertainty.apis import load_posthoc, run_command
+from mmseg_uncertainty.engine.checkpoints import load_checkpoints_safely
+from mmseg_uncertainty.functional.coverage_error import coverage_error
+from mmseg_uncertainty.functional.position_groups import cell_index
+from mmseg_uncertainty.models.set_heads import ConformalRiskControlHead, KandinskyHead, SetHead
+from mmseg_uncertainty.visualization.set_pictures import (plot_coverage_error, plot_groups, plot_risk_curves, plot_set_sizes,
+                                                          plot_set_types)
+
+VOID = 255
+GRID = (36, 48)
+THRESHOLDS = np.geomspace(1e-6, 1, 400)
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config')
+    parser.add_argument('checkpoint')
+    parser.add_argument('--out', type=Path, required=True, metavar='DIR')
+    parser.add_argument('--pictures', type=int, default=3, metavar='N', help='images whose sets are drawn')
+    parser.add_argument('--data-root', help='folder of the test data')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    return parser.parse_args()
+
+
+def draw_calibration(head: SetHead, out: Path) -> list[Path]:
+    """Draw risk and size against lambda, or the groups of positions; returns what was written."""
+    if isinstance(head, KandinskyHead):
+        return [plot_groups(head.position_groups().cpu().numpy(), out / 'groups.png')]
+    if not isinstance(head, ConformalRiskControlHead) or not head.keep_curves:
+        return []
+    risks = {f'{loss.get("loss", "miscoverage")} at alpha = {target.alpha}': (loss, target)
+             for loss, target in zip(head.losses, head.targets)}
+    curves = {name: head.risk_curve(THRESHOLDS, **loss) for name, (loss, _) in risks.items()}
+    chosen = dict(chosen=float(head.thresholds[0])) if not head.class_conditional else {}
+    return [plot_risk_curves(THRESHOLDS, curves, head.size_curve(THRESHOLDS), out / 'risk_and_size.png',
+                             'calibration images: risk and size of the sets', chosen)]
+
+
+def main() -> None:
+    """Run the tool."""
+    args = parse_args()
+    load_checkpoints_safely()
+    config = Config.fromfile(args.config)
+    if args.data_root:
+        config.test_dataloader.dataset.data_root = args.data_root
+    if args.cfg_options:
+        config.merge_from_dict(args.cfg_options)
+    model = load_posthoc(config, args.checkpoint)
+    if model.set_head is None:
+        raise ValueError(f'{args.config} has no set_head; draw a config that ends in _CRC or _KANDINSKY.')
+    written, drawn = draw_calibration(model.set_head, args.out), 0
+    counts = np.zeros((2, GRID[0] * GRID[1]), dtype=np.int64)
+    for batch in Runner.build_dataloader(config.test_dataloader):
+        with torch.no_grad():
+            samples = model.test_step(batch)
+        for sample in samples:
+            membership, labels = sample.prediction_set.membership.cpu(), sample.gt_sem_seg.data[0].cpu().long()
+            valid = labels != VOID
+            covered = membership.gather(0, labels.masked_fill(~valid, 0)[None])[0] & valid
+            cell = cell_index(labels.shape, GRID).flatten()
+            counts += np.stack([np.bincount(cell, kept.flatten(), counts.shape[1]) for kept in (covered.numpy(), valid.numpy())]
+                               ).astype(np.int64)
+            if drawn < args.pictures:
+                drawn += 1
+                sizes = membership.sum(dim=0).numpy()
+                name = Path(sample.img_path).stem
+                written += [plot_set_sizes(sizes, len(membership), args.out / f'{name}_sizes.png'),
+                            plot_set_types(sizes, len(membership), args.out / f'{name}_types.png')]
+    level = model.set_head.nominal_coverage()
+    error = coverage_error(counts[:1].reshape(1, *GRID), counts[1].reshape(GRID), np.array([level]))
+    written.append(plot_coverage_error(error, args.out / 'coverage_error.png', f'distance of the coverage from {level:.3g}'))
+    for path in written:
+        print(path)
+
+
+if __name__ == '__main__':
+    run_command(main)
