@@ -11,7 +11,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from importlib import import_module
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -24,7 +27,7 @@ from mmseg_uncertainty.functional import calibration_error, ranking
 from mmseg_uncertainty.functional.score_histogram import ScoreHistogram, score_keys
 
 FRAME = 1024, 2048
-PEERS = ('torchmetrics', 'pytorch_ood', 'sklearn')
+PEERS = {'torchmetrics': 'torchmetrics', 'pytorch-ood': 'pytorch_ood', 'scikit-learn': 'sklearn'}
 KINDS = ('normal', 'msp', 'saturated', 'tied', 'huge')
 
 
@@ -99,7 +102,7 @@ def ranking_speed(size: int) -> Iterator[dict]:
 
 
 def _torchmetrics_ranking(scores: np.ndarray, labels: np.ndarray, ours: float, protocol: str, repeats: int):
-    if not _installed('torchmetrics'):
+    if find_spec('torchmetrics') is None:
         return
     from torchmetrics.functional.classification import binary_auroc, binary_average_precision, binary_roc
     predicted, target = torch.from_numpy(scores), torch.from_numpy(labels).long()
@@ -113,15 +116,17 @@ def _torchmetrics_ranking(scores: np.ndarray, labels: np.ndarray, ours: float, p
 
 
 def _pytorch_ood_ranking(scores: np.ndarray, labels: np.ndarray, ours: float, protocol: str, repeats: int):
-    if not _installed('pytorch_ood'):
+    package = find_spec('pytorch_ood')
+    if package is None:
         return
-    from pytorch_ood.utils import OODMetrics
-    predicted, target = torch.from_numpy(scores)[None], torch.from_numpy(-labels.astype(np.int64))[None]
+    # Its other parts need torchvision, which its metrics do not; so these are imported without the rest.
+    parent = sys.modules.setdefault('pytorch_ood', ModuleType('pytorch_ood'))
+    parent.__path__ = list(package.submodule_search_locations)
+    metrics = import_module('pytorch_ood.metrics')
+    predicted, target = torch.from_numpy(scores), torch.from_numpy(-labels.astype(np.int64))
 
     def run() -> dict:
-        metric = OODMetrics(mode='segmentation')
-        metric.update(predicted, target)
-        return metric.compute()
+        return metrics.OODMetrics().update(predicted, target).compute()
 
     yield row('mFishy vs pytorch-ood', ours, seconds(run, repeats)[0], 's', protocol)
 
@@ -151,7 +156,7 @@ def calibration(size: int) -> Iterator[dict]:
     gaps = np.bincount(bins, confidence.astype(float) - correct, 15)
     exact = np.abs(gaps).sum() / size
     protocol = f'{size} pixels, 15 equal-width bins'
-    if _installed('torchmetrics'):
+    if find_spec('torchmetrics'):
         from torchmetrics.functional.classification import binary_calibration_error
         predicted, target = torch.from_numpy(confidence), torch.from_numpy(correct).long()
         peer, other = seconds(lambda: float(binary_calibration_error(predicted, target, n_bins=15)), 2)
@@ -221,14 +226,14 @@ def overhead(height: int, width: int, images: int) -> Iterator[dict]:
     metrics = [METRICS.build(evaluator_config(name)) for name in ('mIoU', 'macroF1', 'IDM', 'oIoU', 'ECE')]
     for metric in metrics:
         metric.dataset_meta = dict(classes=tuple(map(str, range(classes))))
-    inference = evaluation = 0.
-    for index in range(images):
+    times = []
+    for index in range(images + 1):
         image = torch.from_numpy(random.standard_normal((1, 3, height, width), np.float32))
-        start = time.perf_counter()
+        begin = time.perf_counter()
         with torch.no_grad():
             logits = torch.nn.functional.interpolate(model(image, mode='tensor'), (height, width), mode='bilinear')[0]
             logits.argmax(0)
-        inference += time.perf_counter() - start
+        inferred = time.perf_counter() - begin
         labels = torch.randint(classes, (height // 32, width // 32)).repeat_interleave(32, 0).repeat_interleave(32, 1)
         logits = 8 * torch.nn.functional.one_hot(labels, classes).permute(2, 0, 1) + 2 * torch.randn_like(logits)
         prediction, max_logit = logits.argmax(0), -logits.amax(0)
@@ -237,18 +242,11 @@ def overhead(height: int, width: int, images: int) -> Iterator[dict]:
         start = time.perf_counter()
         for metric in metrics:
             metric.process({}, [sample])
-        evaluation += time.perf_counter() - start
-    yield row('all evaluators vs SegFormer-B0 inference', evaluation / images, inference / images, 's/image',
+        times.append((time.perf_counter() - start, inferred))
+    evaluation, inference = np.median(times[1:], axis=0)  # the first image warms up
+    yield row('all evaluators vs SegFormer-B0 inference', float(evaluation), float(inference), 's/image',
               f'{images} images {height}x{width}, {classes} classes, mIoU macroF1 IDM oIoU ECE, one head, '
               f'{torch.get_num_threads()} threads')
-
-
-def _installed(name: str) -> bool:
-    try:
-        import_module(name)
-    except ImportError:
-        return False
-    return True
 
 
 def main() -> None:
@@ -257,6 +255,7 @@ def main() -> None:
     parser.add_argument('--quick', action='store_true', help='a tenth of the pixels, under a minute')
     parser.add_argument('--json', metavar='FILE', help='write the rows here')
     args = parser.parse_args()
+    peers = {name: version(name) for name, module in PEERS.items() if find_spec(module)}
     size, frames = (2 * 10**6, 10) if args.quick else (21 * 10**6, 100)
     rows = []
     for part in (memory(frames, 1), memory(frames // 5, 3 if args.quick else 8), ranking_speed(size),
@@ -270,7 +269,6 @@ def main() -> None:
     if args.json:
         machine = dict(processor=platform.processor() or platform.machine(), cores=os.cpu_count(),
                        threads=torch.get_num_threads())
-        peers = {name: getattr(import_module(name), '__version__', '?') for name in PEERS if _installed(name)}
         write_json(args.json, dict(machine=machine, versions=versions() | peers, rows=rows))
 
 
