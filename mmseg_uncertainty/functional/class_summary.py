@@ -1,12 +1,15 @@
-"""Four numbers per pixel from which every stateless score follows, gathered in one pass over the classes."""
+"""Five numbers per pixel from which the prediction and every stateless score follow, gathered in one pass over the classes."""
 from __future__ import annotations
 
+import functools
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-BLOCK_PIXELS = 16_384
+from .class_summary_kernel import summarize_rows
 
 
 @dataclass(frozen=True)
@@ -21,19 +24,25 @@ class ClassSummary:
         rest: :math:`\sum_{k \ne t} e^{-d_k}`, between 0 and K - 1. Summed without the arg-max, so that it keeps its
             relative precision where the arg-max takes nearly all probability.
         spread: :math:`\sum_k d_k e^{-d_k}`, at least 0.
+        predicted: :math:`t`, the first of equal ones, shape (N, \*), int32 or int64.
     """
 
     maximum: Tensor
     gap: Tensor
     rest: Tensor
     spread: Tensor
+    predicted: Tensor
 
 
 def summarize(logits: Tensor) -> ClassSummary:
-    r"""Summarize class logits; pixels are visited in blocks that fit the cache.
+    r"""Summarize class logits.
+
+    Float32 on a CPU takes a compiled kernel that visits pixels in blocks that fit the cache, as many threads as
+    :func:`torch.get_num_threads` says; CUDA takes the plain version through ``torch.compile``. Autograd, tracing and other
+    types take the plain version. All agree up to rounding, and on ``predicted`` exactly.
 
     Args:
-        logits: Shape (N, K, \*) with K at least 2.
+        logits: Shape (N, K, \*) with K at least 2, without NaN.
 
     Returns:
         Maps of shape (N, \*) in float32, or float64 for float64 logits.
@@ -43,25 +52,21 @@ def summarize(logits: Tensor) -> ClassSummary:
     """
     if logits.shape[1] < 2:
         raise ValueError(f'Class logits need at least 2 classes, got the shape {tuple(logits.shape)}.')
-    dtype = torch.promote_types(logits.dtype, torch.float32)
-    if not _visits_in_blocks(logits):
-        return ClassSummary(*_summarize_block(logits.to(dtype)))
-    flat = logits.flatten(start_dim=2)
-    maps = [torch.empty(len(flat), flat.shape[2], dtype=dtype) for _ in range(4)]
-    for image, rows in zip(flat, zip(*maps)):
-        for start in range(0, flat.shape[2], BLOCK_PIXELS):
-            block = slice(start, start + BLOCK_PIXELS)
-            for row, values in zip(rows, _summarize_block(image[None, :, block].to(dtype))):
-                row[block] = values[0]
+    if logits.requires_grad or torch.jit.is_tracing() or torch.compiler.is_compiling():
+        return ClassSummary(*summarize_plainly(logits))
+    if logits.is_cuda:
+        return ClassSummary(*_compiled()(logits))
+    if logits.dtype != torch.float32 or logits.device.type != 'cpu':
+        return ClassSummary(*summarize_plainly(logits))
+    flat = logits.detach().flatten(start_dim=2).contiguous().numpy()
+    images = zip(*(summarize_rows(image, torch.get_num_threads()) for image in flat))
     shape = logits.shape[:1] + logits.shape[2:]
-    return ClassSummary(*(values.view(shape) for values in maps))
+    return ClassSummary(*(torch.stack([torch.from_numpy(row) for row in rows]).view(shape) for rows in images))
 
 
-def _visits_in_blocks(logits: Tensor) -> bool:
-    return not (logits.is_cuda or logits.requires_grad or torch.jit.is_tracing() or torch.compiler.is_compiling())
-
-
-def _summarize_block(logits: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def summarize_plainly(logits: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """The fields of :class:`ClassSummary` by operators of torch alone; see :func:`summarize`."""
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     maximum, second = logits[:, 0], torch.full_like(logits[:, 0], -torch.inf)
     for values in logits.unbind(dim=1)[1:]:
         second = torch.maximum(second, torch.minimum(maximum, values))
@@ -71,4 +76,21 @@ def _summarize_block(logits: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     below = distance > 0
     ties = logits.shape[1] - 1 - below.sum(dim=1)
     rest = (weight * below).sum(dim=1) + ties
-    return maximum, maximum - second, rest, (distance * weight).sum(dim=1)
+    return maximum, maximum - second, rest, (distance * weight).sum(dim=1), logits.argmax(dim=1)
+
+
+@functools.cache
+def _compiled() -> Callable[[Tensor], tuple[Tensor, ...]]:
+    """The plain version, fused by ``torch.compile``; as it is where that fails, which is said once."""
+    compiled, failed = torch.compile(summarize_plainly, dynamic=True), []
+
+    def run(logits: Tensor) -> tuple[Tensor, ...]:
+        if not failed:
+            try:
+                return compiled(logits)
+            except Exception as error:  # the backends of torch.compile share no class of errors
+                failed.append(error)
+                warnings.warn(f'torch.compile cannot fuse the class summary ({type(error).__name__}: {error}); the plain '
+                              'version takes its place, which is slower.', stacklevel=2)
+        return summarize_plainly(logits)
+    return run

@@ -81,22 +81,23 @@ def margin(logits: Tensor | ClassSummary) -> Tensor:
     return (summary.rest + torch.exp(-summary.gap)) / (1 + summary.rest)
 
 
-def standardized_max_logit(logits: Tensor, means: Tensor, variances: Tensor) -> Tensor:
+def standardized_max_logit(logits: Tensor | ClassSummary, means: Tensor, variances: Tensor) -> Tensor:
     r"""Negative largest logit, standardized by the statistics of the predicted class.
 
     Jung et al., "Standardized Max Logits: A Simple yet Effective Approach for Identifying Unexpected Road Obstacles in
     Urban-Scene Segmentation", ICCV 2021, eq. 2.
 
     Args:
-        logits: Class logits, shape (N, K, \*).
+        logits: Class logits, shape (N, K, \*), or their summary.
         means: Mean largest logit of the pixels predicted as each class, shape (K,).
         variances: Its variance, shape (K,), positive.
 
     Returns:
         Shape (N, \*), in standard deviations; higher is more uncertain.
     """
-    maximum, predicted = logits.max(dim=1)
-    return (means[predicted] - maximum) / variances[predicted].sqrt()
+    summary = _summary(logits)
+    predicted = summary.predicted.long()
+    return (means[predicted] - summary.maximum) / variances[predicted].sqrt()
 
 
 def mutual_information(probabilities: Tensor) -> Tensor:

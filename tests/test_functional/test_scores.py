@@ -1,4 +1,6 @@
 """Laws of the stateless scores."""
+from dataclasses import fields
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from torch.testing import assert_close
 
 from mmseg_uncertainty.functional import (energy, entropy, margin, max_logit, msp, mutual_information,
                                           standardized_max_logit, summarize)
+from mmseg_uncertainty.functional.class_summary import ClassSummary, summarize_plainly
 
 ALL = (msp, max_logit, energy, entropy, margin)
 
@@ -70,6 +73,41 @@ def test_ties_at_the_top_share_the_probability(ties):
     assert_close(msp(logits), torch.full((1, 1), 1 - 1 / ties))
     assert_close(entropy(logits), torch.full((1, 1), float(np.log(ties))))
     assert_close(margin(logits), torch.ones(1, 1))
+
+
+@pytest.mark.parametrize('size', [(1, 1), (4, 7), (211, 173)])
+@pytest.mark.parametrize('classes', [2, 7, 150])
+@pytest.mark.parametrize('scale', [0.01, 3., 30.])
+def test_the_kernel_agrees_with_the_plain_version_in_float64(size, classes, scale):
+    logits = torch.randn(2, classes, *size) * scale
+    kernel, plain = summarize(logits), ClassSummary(*summarize_plainly(logits.double()))
+    assert torch.equal(kernel.predicted.long(), logits.argmax(dim=1))
+    assert torch.equal(kernel.maximum, logits.amax(dim=1))
+    for field in ('gap', 'rest', 'spread'):
+        assert_close(getattr(kernel, field).double(), getattr(plain, field), rtol=1e-5, atol=1e-33)
+
+
+def test_threads_and_memory_layout_do_not_change_the_summary():
+    logits = torch.randn(2, 5, 120, 100)
+    one = summarize(logits)
+    torch.set_num_threads(3)
+    try:
+        for other in (summarize(logits), summarize(logits.to(memory_format=torch.channels_last))):
+            assert all(torch.equal(getattr(one, field.name), getattr(other, field.name)) for field in fields(one))
+    finally:
+        torch.set_num_threads(1)
+
+
+def test_of_equal_logits_the_first_is_predicted():
+    logits = torch.tensor([1., 3., 3., 2., 3.]).view(1, 5, 1).repeat(1, 1, 40)
+    assert (summarize(logits).predicted == 1).all()
+
+
+def test_impossible_classes_do_not_disturb_the_kernel():
+    logits = torch.randn(1, 4, 6)
+    padded = torch.cat([logits, torch.full((1, 1, 6), -torch.inf)], dim=1)
+    for score in ALL:
+        assert_close(score(padded), score(logits))
 
 
 def test_blocks_equal_one_pass():

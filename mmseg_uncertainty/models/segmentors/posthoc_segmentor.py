@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmseg_uncertainty.caching import BaseOutputCache
-from mmseg_uncertainty.functional import summarize
+from mmseg_uncertainty.functional import ClassSummary, summarize
 from mmseg_uncertainty.models.decode_heads import ScoreHead, SummaryHead
 from mmseg_uncertainty.models.fittable import Fittable
 from mmseg_uncertainty.models.utils import (ClassifierTap, Frozen, build_named, features_name, kept_features,
@@ -206,35 +206,45 @@ class PosthocSegmentor(CascadeEncoderDecoder):
         logits, native_maps = seg_logits[:, :num_logits].contiguous(), seg_logits[:, num_logits:]
         metas = [{}] * len(logits) if data_samples is None else [sample.metainfo for sample in data_samples]
         native = [self._at_output_size(maps, meta) for maps, meta in zip(native_maps, metas)]
-        samples = super().postprocess_result(logits, data_samples)
-        for index, (sample, maps, raw) in enumerate(zip(samples, native, logits)):
-            output = sample.seg_logits.data if num_logits > 1 else self._at_output_size(raw, sample.metainfo)
-            self._check_finite(output, sample)
-            output = two_classes(output[None])
+        if num_logits == 1:
+            samples = super().postprocess_result(logits, data_samples)
+        else:
+            samples = [SegDataSample() for _ in logits] if data_samples is None else data_samples
+        for index, (sample, maps, raw, meta) in enumerate(zip(samples, native, logits, metas)):
+            raw = self._at_output_size(raw, meta)
+            self._check_finite(raw, sample)
+            output = two_classes(raw[None])
+            summary = summarize(output)
+            if num_logits > 1:
+                sample.set_data(dict(seg_logits=PixelData(data=raw), pred_sem_seg=PixelData(data=summary.predicted.long())))
             if self.calibrator is not None:
                 own = [None if values is None else values[index:index + 1] for values in (features, images)]
-                output = self.calibrator(FrozenOutputs(output, output, *own), [metas[index]])
+                output, summary = self.calibrator(FrozenOutputs(output, output, *own), [meta]), None
                 sample.set_data(dict(calibrated_logits=PixelData(data=output[0])))
-            self._attach(sample, output, maps)
+            self._attach(sample, output, maps, summary)
         return samples
 
-    def head_scores(self, logits: Tensor, native_maps: Tensor) -> dict[str, Tensor]:
+    def head_scores(self,
+                    logits: Tensor,
+                    native_maps: Tensor,
+                    summary: ClassSummary | None = None) -> dict[str, Tensor]:
         """Uncertainty maps of all heads at output size.
 
         Args:
             logits: Class logits at output size, shape (N, K, H, W).
             native_maps: Maps of the native heads, shape (N, native heads, H, W).
+            summary: Summary of the logits, if it is known already.
 
         Returns:
             Shape (N, H, W) by name, in the order of the config.
         """
         native_names = [name for name, _ in self._native_heads()]
         output_heads = {name: head for name, head in self.uncertainty_heads.items() if name not in native_names}
-        scores = dict(zip(native_names, native_maps.unbind(dim=1)), **self._score(output_heads, logits, None))
+        scores = dict(zip(native_names, native_maps.unbind(dim=1)), **self._score(output_heads, logits, None, summary))
         return {name: scores[name] for name in self.uncertainty_heads}
 
-    def _attach(self, sample: SegDataSample, logits: Tensor, native_maps: Tensor) -> None:
-        scores = self.head_scores(logits, native_maps[None])
+    def _attach(self, sample: SegDataSample, logits: Tensor, native_maps: Tensor, summary: ClassSummary | None) -> None:
+        scores = self.head_scores(logits, native_maps[None], summary)
         uncertainty = PixelData()
         for name, score in scores.items():
             uncertainty.set_field(score, name)
@@ -249,8 +259,11 @@ class PosthocSegmentor(CascadeEncoderDecoder):
         return output_to_label_size(maps[None], meta, meta.get('ori_shape'), self.align_corners)[0]
 
     @staticmethod
-    def _score(heads: dict[str, ScoreHead], logits: Tensor, features: Tensor | None) -> dict[str, Tensor]:
-        logits, summaries, scores = two_classes(logits), {}, {}
+    def _score(heads: dict[str, ScoreHead],
+               logits: Tensor,
+               features: Tensor | None,
+               summary: ClassSummary | None = None) -> dict[str, Tensor]:
+        logits, summaries, scores = two_classes(logits), {} if summary is None else {1.: summary}, {}
         for name, head in heads.items():
             if head.needs_features and features is None:
                 raise ValueError(f'Head {name!r} ({type(head).__name__}) needs features, but the decode head of the base '
