@@ -37,8 +37,8 @@ def likelihood_slopes(logits: Tensor,
     Terms are computed in the precision of the logits, in blocks that fit the cache, and summed in double precision.
 
     Args:
-        logits: Class logits of labelled pixels, shape (K, n), float32 or float64; half precision counts as float32.
-        labels: Class of each pixel, shape (n,), in [0, K).
+        logits: Class logits, shape (K, n), float32 or float64; half precision counts as float32.
+        labels: Class of each pixel, shape (n,), in [0, K); pixels with larger labels are left out.
         inverse_temperatures: Nodes :math:`\beta > 0`, shape (M,).
         groups: Group of each pixel, shape (n,), in [0, num_groups); ``None`` puts all into group 0.
         num_groups: Number of groups G.
@@ -49,10 +49,14 @@ def likelihood_slopes(logits: Tensor,
     sums = np.zeros((num_groups, len(inverse_temperatures), 2))
     for start in range(0, labels.numel(), CACHED):
         part = slice(start, start + CACHED)
-        values = logits[:, part] if logits.dtype == torch.float64 else logits[:, part].float()
-        values = values - values.amax(dim=0)
-        true_value = values.gather(0, labels[part].long()[None])[0]
+        values, target = logits[:, part], labels[part].long()
         members = None if groups is None else groups[part].long()
+        kept = target < len(logits)
+        if not kept.all():
+            values, target, members = values[:, kept], target[kept], None if members is None else members[kept]
+        values = values if values.dtype == torch.float64 else values.float()
+        values = values - values.amax(dim=0)
+        true_value = values.gather(0, target[None])[0]
         weights = torch.empty_like(values)
         for index, beta in enumerate(inverse_temperatures):
             total = torch.mul(values, float(beta), out=weights).exp_().sum(dim=0)

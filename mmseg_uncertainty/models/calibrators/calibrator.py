@@ -91,13 +91,18 @@ class Calibrator(BaseModule, Fittable):
         Raises:
             ValueError: A label is neither a class nor void.
         """
-        labels = labels.reshape(-1)
+        logits, labels = self.all_pixels(logits, labels)
         kept = labels != VOID
-        if bool(((labels < 0) | (labels >= self.num_classes))[kept].any()):
-            raise ValueError(f'{type(self).__name__}: label {int(labels[kept].max())} found, expected 0 to '
-                             f'{self.num_classes - 1} or {VOID} for void; check num_classes and the label map.')
-        logits = logits.reshape(len(logits), -1)
         return (logits, labels) if kept.all() else (logits[:, kept], labels[kept])
+
+    def all_pixels(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Pixels of one image with labels that were checked, void ones too; see :meth:`labelled_pixels`."""
+        labels = labels.reshape(-1)
+        wrong = ((labels < 0) | (labels >= self.num_classes)) & (labels != VOID)
+        if wrong.any():
+            raise ValueError(f'{type(self).__name__}: label {int(labels[wrong].max())} found, expected 0 to '
+                             f'{self.num_classes - 1} or {VOID} for void; check num_classes and the label map.')
+        return logits.reshape(len(logits), -1), labels
 
 
 def image_key(meta: dict) -> str:

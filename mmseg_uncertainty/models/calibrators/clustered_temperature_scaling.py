@@ -113,7 +113,7 @@ class ClusteredTemperatureScaling(Calibrator):
             vectors = self.pooled_features(outputs.features).cpu().numpy()
             self._features.update(zip(map(image_key, metas), vectors))
         for logits, label, meta in zip(outputs.logits, labels, metas):
-            key, (pixels, label) = image_key(meta), self.labelled_pixels(logits, label)
+            key, (pixels, label) = image_key(meta), self.all_pixels(logits, label)
             if self._stage == 0:
                 self._everything.add_coarse(key, pixels, label)
             else:

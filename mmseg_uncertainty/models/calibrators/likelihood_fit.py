@@ -30,7 +30,7 @@ class LikelihoodFit:
         self.sums: dict[str, np.ndarray] = {}
 
     def add_coarse(self, key: str, logits: Tensor, labels: Tensor, groups: Tensor | None = None) -> None:
-        """First pass: add the labelled pixels of one image, logits (K, n), labels (n,), groups (n,)."""
+        """First pass: add one image, logits (K, n), labels (n,), groups (n,)."""
         step = max(1, math.ceil(labels.numel() / COARSE_PIXELS))
         groups = None if groups is None else groups[::step]
         self._add(key, step * likelihood_slopes(logits[:, ::step], labels[::step], COARSE_NODES, groups, self.num_groups))

@@ -72,11 +72,10 @@ class TemperatureScaling(Calibrator):
     def update(self, outputs: FrozenOutputs, labels: Tensor, metas: list[dict]) -> None:
         """Add one batch; see :class:`~mmseg_uncertainty.models.fittable.Fittable`."""
         for logits, label, meta in zip(outputs.logits, labels, metas):
-            pixels, label = self.labelled_pixels(logits, label)
             if self.objective == 'ece':
-                self._add_sample(pixels, label, meta)
+                self._add_sample(*self.labelled_pixels(logits, label), meta)
             else:
-                self._add_slopes(image_key(meta), pixels, label)
+                self._add_slopes(image_key(meta), *self.all_pixels(logits, label))
 
     def _add_sample(self, pixels: Tensor, labels: Tensor, meta: dict) -> None:
         chosen = pixel_sample(labels.numel(), self.pixels_per_image, meta)

@@ -1,0 +1,184 @@
+"""Temperature fits: ours beside the published grid search and fiducio; memory and passes of the streamed fit."""
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from importlib.util import find_spec
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mmseg_uncertainty.apis.results_file import versions
+from mmseg_uncertainty.functional.temperature import PUBLISHED_GRID, fit_temperature
+from mmseg_uncertainty.models.calibrators import TemperatureScaling
+from mmseg_uncertainty.runtime.json_files import write_json
+from mmseg_uncertainty.structures import FrozenOutputs
+
+CLASSES, PLANTED = 19, 2.5
+FRAME = 1024, 2048
+BINS = 15
+BLOCK = 1 << 16
+VOID_SHARE = 0.05
+
+
+def pixels(count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Logits (19, n) that are 2.5 times too large, and labels (n,) drawn from the right ones."""
+    generator = torch.Generator().manual_seed(seed)
+    logits, labels = torch.empty(CLASSES, count), torch.empty(count, dtype=torch.int64)
+    for start in range(0, count, BLOCK):
+        part = logits[:, start:start + BLOCK]
+        part.normal_(0, 3, generator=generator)
+        noise = torch.empty_like(part).exponential_(generator=generator).log_()
+        labels[start:start + BLOCK] = (part - noise).argmax(dim=0)
+        part.mul_(PLANTED)
+    return logits, labels
+
+
+def grid_search(logits: Tensor, labels: Tensor) -> float:
+    """The published fit: softmax and 15-bin ECE anew for each of 950 temperatures."""
+    best, lowest = 1., top_error(logits, labels, 1.)
+    for temperature in PUBLISHED_GRID:
+        error = top_error(logits, labels, float(temperature))
+        if error < lowest:
+            best, lowest = float(temperature), error
+    return best
+
+
+def top_error(logits: Tensor, labels: Tensor, temperature: float) -> float:
+    """Expected calibration error of the arg-max."""
+    confidence, predictions = (logits / temperature).softmax(dim=0).max(dim=0)
+    gap, error = confidence.double() - (predictions == labels).double(), 0.
+    edges = torch.linspace(0, 1, BINS + 1)
+    for low, high in zip(edges[:-1], edges[1:]):
+        error += float(gap[(confidence > low) & (confidence <= high)].sum().abs())
+    return error / labels.numel()
+
+
+def fiducio_fit(logits: Tensor, labels: Tensor, optimizer: str) -> float:
+    """Temperature that fiducio finds."""
+    from fiducio import TemperatureScaling as Peer
+    return Peer(input_type='logits', optimizer=optimizer).fit(logits.T, labels).temperature
+
+
+def seconds(function: Callable, *arguments) -> tuple[float, float]:
+    """Wall time of a call, and what it returned."""
+    start = time.perf_counter()
+    value = function(*arguments)
+    return time.perf_counter() - start, value
+
+
+def row(name: str, ours: float, peer: float | None, unit: str, protocol: str) -> dict:
+    """One line of the result; the ratio says how many times the peer is ours."""
+    return dict(name=name, ours=ours, peer=peer, ratio=peer / ours if peer is not None and ours else None, unit=unit, protocol=protocol)
+
+
+def speed(count: int) -> Iterator[dict]:
+    """Time and error of the fit in memory."""
+    logits, labels = pixels(count)
+    fits: dict[str, Callable] = {'published grid, 950 steps': grid_search}
+    if find_spec('fiducio'):
+        fits |= {f'fiducio {version("fiducio")}, {name}': lambda *data, name=name: fiducio_fit(*data, name)
+                 for name in ('adam', 'lbfgs')}
+    own_time, own = seconds(fit_temperature, logits, labels)
+    protocol = f'{count:,} pixels of {CLASSES} classes in memory, planted {PLANTED}, {torch.get_num_threads()} threads'
+    for name, fit in fits.items():
+        peer_time, peer = seconds(fit, logits, labels)
+        yield row(f'temperature fit vs {name}', own_time, peer_time, 's', protocol)
+        yield row(f'distance from planted vs {name}', abs(own / PLANTED - 1), abs(peer / PLANTED - 1), 'share', protocol)
+    double = logits.double()
+    yield row('distance from a float64 fit of L-BFGS', abs(own / likelihood_fit(double, labels) - 1), 0., 'share', protocol)
+
+
+def likelihood_fit(logits: Tensor, labels: Tensor) -> float:
+    """Temperature of the largest likelihood in memory, double precision."""
+    inverse = torch.ones((), dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([inverse], max_iter=100, tolerance_grad=1e-12, tolerance_change=1e-15,
+                                  line_search_fn='strong_wolfe')
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        value = F.cross_entropy((inverse * logits).T, labels)
+        value.backward()
+        return value
+
+    optimizer.step(loss)
+    return 1 / inverse.item()
+
+
+def stream(frames: int) -> dict:
+    """Fit on frames that come and go, as CalibrationLoop does; returns what it took."""
+    calibrator = TemperatureScaling(CLASSES)
+    start, spent = peak_megabytes(), 0.
+    for stage in range(calibrator.stages):
+        calibrator.start_stage(stage)
+        for index in range(frames):
+            spent += update(calibrator, index)
+        calibrator.finish_stage(stage)
+    return dict(temperature=float(calibrator.temperature), passes=calibrator.stages, imported=start, peak=peak_megabytes(),
+                seconds=spent)
+
+
+def update(calibrator: TemperatureScaling, index: int) -> float:
+    """Show one frame, and forget it; returns the seconds that the calibrator took."""
+    logits, labels = pixels(FRAME[0] * FRAME[1], index)
+    labels[:int(VOID_SHARE * len(labels))] = 255
+    outputs = FrozenOutputs(logits.reshape(1, CLASSES, *FRAME), None, None, None)
+    begin = time.perf_counter()
+    calibrator.update(outputs, labels.reshape(1, *FRAME), [dict(img_path=str(index))])
+    return time.perf_counter() - begin
+
+
+def peak_megabytes() -> float:
+    """Largest memory this process ever held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def memory(frames: int) -> Iterator[dict]:
+    """Memory and passes of the streamed fit, in a process of its own."""
+    result = subprocess.run([sys.executable, __file__, '--stream', str(frames)], check=True, capture_output=True, text=True,
+                            env=os.environ | {'OMP_NUM_THREADS': str(torch.get_num_threads())})
+    found = json.loads(result.stdout.splitlines()[-1])
+    size = f'{frames} frames {FRAME[0]}x{FRAME[1]}x{CLASSES}, {VOID_SHARE:.0%} void'
+    held = frames * FRAME[0] * FRAME[1] * CLASSES * 4 / 2**20
+    yield row('peak memory of the streamed fit', found['peak'], held, 'MB',
+              f'{size}, the whole process, of which {found["imported"]:.0f} MB before the first frame; peer = all logits in memory')
+    yield row('passes over the images', found['passes'], len(PUBLISHED_GRID), 'passes', f'{size}; peer = steps of the published grid')
+    yield row('streamed distance from planted', abs(found['temperature'] / PLANTED - 1), None, 'share', size)
+    yield row('streamed fit', found['seconds'] / frames, None, 's per frame', f'{size}, both passes, without the frames themselves')
+
+
+def main() -> None:
+    """Run the tool."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--quick', action='store_true', help='fewer pixels and frames, under a minute')
+    parser.add_argument('--json', metavar='FILE', help='write the rows here')
+    parser.add_argument('--stream', type=int, metavar='FRAMES', help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.stream:
+        sys.stdout.write(json.dumps(stream(args.stream)) + '\n')
+        return
+    rows = []
+    for part in (speed(20_000 if args.quick else 400_000), memory(3 if args.quick else 200)):
+        for entry in part:
+            rows.append(entry)
+            peer, ratio = ('' if entry[key] is None else f'{entry[key]:.4g}' for key in ('peer', 'ratio'))
+            sys.stdout.write(f'{entry["name"]:<58}{entry["ours"]:>12.4g}{peer:>12} {entry["unit"]:<12}{ratio:>9}  '
+                             f'{entry["protocol"]}\n')
+    if args.json:
+        peers = {'fiducio': version('fiducio')} if find_spec('fiducio') else {}
+        machine = dict(processor=platform.processor() or platform.machine(), cores=os.cpu_count(),
+                       threads=torch.get_num_threads())
+        write_json(args.json, dict(machine=machine, versions=versions() | peers, rows=rows))
+
+
+if __name__ == '__main__':
+    main()
