@@ -3,6 +3,8 @@ from __future__ import annotations
 
 from importlib import metadata
 
+from .operators import offer_python_operators
+
 STACKS = {
     'OneDL': ('onedl-mmsegmentation', 'onedl-mmcv', 'onedl-mmengine'),
     'OpenMMLab': ('mmsegmentation', 'mmcv', 'mmcv-lite', 'mmcv-full', 'mmengine'),
@@ -23,7 +25,8 @@ def connect_host() -> None:
     """Check that one MMSegmentation is installed and let ``mmseg::`` configs find it.
 
     mmengine maps the module ``mmseg`` to the distribution ``mmsegmentation``, which is not the name of the OneDL
-    distribution, so ``_base_ = ['mmseg::…']`` would fail there.
+    distribution, so ``_base_ = ['mmseg::…']`` would fail there. What of ``mmcv.ops`` is written in Python is made available
+    without the compiled rest.
 
     Raises:
         ImportError: No stack is installed, or two of them are; both write the same modules ``mmseg``, ``mmcv`` and
@@ -42,6 +45,7 @@ def connect_host() -> None:
     if distribution is not None:
         from mmengine.config import utils
         utils.MODULE2PACKAGE['mmseg'] = distribution
+    offer_python_operators()
 
 
 def _version(distribution: str) -> str | None:
