@@ -1,4 +1,4 @@
-"""Shipped base models are what their metafile says."""
+"""Shipped models are what their metafile says."""
 from pathlib import Path
 
 import pytest
@@ -25,4 +25,4 @@ def test_weights_fill_the_model_of_their_config(entry):
 def test_nothing_is_shipped_without_an_entry_and_all_is_small():
     files = set((ROOT / 'checkpoints').glob('*.pth'))
     assert files == {ROOT / entry['Weights'] for entry in ENTRIES}
-    assert sum(file.stat().st_size for file in files) < 20e6
+    assert sum(file.stat().st_size for file in files) < 40e6

@@ -1,4 +1,4 @@
-"""Shrink a trained base checkpoint to what is shipped: weights in half precision, compressed, and the classes."""
+"""Shrink a checkpoint to what is shipped: base weights in half precision, fitted heads as they are, compressed."""
 from __future__ import annotations
 
 import argparse
@@ -10,7 +10,9 @@ import mmseg_uncertainty  # noqa: F401  (connects the host)
 import torch
 from torch import Tensor
 
-from mmseg_uncertainty.engine.checkpoints import read_checkpoint, state_dict_of
+from mmseg_uncertainty.engine.checkpoints import POSTHOC_PREFIXES, read_checkpoint, state_dict_of
+
+META = ('dataset_meta', 'fitted_on')
 
 
 def parse_args() -> argparse.Namespace:
@@ -22,7 +24,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def shipped(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of the base model without its auxiliary heads, floats in half precision.
+    """Weights without auxiliary heads; floats of the base model in half precision.
 
     Raises:
         ValueError: A weight is beyond the range of half precision.
@@ -31,7 +33,8 @@ def shipped(state: dict[str, Tensor]) -> dict[str, Tensor]:
     for key, value in state.items():
         if key.startswith('auxiliary_head.'):
             continue
-        kept[key] = value.half() if value.is_floating_point() else value
+        halved = value.is_floating_point() and not key.startswith(POSTHOC_PREFIXES)
+        kept[key] = value.half() if halved else value
         if not kept[key].isfinite().all():
             raise ValueError(f'{key} does not fit half precision: its largest magnitude is {value.abs().max():.3g}.')
     return kept
@@ -53,9 +56,9 @@ def main() -> None:
     """Run the tool."""
     args = parse_args()
     checkpoint = read_checkpoint(args.checkpoint)
-    meta = checkpoint.get('meta', {}).get('dataset_meta', {})
-    content = dict(state_dict=shipped(state_dict_of(checkpoint)),
-                   meta=dict(dataset_meta={key: meta[key] for key in ('classes', 'palette') if key in meta}))
+    meta = {key: checkpoint['meta'][key] for key in META if key in checkpoint.get('meta', {})}
+    meta['dataset_meta'] = {key: value for key, value in meta.get('dataset_meta', {}).items() if key in ('classes', 'palette')}
+    content = dict(state_dict=shipped(state_dict_of(checkpoint)), meta=meta)
     save_compressed(content, args.out)
     read_checkpoint(args.out)
     print(f'{args.out}: {args.out.stat().st_size / 1e6:.2f} MB')
