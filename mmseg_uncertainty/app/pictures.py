@@ -1,6 +1,7 @@
 """What the app shows for one image, as arrays and small pieces of HTML."""
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from html import escape
 
@@ -104,6 +105,6 @@ def colour_bar(colour_map: str, low: str, high: str, title: str) -> str:
 def slider_limits(scale: ScoreScale, scores: np.ndarray) -> tuple[float, float]:
     """Ends of the threshold slider of a head: its possible range, or what the image holds."""
     if scale.range:
-        return scale.range
+        return scale.range[0], math.ceil(1000 * scale.range[1]) / 1000
     low, high = np.percentile(scores, (0.5, 99.9))
-    return float(low), float(max(high, low + 1e-6))
+    return float(f'{low:.3g}'), float(f'{max(high, low + 1e-3):.3g}')

@@ -74,19 +74,20 @@ class UncertaintyApp:
         return image
 
     def _sources(self) -> dict:
-        upload = gr.File(label='Your image', file_types=list(IMAGE_SUFFIXES), type='filepath', height=130, elem_id='upload')
-        gallery = gr.Gallery(
-            [(example.image[..., ::-1], example.name) for example in self.examples], label='Held-out examples', columns=3,
-            height='auto', allow_preview=False, elem_id='examples', visible=bool(self.examples), buttons=[])
+        upload = gr.File(label='Your image', type='filepath', height=130, elem_id='upload')
         if self.examples:
-            gr.HTML('<p class="note">Held out: used neither for training nor for calibration.</p>')
+            gr.HTML('<p class="note"><b>Held-out examples</b>, used neither for training nor for calibration</p>')
+        gallery = gr.Gallery(
+            [(example.image[..., ::-1], example.name) for example in self.examples], show_label=False, columns=2, height='auto',
+            allow_preview=False, elem_id='examples', visible=bool(self.examples), buttons=[])
         prediction = gr.Image(label='Prediction', interactive=False, elem_id='prediction', buttons=[])
         return dict(upload=upload, gallery=gallery, prediction=prediction, legend=gr.HTML())
 
     def _connect(self, key: gr.State, sources: dict, tabs: Sequence[Callable]) -> None:
         shown = [key, sources['prediction'], sources['legend']]
         picked = [
-            sources['upload'].upload(self.upload, sources['upload'], shown, api_visibility='private'),
+            sources['upload'].upload(self.upload, sources['upload'], shown, show_progress='minimal',
+                                     api_visibility='private'),
             sources['gallery'].select(self.pick, None, shown, api_visibility='private')]
         if self.examples:
             picked.append(self.page.load(self.first, None, shown, api_visibility='private'))
@@ -97,9 +98,12 @@ class UncertaintyApp:
     def upload(self, path: str) -> tuple[str, np.ndarray, str]:
         """Predict an uploaded file."""
         try:
+            if Path(path).suffix.lower() not in IMAGE_SUFFIXES:
+                raise DatasetError(f'{path} has a file type that the app does not take; it takes {", ".join(IMAGE_SUFFIXES)}.')
             return self._predicted(read_image(ImageSource(Path(path).stem, Path(path))))
         except (DatasetError, ValueError) as error:
-            raise gr.Error(str(error).replace(path, Path(path).name), duration=None, print_exception=False) from error
+            gr.Warning(str(error).replace(path, Path(path).name), duration=None, title='This file cannot be used')
+            return gr.skip(), gr.skip(), gr.skip()
 
     def first(self) -> tuple[str, np.ndarray, str]:
         """Predict the first example, so that no page starts empty."""
@@ -199,6 +203,7 @@ class UncertaintyApp:
         scale = dict(fn=self.rescale, inputs=[key, head], outputs=threshold)
         head.change(**scale, **LIVE).success(self.draw_uncertainty, inputs, outputs, **LIVE)
         picture.select(self.click, [key], [pixel, where], **LIVE)
+        key.change(lambda: (None, ''), None, [pixel, where], **LIVE)
         return dict(fn=self.redraw_head, inputs=[key, head, errors], outputs=[threshold, *outputs]) | LIVE
 
     def rescale(self, key: str, head: str) -> dict:

@@ -86,6 +86,9 @@ def test_promises_follow_live(screen):
     screen.slide('#alpha', 0.1)
     screen.until_text('#promise-facts', 'from 200 images', stricter)
     screen.wait.until(lambda _: screen.one('#tau').is_displayed())
+    screen.choose('#loss', 'missed pixels')
+    screen.slide('#alpha', 0.01)
+    screen.until_text('#promise-facts', 'calibration loss 0.00')
     screen.keep('app_conformal')
 
 
@@ -107,7 +110,9 @@ def test_uncertainty_flags_and_names_the_classes_of_a_pixel(screen):
     shown = screen.until_text('#pixel', '%')
     assert sum(float(part[:-1]) for part in shown.split() if part.endswith('%') and part[:-1].isdigit()) > 90
     assert 'row' in screen.until_text('#pixel-facts', 'msp')
+    drawn = screen.source('#uncertainty-picture img')
     screen.one('#errors input').click()
+    screen.until_drawn('#uncertainty-picture img', drawn)
     screen.keep('app_uncertainty')
 
 
@@ -150,6 +155,7 @@ def test_a_wrong_file_gives_a_message(screen, tmp_path, name, content, message):
     screen.wait.until(lambda _: message.lower() in screen.text('.toast-body, .toast-wrap').lower())
     assert str(tmp_path) not in screen.text('.toast-wrap') and screen.source('#prediction img') == before
     screen.keep('app_wrong_file')
+    assert not [badge for badge in screen.all('.error') if badge.is_displayed() and badge.text == 'Error']
     for button in screen.all('.toast-close'):
         button.click()
     clear_upload(screen)
