@@ -22,7 +22,7 @@ def split_samples(samples: list[dict],
     Frames of one sequence are near copies of each other, so single images are not exchangeable where sequences are known.
 
     Args:
-        samples: Samples in the order of their frames, with ``sequence`` unless split by image.
+        samples: Samples in the order of their frames, with ``sequence`` or ``scene`` unless split by image.
         part: ``'calibration'`` or ``'test'``.
         by: What stays together: ``'sequence'``, a ``'block'`` of neighbouring frames, or nothing but the ``'image'``.
         share: Share of the images that calibrate, in (0, 1); whole units are taken, to within half a unit.
@@ -41,11 +41,11 @@ def split_samples(samples: list[dict],
                          'strictly between 0 and 1.')
     wanted = round(share * len(samples))
     if by == 'image':
-        parts = random_split(len(samples), wanted, seed)
+        units, parts = range(len(samples)), random_split(len(samples), wanted, seed)
     else:
         units = _units(samples, by, block_length)
         parts = block_split(units, wanted, seed)
-        samples = [dict(sample, scene=_scene(sample, by, unit)) for sample, unit in zip(samples, units)]
+    samples = [_named(sample, by, unit) for sample, unit in zip(samples, units)]
     chosen = dict(zip(PARTS, parts))[part]
     if not len(chosen):
         raise DatasetError(f'split: no image is left for the {part} part of {len(samples)} images split by {by}; change share '
@@ -53,13 +53,18 @@ def split_samples(samples: list[dict],
     return [samples[index] for index in np.sort(chosen)]
 
 
-def _scene(sample: dict, by: str, unit: int) -> str:
-    """Name of what stays together; blocks of one sequence get names of their own."""
-    return sample['sequence'] if by == 'sequence' else f'{sample["sequence"]}#{unit}'
+def _place(sample: dict) -> str | None:
+    return sample.get('sequence', sample.get('scene'))
+
+
+def _named(sample: dict, by: str, unit: int) -> dict:
+    """The sample with a name of what stays together; parts of one sequence get names of their own."""
+    place = _place(sample)
+    return sample if place is None else dict(sample, scene=place if by == 'sequence' else f'{place}#{unit}')
 
 
 def _units(samples: list[dict], by: str, block_length: int) -> np.ndarray:
-    if any('sequence' not in sample for sample in samples):
+    if any(_place(sample) is None for sample in samples):
         raise DatasetError(f'split: this dataset does not know sequences, which split by={by!r} needs; split by=\'image\'.')
     length = len(samples) if by == 'sequence' else block_length
-    return frame_blocks([sample['sequence'] for sample in samples], max(length, 1))
+    return frame_blocks([_place(sample) for sample in samples], max(length, 1))

@@ -1,6 +1,7 @@
 import pytest
 
 from mmseg_uncertainty.datasets.dataset_error import DatasetError
+from mmseg_uncertainty.datasets.scene_overlap import shared_scenes
 from mmseg_uncertainty.datasets.splits import split_samples
 
 
@@ -14,6 +15,12 @@ def test_parts_are_disjoint_and_complete(by):
     names = [sample['img_path'] for part in parts for sample in part]
     assert sorted(names) == sorted(sample['img_path'] for sample in frames())
     assert all(part == sorted(part, key=lambda sample: int(sample['img_path'][:-4])) for part in parts)
+
+
+@pytest.mark.parametrize('by', ['sequence', 'block', 'image'])
+def test_parts_share_no_scene(by):
+    parts = [[sample['scene'] for sample in split_samples(frames(), part, by)] for part in ('calibration', 'test')]
+    assert not shared_scenes(*parts) and shared_scenes(parts[0], ['a', 'b'])
 
 
 def test_sequences_are_never_cut():
