@@ -81,7 +81,8 @@ class ExportedSegmentor(nn.Module):
         merged = self.model.encode_decode(images, [dict(img_shape=size, pad_shape=size)])
         logits, native_maps = merged[:, :self.model.num_classes], merged[:, self.model.num_classes:]
         labels = logits.argmax(dim=1)
-        calibrated = self._calibrate(FrozenOutputs(logits, logits, self._features, images), labels)
+        class_logits = self.model.class_logits(logits)
+        calibrated = self._calibrate(FrozenOutputs(class_logits, class_logits, self._features, images), labels)
         scores = self.model.head_scores(calibrated, native_maps)
         sets = [self._sets(calibrated, labels)] if self.model.set_head else []
         return (labels, logits, *([calibrated.softmax(dim=1)] if self.probabilities else []),

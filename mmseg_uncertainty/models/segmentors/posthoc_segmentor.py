@@ -11,14 +11,13 @@ from mmseg.models.utils import resize
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from mmseg_uncertainty.caching import BaseOutputCache
 from mmseg_uncertainty.functional import ClassSummary, summarize
 from mmseg_uncertainty.models.decode_heads import ScoreHead, SummaryHead
 from mmseg_uncertainty.models.fittable import Fittable
-from mmseg_uncertainty.models.utils import (ClassifierTap, Frozen, build_named, features_name, kept_features,
-                                            output_to_label_size)
+from mmseg_uncertainty.models.utils import (MASK_HEADS, ClassifierTap, Frozen, build_named, check_mask_head, class_logits,
+                                            features_name, kept_features, output_to_label_size)
 from mmseg_uncertainty.structures import FrozenOutputs
 
 
@@ -73,6 +72,7 @@ class PosthocSegmentor(CascadeEncoderDecoder):
         self.train(self.training)
 
     def _init_decode_head(self, decode_head: dict | list[dict]) -> None:
+        check_mask_head(decode_head)
         parent = CascadeEncoderDecoder if isinstance(decode_head, (list, tuple)) else EncoderDecoder
         parent._init_decode_head(self, decode_head)
 
@@ -136,7 +136,7 @@ class PosthocSegmentor(CascadeEncoderDecoder):
             logits = output_to_label_size(logits, metas[0], size, self.align_corners)
         elif logits.shape[-2:] != size:
             logits = resize(logits, size=size, mode='bilinear', align_corners=self.align_corners)
-        outputs = FrozenOutputs(two_classes(logits), two_classes(native_logits), features, inputs)
+        outputs = FrozenOutputs(self.class_logits(logits), self.class_logits(native_logits), features, inputs)
         if self.calibrator is not None and self.calibrator.is_fitted():
             outputs = replace(outputs, logits=self.calibrator(outputs, metas))
         return outputs
@@ -176,7 +176,8 @@ class PosthocSegmentor(CascadeEncoderDecoder):
         native_heads = dict(self._native_heads())
         if not native_heads:
             return logits
-        maps = torch.stack(list(self._score(native_heads, *self._tap.read(logits)).values()), dim=1)
+        native_logits, features = self._tap.read(logits)
+        maps = torch.stack(list(self._score(native_heads, self.class_logits(native_logits), features).values()), dim=1)
         maps = resize(maps, size=logits.shape[2:], mode='bilinear', align_corners=self.align_corners)
         return torch.cat([logits, maps], dim=1)
 
@@ -195,8 +196,8 @@ class PosthocSegmentor(CascadeEncoderDecoder):
 
         Returns:
             Samples with ``seg_logits``, ``pred_sem_seg``, ``uncertainty`` (a map (1, H, W) per head) and, with a
-            calibrator, ``calibrated_logits`` (K, H, W), with a set head, ``prediction_set`` (``membership`` (K, H, W) and
-            ``size`` (1, H, W)).
+            calibrator or a mask transformer, ``calibrated_logits`` (K, H, W), with a set head, ``prediction_set``
+            (``membership`` (K, H, W) and ``size`` (1, H, W)).
 
         Raises:
             FloatingPointError: The base model returned NaN or infinite logits for an image, which is named.
@@ -213,16 +214,21 @@ class PosthocSegmentor(CascadeEncoderDecoder):
         for index, (sample, maps, raw, meta) in enumerate(zip(samples, native, logits, metas)):
             raw = self._at_output_size(raw, meta)
             self._check_finite(raw, sample)
-            output = two_classes(raw[None])
+            output = self.class_logits(raw[None])
             summary = summarize(output)
             if num_logits > 1:
                 sample.set_data(dict(seg_logits=PixelData(data=raw), pred_sem_seg=PixelData(data=summary.predicted.long())))
             if self.calibrator is not None:
                 own = [None if values is None else values[index:index + 1] for values in (features, images)]
                 output, summary = self.calibrator(FrozenOutputs(output, output, *own), [meta]), None
+            if self.calibrator is not None or isinstance(self._last_decode_head, MASK_HEADS):
                 sample.set_data(dict(calibrated_logits=PixelData(data=output[0])))
             self._attach(sample, output, maps, summary)
         return samples
+
+    def class_logits(self, scores: Tensor) -> Tensor:
+        """What the base model gives, (N, K, H, W), as logits; see :func:`~mmseg_uncertainty.models.utils.class_logits`."""
+        return class_logits(scores, self._last_decode_head)
 
     def head_scores(self,
                     logits: Tensor,
@@ -263,7 +269,7 @@ class PosthocSegmentor(CascadeEncoderDecoder):
                logits: Tensor,
                features: Tensor | None,
                summary: ClassSummary | None = None) -> dict[str, Tensor]:
-        logits, summaries, scores = two_classes(logits), {} if summary is None else {1.: summary}, {}
+        summaries, scores = {} if summary is None else {1.: summary}, {}
         for name, head in heads.items():
             if head.needs_features and features is None:
                 raise ValueError(f'Head {name!r} ({type(head).__name__}) needs features, but the decode head of the base '
@@ -324,11 +330,6 @@ class PosthocSegmentor(CascadeEncoderDecoder):
             raise FloatingPointError(f'The base model returned {count} NaN or infinite logits for '
                                      f'{sample.metainfo.get("img_path", "an image")}. Check its checkpoint and the '
                                      'normalization in `data_preprocessor`.')
-
-
-def two_classes(logits: Tensor) -> Tensor:
-    """Give a sigmoid output (N, 1, H, W) its background logit 0, so that softmax equals sigmoid; else change nothing."""
-    return F.pad(logits, (0, 0, 0, 0, 1, 0)) if logits.shape[1] == 1 else logits
 
 
 def _circumstances(inputs: Tensor, meta: dict) -> str:
