@@ -5,8 +5,9 @@ RUN := $(VENV)/bin/python
 # Threads that wait leave the core to others; spinning ones make a busy machine ten times slower.
 export OMP_WAIT_POLICY = PASSIVE
 INSTALLED := $(VENV)/.installed
+EXTRAS := $(VENV)/.extras
 
-.PHONY: demo test install results clean
+.PHONY: demo test install extras docs results clean
 
 install: $(INSTALLED)
 
@@ -17,11 +18,20 @@ $(INSTALLED): requirements.txt setup.py
 	$(RUN) -m pip install --quiet --no-build-isolation --no-deps -e .
 	touch $@
 
+extras: $(EXTRAS)
+
+$(EXTRAS): requirements-extras.txt $(INSTALLED)
+	$(RUN) -m pip install --quiet -r requirements.txt -r requirements-extras.txt
+	touch $@
+
 demo: install
 	$(RUN) tools/demo.py --out work_dirs/demo
 
 test: install
 	$(RUN) -m pytest -q tests
+
+docs: extras
+	$(RUN) -m mkdocs build --strict --quiet --site-dir work_dirs/site
 
 results: install
 	$(RUN) tools/make_results.py
