@@ -31,7 +31,7 @@ test: install
 	$(RUN) -m pytest -q tests
 
 docs: extras
-	$(RUN) -m mkdocs build --strict --quiet --site-dir work_dirs/site
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet --site-dir work_dirs/site
 
 results: install
 	$(RUN) tools/make_results.py
