@@ -1,0 +1,69 @@
+"""Measures functions in turns, so that other load on the machine hits all alike."""
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import torch
+
+from mmseg_uncertainty.apis import versions, write_json
+
+
+def seconds_in_turns(functions: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Median seconds of each function after one round that warms up."""
+    times = {name: [] for name in functions}
+    for _ in range(rounds + 1):
+        for name, function in functions.items():
+            start = time.perf_counter()
+            function()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values[1:]) for name, values in times.items()}
+
+
+def row(name: str, ours: float, peer: float | None, unit: str, protocol: str, ratio: float | None = None) -> dict:
+    """One row of a table; unless told, the ratio is that of the peer to ours."""
+    if ratio is None and peer is not None:
+        ratio = peer / ours
+    return dict(name=name, ours=ours, peer=peer, ratio=ratio, unit=unit, protocol=protocol)
+
+
+def run_benchmark(description: str, parts: Callable[[argparse.Namespace], Iterable[dict]], **peers: str) -> None:
+    """Command line of a benchmark: print its rows as they come and write them with versions and machine.
+
+    Args:
+        description: What is measured.
+        parts: Yields rows.
+        peers: Versions of other packages that were measured.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument('--quick', action='store_true', help='smaller sizes, under a minute')
+    parser.add_argument('--threads', type=int, default=torch.get_num_threads())
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write the rows here')
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    rows = []
+    for entry in parts(args):
+        rows.append(entry)
+        ratio = '' if entry['ratio'] is None else f'{entry["ratio"]:.3g}x'
+        peer = '' if entry['peer'] is None else f'{entry["peer"]:.4g}'
+        sys.stdout.write(f'{entry["name"]:<58}{entry["ours"]:>10.4g}{peer:>10} {entry["unit"]:<9}{ratio:>8}  '
+                         f'{entry["protocol"]}\n')
+        sys.stdout.flush()
+    if args.json:
+        machine = dict(processor=processor(), cores=os.cpu_count(), threads=args.threads, load=os.getloadavg()[0])
+        write_json(args.json, dict(machine=machine, versions=versions() | peers, rows=rows))
+
+
+def processor() -> str:
+    """Name of the processor, and of the accelerator if there is one."""
+    lines = Path('/proc/cpuinfo').read_text().splitlines() if Path('/proc/cpuinfo').is_file() else []
+    name = next((line.split(':')[1].strip() for line in lines if line.startswith('model name')), platform.machine())
+    return f'{name}, {torch.cuda.get_device_name()}' if torch.cuda.is_available() else name
