@@ -17,6 +17,7 @@ from mmseg_uncertainty.apis import SweepPlan, run_command
 from mmseg_uncertainty.apis.sweep_pictures import severity_lines
 from mmseg_uncertainty.apis.sweep_plan import CLEAN, NO_CALIBRATOR, SweptModel
 from mmseg_uncertainty.apis.sweep_tables import average_rows, number, sweep_rows, table
+from mmseg_uncertainty.engine.checkpoints import read_checkpoint
 from mmseg_uncertainty.visualization.sweep_plots import plot_severities
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -116,13 +117,20 @@ def page(plan: SweepPlan, work_dir: Path, picture: str) -> str:
     images = images_of(plan, work_dir)
     measured = 'Measured: ' + ', '.join(f'{images[name]} images of `{name}`' for name in datasets) + '.'
     corruptions = len({row.corruption for row in rows} - {CLEAN})
-    introduction = INTRODUCTION.format(calibration=117, measured=measured, corruptions=corruptions,
+    introduction = INTRODUCTION.format(calibration=calibration_images(plan), measured=measured, corruptions=corruptions,
                                        severities=', '.join(map(str, plan.severities)))
     sections = [model_section(plan, model, value) for model in plan.models if any(row.model == model for row in rows)]
     return '\n'.join([
         introduction, f'![ECE by severity]({picture})\n', '## Before and after\n', *sections,
         '## What improves what\n\nMean change over the models; ECE improves where it falls, the others where they rise.\n',
         change_section(plan, value, datasets)])
+
+
+def calibration_images(plan: SweepPlan) -> str:
+    """How many images fitted the calibrators."""
+    paths = [Path(part.checkpoint) for entry in plan.models.values() for part in entry.calibrators.values()]
+    counts = {read_checkpoint(path)['meta']['fitted_on']['images'] for path in paths if path.is_file()}
+    return ' or '.join(map(str, sorted(counts)))
 
 
 def images_of(plan: SweepPlan, work_dir: Path) -> dict[str, int]:

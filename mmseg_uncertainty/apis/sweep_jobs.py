@@ -61,7 +61,7 @@ class GroupJob:
 
 
 def missing_jobs(plan: SweepPlan, plan_file: str, work_dir: Path, command) -> list[GroupJob]:
-    """One job per model and dataset that lacks a cell.
+    """One job per model and dataset that lacks a cell, those with the fewest first.
 
     Args:
         plan: The sweep.
@@ -69,8 +69,9 @@ def missing_jobs(plan: SweepPlan, plan_file: str, work_dir: Path, command) -> li
         work_dir: Folder of the sweep.
         command: Function of model and dataset that gives the command of a process.
     """
-    return [GroupJob(plan_file, work_dir, model, dataset, command(model, dataset)) for model, dataset in plan.groups()
-            if not all(is_done(plan, cell, work_dir) for cell in plan.cells(model, dataset))]
+    missing = {group: sum(not is_done(plan, cell, work_dir) for cell in plan.cells(*group)) for group in plan.groups()}
+    groups = sorted((group for group, cells in missing.items() if cells), key=missing.get)
+    return [GroupJob(plan_file, work_dir, *group, command(*group)) for group in groups]
 
 
 def run_jobs(jobs: Sequence[GroupJob], work_dir: Path, cluster: str | None, options: Mapping) -> None:
