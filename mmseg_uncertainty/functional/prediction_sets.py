@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 FAMILIES = ('lac', 'aps', 'raps')
-PIXELS_PER_CHUNK = 2**16
+PIXELS_PER_CHUNK = 2**14
 
 
 @dataclass(frozen=True)

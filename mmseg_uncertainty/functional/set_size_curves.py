@@ -12,7 +12,7 @@ from .prediction_sets import SetFamily
 
 SIZE_BITS = 5
 SIZE_BINS = (OCTAVES << SIZE_BITS) + 2
-PIXELS_PER_CHUNK = 2**16
+PIXELS_PER_CHUNK = 2**14
 
 
 def size_histogram(family: SetFamily, probabilities: Tensor, valid: Tensor) -> Tensor:

@@ -17,10 +17,9 @@ from mmseg.registry import MODELS
 from mmseg_uncertainty.apis import corrupt_test_images
 from mmseg_uncertainty.engine.checkpoints import load_checkpoints_safely
 from mmseg_uncertainty.functional.conformal_losses import ConformityTable, concatenate_tables, tabulate
-from mmseg_uncertainty.functional.conformity_histogram import bin_lower_edges, conformity_histogram
 from mmseg_uncertainty.functional.prediction_sets import SetFamily
+from mmseg_uncertainty.functional.set_size_curves import mean_sizes, size_histogram
 
-SIZE_BITS = 5
 TABLE_FIELDS = ('image', 'label', 'conformity', 'count', 'pixels')
 
 
@@ -35,11 +34,8 @@ class Sweep:
     seconds_table: float
 
     def mean_sizes(self, thresholds: np.ndarray) -> np.ndarray:
-        """Classes per labelled pixel of every image, rounded up to the grid of the histogram, shape (n, Q)."""
-        edges = bin_lower_edges(SIZE_BITS)
-        reached = self.class_histogram.cumsum(axis=1)
-        last = np.searchsorted(-edges, -np.asarray(thresholds), side='left')
-        return reached[:, np.minimum(last, len(edges) - 1)] / np.maximum(self.table.pixels.sum(axis=1), 1)[:, None]
+        """Classes per labelled pixel of every image, shape (n, Q)."""
+        return mean_sizes(self.class_histogram, self.table.pixels.sum(axis=1), thresholds)
 
     def save(self, path: Path) -> None:
         """Write the sweep to one file."""
@@ -86,8 +82,7 @@ def sweep(model, images, family: SetFamily, limit: int | None = None) -> Sweep:
         valid = labels != 255
         conformity = family.label_conformity(probabilities, labels.masked_fill(~valid, 0))
         tables.append(tabulate(conformity, labels, probabilities.shape[1]))
-        every_class = family.conformity(probabilities).movedim(1, -1)[valid].flatten()
-        histograms.append(conformity_histogram(every_class, torch.zeros(len(every_class), dtype=torch.long), 1, SIZE_BITS))
+        histograms.append(size_histogram(family, probabilities, valid))
         sequences += [Path(sample.img_path).stem.split('_')[0] for sample in samples]
         seconds += [middle - begin, time.perf_counter() - middle]
     return Sweep(concatenate_tables(tables), torch.cat(histograms).numpy(), np.array(sequences), *seconds)

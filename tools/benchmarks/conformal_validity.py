@@ -4,6 +4,7 @@ from __future__ import annotations
 import argparse
 import platform
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,57 @@ from mmseg_uncertainty.apis import versions, write_json
 from mmseg_uncertainty.functional.conformal_losses import image_loss
 from mmseg_uncertainty.functional.conformal_splits import block_split, frame_blocks, random_split
 from mmseg_uncertainty.functional.prediction_sets import SetFamily
-from mmseg_uncertainty.functional.risk_control import RiskTarget
+from mmseg_uncertainty.functional.risk_control import ROUNDING, RiskTarget, learn_then_test
 from mmseg_uncertainty.visualization.set_pictures import plot_risk_curves
 
-SETTINGS = (('miscoverage', {}, 0.05), ('miscoverage', {}, 0.02), ('binary', dict(coverage=0.9), 0.2),
-            ('binary', dict(coverage=0.9), 0.1), ('binary', dict(coverage=0.95), 0.1))
+INVERSE_FREQUENCY = 'inverse frequency'
+SETTINGS = (
+    ('miscoverage', 0.05, {}),
+    ('miscoverage', 0.02, {}),
+    ('rare classes weighted', 0.1, dict(class_weights=INVERSE_FREQUENCY)),
+    ('missed cars', 0.05, dict(loss='class_miss', label=8)),
+    ('binary, tau 0.9', 0.2, dict(loss='binary', coverage=0.9)),
+    ('binary, tau 0.9', 0.1, dict(loss='binary', coverage=0.9)),
+    ('binary, tau 0.95', 0.1, dict(loss='binary', coverage=0.95)),
+    ('plain binary', 0.2, dict(loss='binary', coverage=1.0)),
+)
+UNITS = ('image', 'block', 'sequence')
 BLOCK = 20
+DELTA = 0.1
 GRID = np.geomspace(1e-7, 1, 2000)
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Losses of all images at the thresholds :data:`GRID`, 0 where undefined; shapes (n, Q) and (n,)."""
+
+    values: np.ndarray
+    defined: np.ndarray
+
+    @classmethod
+    def of(cls, swept: Sweep, options: dict) -> Losses:
+        """Losses of a sweep."""
+        if options.get('class_weights') == INVERSE_FREQUENCY:
+            options = dict(options, class_weights=1 / np.maximum(swept.table.pixels.sum(axis=0), 1))
+        loss = image_loss(swept.table, **options)
+        return cls(np.nan_to_num(loss.at(GRID)), loss.defined.astype(float))
+
+    def risks(self, images: np.ndarray) -> np.ndarray:
+        """Mean loss at every threshold of each row of image weights, shape (S, Q)."""
+        return images @ self.values / np.maximum(images @ self.defined, 1)[:, None]
+
+    def chosen(self, images: np.ndarray, target: RiskTarget) -> np.ndarray:
+        """Position on the grid that calibrating with each row chooses, shape (S,); 0 where none is feasible."""
+        counts, risks = (images @ self.defined).astype(int), self.risks(images)
+        if target.control == 'ltt':
+            accepted = [learn_then_test(risk, count, target.alpha, target.delta) for risk, count in zip(risks, counts)]
+            return np.maximum(np.sum(accepted, axis=1) - 1, 0)
+        bounds = np.array([target.largest_risk(count) for count in counts])
+        return np.maximum((risks <= np.nan_to_num(bounds, nan=-1)[:, None] + ROUNDING).sum(axis=1) - 1, 0)
+
+    def tested(self, images: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+        """Mean loss of each row at its own threshold, shape (S,)."""
+        return (images * self.values[:, chosen].T).sum(axis=1) / (images @ self.defined)
 
 
 def parse_args() -> argparse.Namespace:
@@ -31,7 +76,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--checkpoint', default='data/weights/cgnet_camvid11_mmseg.pth')
     parser.add_argument('--curves', type=Path, default=Path('work_dirs/conformal'), help='folder that keeps the sweeps')
     parser.add_argument('--shifts', nargs='*', default=['fog:3', 'snow:2'], help='corruptions, each with its severity')
-    parser.add_argument('--splits', type=int, default=2000)
+    parser.add_argument('--splits', type=int, default=1000)
     parser.add_argument('--quick', action='store_true', help='24 images, 200 splits, no shift')
     parser.add_argument('--plot-dir', type=Path, help='draw the pictures of docs/guarantees.md here')
     parser.add_argument('--json', type=Path, metavar='FILE')
@@ -51,96 +96,80 @@ def cached_sweep(args: argparse.Namespace, shift: str | None = None) -> Sweep:
     return swept
 
 
-def masks(kind: str, sequences: np.ndarray, splits: int) -> Iterator[np.ndarray]:
+def masks(unit: str, sequences: np.ndarray, splits: int) -> Iterator[np.ndarray]:
     """Calibration images of each split: by single image, by block of neighbouring frames, or by sequence."""
     half, blocks = len(sequences) // 2, frame_blocks(sequences.tolist(), BLOCK)
-    if kind == 'sequence':
+    if unit == 'sequence':
         yield from (sequences == name for name in np.unique(sequences))
         return
     for seed in range(splits):
-        chosen, _ = random_split(len(sequences), half, seed) if kind == 'image' else block_split(blocks, half, seed)
+        chosen, _ = random_split(len(sequences), half, seed) if unit == 'image' else block_split(blocks, half, seed)
         yield np.isin(np.arange(len(sequences)), chosen)
 
 
-def thresholds_of(losses: np.ndarray, calibration: np.ndarray, target: RiskTarget) -> np.ndarray:
-    """Position on the grid that each split chooses, shape (S,); the smallest threshold where none is feasible."""
-    risks = calibration @ losses / calibration.sum(axis=1, keepdims=True)
-    bounds = np.array([target.largest_risk(int(count)) for count in calibration.sum(axis=1)])
-    return np.maximum((risks <= np.nan_to_num(bounds, nan=-1)[:, None] + 1e-12).sum(axis=1) - 1, 0)
-
-
-def measure(tested: np.ndarray, chosen: np.ndarray, images: np.ndarray) -> np.ndarray:
-    """Risk of each split on its test images, shape (S,)."""
-    return (images * tested[:, chosen].T).sum(axis=1) / images.sum(axis=1)
-
-
-def row_of(name: str, risks: np.ndarray, target: RiskTarget, protocol: str) -> dict:
+def row_of(loss: str, kind: str, risks: np.ndarray, target: RiskTarget, protocol: str) -> dict:
     """One row of the results."""
     error = risks.std(ddof=1) / np.sqrt(len(risks)) if len(risks) > 1 else float('nan')
-    return dict(name=name, ours=risks.mean(), peer=target.alpha, ratio=risks.mean() / target.alpha, unit='risk',
-                standard_error=error, violated=(risks > target.alpha).mean(), splits=len(risks), protocol=protocol)
+    return dict(name=f'{target.control.upper()}, {loss}, {kind}', ours=risks.mean(), peer=target.alpha, unit='risk',
+                ratio=risks.mean() / target.alpha, standard_error=error, violated=(risks > target.alpha).mean(),
+                splits=len(risks), protocol=protocol)
 
 
-def study(args: argparse.Namespace) -> tuple[list[dict], dict]:
-    """All rows, and the risks of all splits by picture."""
-    clean = cached_sweep(args)
+def study(args: argparse.Namespace, clean: Sweep) -> tuple[list[dict], dict]:
+    """All rows, and the risks of all splits by setting and kind."""
     shifted = {} if args.quick else {shift: cached_sweep(args, shift) for shift in args.shifts}
-    splits = 200 if args.quick else args.splits
+    splits, num_images = 200 if args.quick else args.splits, len(clean.sequences)
+    by_unit = {unit: np.stack(list(masks(unit, clean.sequences, splits))).astype(float) for unit in UNITS}
+    draws = np.random.default_rng(0).multinomial(num_images // 2, np.full(num_images, 1 / num_images), size=splits)
     rows, drawn = [], {}
-    draws = np.random.default_rng(0).multinomial(len(clean.sequences) // 2, np.full(len(clean.sequences),
-                                                 1 / len(clean.sequences)), size=splits)
-    for loss_name, options, alpha in SETTINGS:
-        label = f'{loss_name}{"".join(f" tau={value}" for value in options.values())}, alpha={alpha}'
-        losses = image_loss(clean.table, loss_name, **options).at(GRID)
-        for kind in ('image', 'block', 'sequence'):
-            calibration = np.stack(list(masks(kind, clean.sequences, splits))).astype(float)
-            target = RiskTarget(alpha)
-            chosen = thresholds_of(losses, calibration, target)
-            risks = measure(losses, chosen, 1 - calibration)
-            rows.append(row_of(f'CRC, {label}, split by {kind}', risks, target, 'mean over splits of the test risk'))
-            drawn[label, kind] = risks
-            for shift, swept in shifted.items() if kind == 'image' else ():
-                other = image_loss(swept.table, loss_name, **options).at(GRID)
-                risks = measure(other, chosen, 1 - calibration)
-                rows.append(row_of(f'CRC, {label}, tested in {shift}', risks, target, 'calibrated on clean images'))
-                drawn[label, shift] = risks
+    for name, alpha, options in SETTINGS:
+        losses, target, setting = Losses.of(clean, options), RiskTarget(alpha), (name, alpha)
+        for unit, calibration in by_unit.items():
+            chosen = losses.chosen(calibration, target)
+            drawn[setting, unit] = losses.tested(1 - calibration, chosen)
+            rows.append(row_of(name, f'split by {unit}', drawn[setting, unit], target, 'risk on the other half'))
+            for shift, swept in shifted.items() if unit == 'image' else ():
+                drawn[setting, shift] = Losses.of(swept, options).tested(1 - calibration, chosen)
+                rows.append(row_of(name, f'tested in {shift}', drawn[setting, shift], target, 'calibrated on clean images'))
         for control in ('rcps', 'ltt'):
-            target = RiskTarget(alpha, control, 0.1)
-            risks = measure(losses, thresholds_of(losses, draws, target), np.ones_like(draws))
-            rows.append(row_of(f'{control.upper()}, {label}, delta=0.1', risks, target,
+            target = RiskTarget(alpha, control, DELTA)
+            risks = losses.tested(np.ones_like(draws), losses.chosen(draws, target))
+            rows.append(row_of(name, f'delta={DELTA}', risks, target,
                                'images drawn with replacement, so that the risk of the population is known'))
-    return rows, dict(risks=drawn, clean=clean)
+    return rows, drawn
 
 
-def draw(drawn: dict, folder: Path) -> None:
+def draw(drawn: dict, clean: Sweep, folder: Path) -> None:
     """Draw the risks of all splits, and risk and size against lambda."""
-    labels = list(dict.fromkeys(label for label, _ in drawn['risks']))
-    figure = Figure(figsize=(4 * len(labels), 4), layout='constrained')
+    settings = list(dict.fromkeys(setting for setting, _ in drawn))
+    columns = -(-len(settings) // 2)
+    figure = Figure(figsize=(3.2 * columns, 6.4), layout='constrained')
     FigureCanvasAgg(figure)
-    for axes, label in zip(figure.subplots(1, len(labels), squeeze=False)[0], labels):
-        kinds = [kind for name, kind in drawn['risks'] if name == label]
-        axes.violinplot([drawn['risks'][label, kind] for kind in kinds], showmeans=True, widths=0.8)
-        axes.axhline(float(label.rsplit('=')[-1]), color='black', linestyle=':')
-        axes.set(title=label, ylabel='test risk', ylim=(0, None), xticks=range(1, len(kinds) + 1))
+    for axes, (name, alpha) in zip(figure.subplots(2, columns, squeeze=False).flat, settings):
+        kinds = [kind for setting, kind in drawn if setting == (name, alpha)]
+        axes.violinplot([drawn[(name, alpha), kind] for kind in kinds], showmeans=True, widths=0.8)
+        axes.axhline(alpha, color='black', linestyle=':')
+        axes.set(title=f'{name}, alpha {alpha}', ylabel='test risk', ylim=(0, None), xticks=range(1, len(kinds) + 1))
         axes.set_xticklabels(kinds, rotation=45)
     folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / 'guarantees.png', dpi=80)
-    clean = drawn['clean']
-    losses = {'miscoverage': image_loss(clean.table).at(GRID).mean(axis=0),
-              'binary, tau = 0.9': image_loss(clean.table, 'binary', coverage=0.9).at(GRID).mean(axis=0)}
-    plot_risk_curves(GRID, losses, clean.mean_sizes(GRID).mean(axis=0), folder / 'risk_and_size.png',
-                     'CGNet, CamVid test: risk and size of LAC sets')
+    losses = {name: Losses.of(clean, options) for name, _, options in SETTINGS}
+    plot_risk_curves(GRID, {name: loss.risks(np.ones((1, len(loss.defined))))[0] for name, loss in losses.items()},
+                     clean.mean_sizes(GRID).mean(axis=0), folder / 'risk_and_size.png',
+                     f'{len(clean.sequences)} images: risk and size of LAC sets')
 
 
 def main() -> None:
     """Run the tool."""
     args = parse_args()
-    rows, drawn = study(args)
+    clean = cached_sweep(args)
+    rows, drawn = study(args, clean)
+    print(f'{len(clean.sequences)} images, thresholds on a grid of {len(GRID)}')
     for row in rows:
         print(f'{row["name"]}: {row["ours"]:.4f} +- {row["standard_error"]:.4f} (alpha {row["peer"]}), '
               f'violated in {row["violated"]:.3f} of {row["splits"]}')
     if args.plot_dir:
-        draw(drawn, args.plot_dir)
+        draw(drawn, clean, args.plot_dir)
     if args.json:
         write_json(args.json, dict(machine=platform.processor() or platform.machine(), versions=versions(), rows=rows))
 

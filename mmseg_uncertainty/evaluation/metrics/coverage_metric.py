@@ -23,6 +23,8 @@ class CoverageMetric(StreamingMetric):
       ``required_coverage`` is covered; ``coverage``: covered share of all pixels.
     - ``mean_size``: classes per pixel (activation ratio), averaged over images; ``empty``, ``singletons`` and ``full``:
       shares of the pixels.
+    - ``miss.<class>``: missed share of a class, averaged over the images that contain it (what ``class_miss`` and
+      ``class_conditional`` promise).
     - ``coverage.<class>``: of the pixels of a class; ``coverage.size<n>``: of the pixels whose set has n classes;
       ``coverage.worst_class`` and ``coverage.worst_size``: the smallest of those, strata of few pixels left out.
 
@@ -102,7 +104,9 @@ class CoverageMetric(StreamingMetric):
             singletons=(counts['size_pixels'][:, 1], pixels),
             full=(counts['size_pixels'][:, -1], pixels))
         for label, name in enumerate(self.classes):
-            ratios[f'coverage.{name}'] = counts['class_covered'][:, label], counts['class_pixels'][:, label]
+            own, held = counts['class_pixels'][:, label], counts['class_covered'][:, label]
+            ratios[f'coverage.{name}'] = held, own
+            ratios[f'miss.{name}'] = 1.0 * (own > 0) - held / np.maximum(own, 1), own > 0
         for size in np.flatnonzero(counts['size_pixels'].sum(axis=0)):
             ratios[f'coverage.size{size}'] = counts['size_covered'][:, size], counts['size_pixels'][:, size]
         return ratios

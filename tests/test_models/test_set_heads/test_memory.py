@@ -1,0 +1,49 @@
+"""What calibrating and predicting one large image needs, measured in a process of its own."""
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith('linux'), reason='peaks are read from /proc')
+MEASURE = """
+import sys, torch
+from mmseg_uncertainty.models.set_heads import ConformalRiskControlHead, KandinskyHead
+from mmseg_uncertainty.structures import FrozenOutputs
+
+torch.set_num_threads(1)
+size = (1, 19, int(sys.argv[2]), 2 * int(sys.argv[2]))
+head = eval(sys.argv[1])
+logits = torch.empty(size).normal_(0, 4, generator=torch.Generator().manual_seed(0))
+labels = logits.argmax(1)
+wrong = torch.rand(labels.shape) < 0.1
+labels[wrong] = 3
+probabilities = logits[..., :8, :8].softmax(1)
+
+def resident(field):
+    lines = open('/proc/self/status').read().splitlines()
+    return 1024 * int(next(line for line in lines if line.startswith(field)).split()[1])
+
+def peak(function, *arguments):
+    open('/proc/self/clear_refs', 'w').write('5')
+    before = resident('VmRSS')
+    result = function(*arguments)
+    return result, (resident('VmHWM') - before) / (logits.numel() * 4)
+
+head.start_stage(0)
+_, used = peak(head.update, FrozenOutputs(logits, logits, None), labels, [dict(img_path='0.png', calibration_position=0.0)])
+head.merge_ranks()
+head.finish_stage(0)
+head(probabilities)
+_, sets = peak(lambda: head(head.probabilities(logits)))
+print(used, sets)
+"""
+
+
+@pytest.mark.parametrize('head, rows', [('ConformalRiskControlHead(19)', 1024),
+                                        ("ConformalRiskControlHead(19, family=dict(kind='aps'))", 1024),
+                                        ("KandinskyHead(19, grouping='zones')", 1024)])
+def test_one_image_takes_less_than_two_softmax_maps(head, rows):
+    result = subprocess.run([sys.executable, '-c', MEASURE, head, str(rows)], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    used, sets = map(float, result.stdout.split()[-2:])
+    assert 1 <= used < 2 and 1 <= sets < 2
