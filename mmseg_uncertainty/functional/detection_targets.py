@@ -24,12 +24,14 @@ def detection_targets(predicted: Tensor,
                       labels: Tensor,
                       void_policy: str | float = 'ignore',
                       ignore_index: int = 255,
-                      padding_label: int | None = None) -> tuple[Tensor, Tensor]:
+                      padding_label: int | None = None,
+                      outlier_label: int | None = None,
+                      mistake_weight: float = 1.0) -> tuple[Tensor, Tensor]:
     """Mark the pixels that the base model got wrong.
 
     Void pixels are wrong by definition, since no class is their class; the policy says how much they count. Padding
     that the data pipeline added never counts; where ``padding_label`` equals ``ignore_index`` the two cannot be told
-    apart, so neither counts.
+    apart, so neither counts. Outliers, objects pasted for exposure, are always wrong and always count.
 
     Args:
         predicted: Predicted classes, shape (N, H, W).
@@ -37,12 +39,16 @@ def detection_targets(predicted: Tensor,
         void_policy: See :func:`void_weight`.
         ignore_index: Label of void pixels.
         padding_label: Label of padding, or ``None`` if the pipeline does not pad.
+        outlier_label: Label of outliers, or ``None`` if the pipeline pastes none.
+        mistake_weight: How much a pixel counts that has a class and was taken for another one.
 
     Returns:
         Whether a pixel is wrong, bool, and its weight, float32; both (N, H, W).
     """
     wrong = predicted != labels
-    weight = torch.ones_like(labels, dtype=torch.float32)
+    weight = torch.where(wrong, mistake_weight, 1.0).float()
+    if outlier_label is not None:
+        weight = weight.masked_fill(labels == outlier_label, 1.0)
     weight = weight.masked_fill(labels == ignore_index, void_weight(void_policy))
     if padding_label is not None:
         weight = weight.masked_fill(labels == padding_label, 0.0)

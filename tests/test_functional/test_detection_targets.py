@@ -29,3 +29,10 @@ def test_balancing_keeps_the_total_and_equalizes_the_kinds():
     assert_close(balanced.sum(), weight.sum())
     assert_close(balanced[wrong].sum(), balanced[~wrong].sum())
     assert_close(balanced_weight(torch.zeros(4, dtype=torch.bool), weight), weight)
+
+
+def test_outliers_are_wrong_and_count_whatever_mistakes_weigh():
+    labels = torch.tensor([[[0, 2, 255, 253]]])
+    wrong, weight = detection_targets(PREDICTED, labels, padding_label=254, outlier_label=253, mistake_weight=0.1)
+    assert wrong[0, 0].tolist() == [False, True, True, True]
+    assert_close(weight, torch.tensor([[[1.0, 0.1, 0.0, 1.0]]]))

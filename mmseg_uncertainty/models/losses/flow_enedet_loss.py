@@ -21,6 +21,8 @@ class FlowEneDetLoss(nn.Module):
         ignore_index: Label of void pixels.
         padding_label: Label with which the training pipeline pads, or ``None`` if it does not pad. Padding never counts,
             so it needs a label of its own where void pixels do: see ``seg_pad_val`` of the data preprocessor.
+        outlier_label: Label of the objects that ``PasteOutliers`` pastes; they are always wrong.
+        mistake_weight: Weight of mistakes that are no outliers; a small one leaves a detector of unknown objects.
         positive_weight: Weight of wrong pixels, or ``'balanced'`` for equal sums of both kinds in every batch.
         likelihood_weight: :math:`\lambda`.
     """
@@ -29,18 +31,23 @@ class FlowEneDetLoss(nn.Module):
                  void_policy: str | float = 'ignore',
                  ignore_index: int = 255,
                  padding_label: int | None = 254,
+                 outlier_label: int | None = 253,
+                 mistake_weight: float = 1.0,
                  positive_weight: float | str = 1.0,
                  likelihood_weight: float = 0.0) -> None:
         super().__init__()
         void_weight(void_policy)
         if isinstance(positive_weight, str) and positive_weight != 'balanced':
             raise ValueError(f"positive_weight={positive_weight!r}: give a number or 'balanced'.")
-        self.void_policy, self.ignore_index, self.padding_label = void_policy, ignore_index, padding_label
+        if mistake_weight < 0:
+            raise ValueError(f'mistake_weight={mistake_weight}: give a non-negative weight.')
+        self.target_options = dict(void_policy=void_policy, ignore_index=ignore_index, padding_label=padding_label,
+                                   outlier_label=outlier_label, mistake_weight=mistake_weight)
         self.positive_weight, self.likelihood_weight = positive_weight, likelihood_weight
 
     def targets(self, predicted: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Wrong pixels (N, H, W) bool and weights (N, H, W); see :func:`detection_targets`."""
-        return detection_targets(predicted, labels, self.void_policy, self.ignore_index, self.padding_label)
+        return detection_targets(predicted, labels, **self.target_options)
 
     def forward(self, log_odds: Tensor, wrong: Tensor, weight: Tensor,
                 log_joint: Tensor | None = None) -> dict[str, Tensor]:
