@@ -11,8 +11,10 @@ from mmengine.runner import Runner
 
 from mmseg_uncertainty.apis import (add_cache_options, add_hooks, corrupt_test_images, launch, results_of_test,
                                     run_command, use_cache, use_dataset, use_evaluators, write_json)
+from mmseg_uncertainty.apis.html_report import write_report
 from mmseg_uncertainty.datasets import CORRUPTIONS
 from mmseg_uncertainty.engine.checkpoints import load_checkpoints_safely, read_checkpoint
+from mmseg_uncertainty.engine.hooks import BestAndWorstHook
 from mmseg_uncertainty.evaluation import EVALUATORS
 
 DATASETS = Path(__file__).resolve().parents[1] / 'local_configs/_base_/datasets'
@@ -38,6 +40,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--allow-overlap', action='store_true', help='also test on what the model was calibrated on')
     parser.add_argument('--out', metavar='FILE.json', help='write results and their provenance here')
     parser.add_argument('--plot-dir', metavar='DIR', help='draw the curves of the evaluators here')
+    parser.add_argument('--report', type=Path, metavar='DIR',
+                        help='write report.html here, one file with table, curves, best and worst images and provenance')
     parser.add_argument('--work-dir')
     add_cache_options(parser)
     parser.add_argument('--cfg-options', nargs='+', action=DictAction)
@@ -72,11 +76,13 @@ def test_config(args: argparse.Namespace) -> Config:
     if args.skip_broken:
         config.test_dataloader.dataset.skip_broken = True
     if args.eval:
-        options = dict(protocol=args.protocol, plot_dir=args.plot_dir)
+        options = dict(protocol=args.protocol, plot_dir=args.plot_dir or (args.report and str(args.report / 'plots')))
         use_evaluators(config, args.eval, **{key: value for key, value in options.items() if value})
     if args.cfg_options:
         config.merge_from_dict(args.cfg_options)
     add_hooks(config, need_heads=True, allow_overlap=args.allow_overlap)
+    if args.report:
+        config.custom_hooks.append(dict(type='BestAndWorstHook'))
     use_cache(config, args)
     launch(config, args.launcher, trains=False)
     config.load_from = args.checkpoint
@@ -92,10 +98,22 @@ def main() -> None:
     read_checkpoint(args.checkpoint)
     runner = Runner.from_cfg(config)
     metrics = runner.test()
-    if args.out and is_main_process():
-        options = {key: getattr(args, key) for key in ('eval', 'protocol', 'test_dataset', 'corrupt_type')}
-        options['corrupt_severity'] = args.corrupt_severity if args.corrupt_type else 0
+    if is_main_process():
+        save(args, runner, metrics)
+
+
+def save(args: argparse.Namespace, runner: Runner, metrics: dict) -> None:
+    """Write results and report, if asked for."""
+    options = {key: getattr(args, key) for key in ('eval', 'protocol', 'test_dataset', 'corrupt_type')}
+    options['corrupt_severity'] = args.corrupt_severity if args.corrupt_type else 0
+    if args.out:
         write_json(args.out, results_of_test(runner, metrics, args.config, args.checkpoint, **options))
+    if args.report:
+        results = results_of_test(runner, metrics, args.config, args.checkpoint, **options)
+        write_json(args.report / 'results.json', results)
+        ranked = next(hook for hook in runner.hooks if isinstance(hook, BestAndWorstHook))
+        plots = Path(args.plot_dir or args.report / 'plots').glob('*.png')
+        print(f'Report: {write_report(args.report / "report.html", results, runner, plots, ranked)}')
 
 
 if __name__ == '__main__':

@@ -1,3 +1,4 @@
+from .best_and_worst_hook import BestAndWorstHook
 from .disjoint_areas_hook import DisjointAreasHook
 from .iteration_seed_hook import IterationSeedHook
 from .output_cache_hook import OutputCacheHook
@@ -6,6 +7,6 @@ from .progress_bar_hook import ProgressBarHook
 from .uncertainty_visualization_hook import UncertaintyVisualizationHook
 
 __all__ = [
-    'DisjointAreasHook', 'IterationSeedHook', 'OutputCacheHook', 'PosthocCheckpointHook', 'ProgressBarHook',
+    'BestAndWorstHook', 'DisjointAreasHook', 'IterationSeedHook', 'OutputCacheHook', 'PosthocCheckpointHook', 'ProgressBarHook',
     'UncertaintyVisualizationHook'
 ]
