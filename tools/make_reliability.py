@@ -99,8 +99,8 @@ Made by `python tools/make_reliability.py`: it fits what is missing, measures wh
 "Reading the tables". ECE (15 bins, pooled pixels, a fraction), PRR of MSP (prediction rejection ratio: how well it ranks mistakes),
 AUROC of MSP's mean telling shifted images from CamVid's, and mIoU, before and after each calibrator. Calibrators are fitted on
 {calibration} images of CamVid test, in blocks of 20 frames; the other blocks are measured. {measured}
-Columns of a corrupted dataset are means over the {corruptions} corruptions of Cityscapes-C at severities {severities}, noise up to
-3, as published. IDD-lite has seven classes: the probabilities of the model's classes that make up one of them are added. One seed.
+Columns of a corrupted dataset are means over {corruptions} corruptions of Cityscapes-C ({names}) at severities {severities}, noise
+up to 3, as published. IDD-lite has seven classes: the probabilities of the model's classes that make up one of them are added. One seed.
 """
 
 
@@ -116,8 +116,9 @@ def page(plan: SweepPlan, work_dir: Path, picture: str) -> str:
     datasets = [name for name in plan.datasets if name in counts]
     images = images_of(plan, work_dir)
     measured = 'Measured: ' + ', '.join(f'{images[name]} images of `{name}`' for name in datasets) + '.'
-    corruptions = len({row.corruption for row in rows} - {CLEAN})
-    introduction = INTRODUCTION.format(calibration=calibration_images(plan), measured=measured, corruptions=corruptions,
+    corruptions = list(dict.fromkeys(row.corruption.replace('_', ' ') for row in rows if row.corruption != CLEAN))
+    introduction = INTRODUCTION.format(calibration=calibration_images(plan), measured=measured, corruptions=len(corruptions),
+                                       names=', '.join(corruptions),
                                        severities=', '.join(map(str, plan.severities)))
     sections = [model_section(plan, model, value) for model in plan.models if any(row.model == model for row in rows)]
     return '\n'.join([

@@ -43,16 +43,19 @@ def plan(tmp_path):
     return write
 
 
+RUN_PROCESS = 'mmseg_uncertainty.apis.sweep_jobs.run_process'
+
+
+def run_in_this_process(command):
+    plan, work_dir, (model, dataset) = command[2], command[4], command[6:8]
+    sweep_cells.measure_group(SweepPlan.from_file(plan), model, dataset, Path(work_dir))
+    return 0
+
+
 @pytest.fixture
 def here(monkeypatch):
     """Run the processes of a sweep in this one."""
-
-    def run(command):
-        plan, work_dir, (model, dataset) = command[2], command[4], command[6:8]
-        sweep_cells.measure_group(SweepPlan.from_file(plan), model, dataset, Path(work_dir))
-        return 0
-
-    monkeypatch.setattr('mmseg_uncertainty.apis.sweep_jobs.run_process', run)
+    monkeypatch.setattr(RUN_PROCESS, run_in_this_process)
 
 
 def tables(folder):
@@ -60,7 +63,7 @@ def tables(folder):
 
 
 def test_a_sweep_measures_what_the_test_tool_measures(run_tool, here, plan, tmp_path):
-    file = plan()
+    file = plan(severities=[5], corruptions=['snow'])
     run_tool('sweep', file, '--work-dir', tmp_path / 'one')
     run_tool('test', tmp_path / 'scores.py', tmp_path / 'base.pth', '--eval', 'mIoU', 'ECE', 'IDM', '--corrupt-type', 'snow',
              '--corrupt-severity', '5', '--out', tmp_path / 'test.json')
@@ -75,18 +78,19 @@ def test_a_sweep_measures_what_the_test_tool_measures(run_tool, here, plan, tmp_
 
 def test_only_what_changed_is_measured_again(run_tool, here, plan, tmp_path):
     folder = tmp_path / 'one/cells/tiny/toy'
-    run_tool('sweep', plan(severities=[1]), '--work-dir', tmp_path / 'one')
+    run_tool('sweep', plan(severities=[1], corruptions=['snow']), '--work-dir', tmp_path / 'one')
     before = {path.name: path.stat().st_mtime_ns for path in folder.glob('*.json')}
-    run_tool('sweep', plan(severities=[1, 2]), '--work-dir', tmp_path / 'one')
+    run_tool('sweep', plan(severities=[1, 2], corruptions=['snow']), '--work-dir', tmp_path / 'one')
     after = {path.name: path.stat().st_mtime_ns for path in folder.glob('*.json')}
-    assert len(before) == 3 and len(after) == 5 and before.items() <= after.items()
-    run_tool('sweep', plan(severities=[1], heads=['msp']), '--work-dir', tmp_path / 'one')
+    assert len(before) == 2 and len(after) == 3 and before.items() <= after.items()
+    run_tool('sweep', plan(severities=[1], corruptions=['snow'], heads=['msp']), '--work-dir', tmp_path / 'one')
     assert all((folder / name).stat().st_mtime_ns > changed for name, changed in before.items())
     assert 'entropy' not in tables(tmp_path / 'one')[0]
 
 
 def test_a_failing_cell_is_named_and_the_others_go_on(run_tool, here, plan, tmp_path, monkeypatch):
-    file, prepare = plan(), sweep_cells.corrupt_test_images
+    file = plan(corruptions=['snow'], evaluators=['mIoU'])
+    prepare = sweep_cells.corrupt_test_images
 
     def break_one(config, corruption, severity):
         if (corruption, severity) == ('snow', 5):
@@ -96,25 +100,29 @@ def test_a_failing_cell_is_named_and_the_others_go_on(run_tool, here, plan, tmp_
     monkeypatch.setattr(sweep_cells, 'corrupt_test_images', break_one)
     with pytest.raises(ValueError, match='1 cells failed, the first is tiny/toy/snow-5: RuntimeError: no snow today'):
         run_tool('sweep', file, '--work-dir', tmp_path / 'one')
-    assert len(list((tmp_path / 'one/cells/tiny/toy').glob('*.json'))) == 4
+    assert len(list((tmp_path / 'one/cells/tiny/toy').glob('*.json'))) == 2
     assert '- `tiny/toy/snow-5`: RuntimeError: no snow today' in tables(tmp_path / 'one')[2]
     monkeypatch.setattr(sweep_cells, 'corrupt_test_images', prepare)
     run_tool('sweep', file, '--work-dir', tmp_path / 'one')
-    assert len(list((tmp_path / 'one/cells/tiny/toy').glob('*.json'))) == 5
+    assert len(list((tmp_path / 'one/cells/tiny/toy').glob('*.json'))) == 3
     assert not list((tmp_path / 'one/cells').rglob('*.failed'))
 
 
-def test_a_killed_sweep_ends_with_the_table_of_one_that_was_not(run_tool, here, plan, tmp_path):
-    file = plan()
-    run_tool('sweep', file, '--work-dir', tmp_path / 'whole')
+def test_a_killed_sweep_ends_with_the_table_of_one_that_was_not(run_tool, plan, tmp_path, monkeypatch):
+    """Killed at a random cell, and finished by two processes under torchrun."""
+    file = plan(severities=[1], evaluators=['mIoU', 'ECE'])
+    with monkeypatch.context() as patch:
+        patch.setattr(RUN_PROCESS, run_in_this_process)
+        run_tool('sweep', file, '--work-dir', tmp_path / 'whole')
     command = [sys.executable, str(TOOLS / 'sweep.py'), str(file), '--work-dir', str(tmp_path / 'killed'), '--group', 'tiny', 'toy']
     process = subprocess.Popen(command, cwd=TOOLS.parent, env=os.environ | {'OMP_NUM_THREADS': '1'}, start_new_session=True)
-    wanted = 1 + time.time_ns() % 4
+    wanted = 1 + time.time_ns() % 2
     while process.poll() is None and len(list((tmp_path / 'killed').rglob('cells/*/*/*.json'))) < wanted:
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    run_tool('sweep', file, '--work-dir', tmp_path / 'killed')
+    assert len(list((tmp_path / 'killed').rglob('cells/*/*/*.json'))) < 3
+    run_tool('sweep', file, '--work-dir', tmp_path / 'killed', '--gpus', '2')
     assert tables(tmp_path / 'whole') == [text.replace('killed', 'whole') for text in tables(tmp_path / 'killed')]
 
 
