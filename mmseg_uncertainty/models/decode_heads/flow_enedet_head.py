@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmseg_uncertainty.functional.flow_inputs import INPUTS, flow_input, pool_channels, published_flow_input
+from mmseg_uncertainty.functional.pixel_samples import at_pixels, draw_pixels, labels_at
 from mmseg_uncertainty.models.flows import FlowEneDetFlow, PublishedFlow
 from mmseg_uncertainty.models.losses import FlowEneDetLoss
 from mmseg_uncertainty.structures import FrozenOutputs, MethodInfo
@@ -43,6 +44,8 @@ class FlowEneDetHead(ScoreHead):
             ``statistics_iterations`` training batches.
         statistics_iterations: See ``class_statistics``.
         scale_factor: Resize logits and features by this factor before the flow.
+        training_pixels: Exact variant with ``kernel_size=1``: how many random pixels of each image to learn from, at the
+            size of the labels, where mistakes are finest; ``None`` learns from all pixels at the flow's size.
         flow: Options of the flow of the variant.
         loss_decode: Config of the loss, by default :class:`FlowEneDetLoss`, with void pixels as positives in the
             published variant.
@@ -50,7 +53,8 @@ class FlowEneDetHead(ScoreHead):
         score_options: Further options of :class:`ScoreHead`.
 
     Raises:
-        ValueError: The variant or an input is unknown, or there are fewer than two inputs.
+        ValueError: The variant or an input is unknown, there are fewer than two inputs, or single pixels shall teach a
+            flow that sees their neighbours.
     """
 
     info = MethodInfo(
@@ -67,6 +71,7 @@ class FlowEneDetHead(ScoreHead):
                  class_statistics: str | dict | None = None,
                  statistics_iterations: int = 200,
                  scale_factor: float = 1.0,
+                 training_pixels: int | None = None,
                  flow: dict | None = None,
                  loss_decode: dict | None = None,
                  resolution: str = 'native',
@@ -77,6 +82,10 @@ class FlowEneDetHead(ScoreHead):
             raise ValueError(f'FlowEneDetHead: variant={variant!r} is unknown; choose from {VARIANTS}.')
         self.num_classes, self.variant, self.scale_factor = num_classes, variant, scale_factor
         self.condition_channels, self.statistics_iterations = condition_channels, statistics_iterations
+        self.training_pixels = training_pixels
+        if training_pixels and (variant != 'exact' or (flow or {}).get('kernel_size') != 1):
+            raise ValueError(f'FlowEneDetHead: training_pixels={training_pixels} needs a flow that sees one pixel at a time; '
+                             "set variant='exact' and flow=dict(kernel_size=1), or training_pixels=None.")
         pooled = condition_channels if conditional else 0
         if variant == 'published':
             self.statistics = TopLogitStatistics(num_classes, class_statistics)
@@ -119,10 +128,17 @@ class FlowEneDetHead(ScoreHead):
             raise ValueError("FlowEneDetHead(conditional=True) needs the features in front of the base model's "
                              'classifier, and this base model yields none; use conditional=False.')
         condition = [pool_channels(features, self.condition_channels)] if self.conditional else []
-        logits, *condition = [self._resize(maps) for maps in (logits, *condition)]
+        return self._flow_variables(*[self._resize(maps) for maps in (logits, *condition)])
+
+    def _flow_variables(self, logits: Tensor, *condition: Tensor) -> tuple[Tensor, Tensor | None]:
+        condition = list(condition)
         if self.class_condition:
             condition.append(F.one_hot(logits.argmax(dim=1), self.num_classes).permute(0, 3, 1, 2).to(logits))
         return self._flow_input(logits), torch.cat(condition, dim=1) if condition else None
+
+    def _variables_at(self, pixels: Tensor, logits: Tensor, features: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        pooled = [pool_channels(features, self.condition_channels)] if self.conditional else []
+        return self._flow_variables(*[at_pixels(maps, pixels, logits.shape[-2:]) for maps in (logits, *pooled)])
 
     def _flow_input(self, logits: Tensor) -> Tensor:
         if self.variant == 'exact':
@@ -151,8 +167,13 @@ class FlowEneDetHead(ScoreHead):
         wrong, weight = self.loss_decode.targets(logits_at_labels.argmax(dim=1), labels)
         if self.training:
             self._observe(logits_at_labels, labels)
-        logits = outputs.native_logits if self.resolution == 'native' else outputs.logits
-        z, condition = self.flow_variables(logits, outputs.features)
+        if self.training and self.training_pixels:
+            pixels = draw_pixels(labels, self.training_pixels)
+            z, condition = self._variables_at(pixels, logits_at_labels, outputs.features)
+            wrong, weight, labels = (labels_at(maps, pixels) for maps in (wrong, weight, labels))
+        else:
+            logits = outputs.native_logits if self.resolution == 'native' else outputs.logits
+            z, condition = self.flow_variables(logits, outputs.features)
         if self.training and not self.flow.initialized:
             self.flow.initialize(z, condition, F.interpolate(weight[:, None], size=z.shape[-2:], mode='area')[:, 0])
         log_joint = self.flow.log_joint(z, condition)

@@ -139,3 +139,26 @@ def test_an_exported_head_scores_the_same():
     inputs = torch.randn(1, K, 6, 7), torch.randn(1, 8, 6, 7)
     exported = torch.export.export(head, inputs).module()
     assert_close(exported(*inputs), head(*inputs), atol=1e-5, rtol=0)
+
+
+def test_random_pixels_estimate_the_loss_of_all():
+    outputs, labels = make_outputs()
+    options = dict(resolution='output', class_condition=False)
+    losses = []
+    for training_pixels in (None, 20000):
+        torch.manual_seed(0)
+        head = FlowEneDetHead(K, training_pixels=training_pixels, flow=dict(kernel_size=1), **options)
+        head.eval().flow.initialize(*head.flow_variables(outputs.logits, None), torch.ones(labels.shape))
+        losses.append(head.train().loss(outputs, labels)['loss_posterior'].item())
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+
+
+def test_random_pixels_teach_the_conditional_flow_where_labels_are():
+    head = FlowEneDetHead(K, conditional=True, condition_channels=4, training_pixels=50, flow=dict(kernel_size=1)).train()
+    sum(value for name, value in head.loss(*make_outputs()).items() if 'loss' in name).backward()
+    assert all(parameter.grad is not None for parameter in head.parameters())
+
+
+def test_random_pixels_need_a_flow_that_sees_one_pixel():
+    with pytest.raises(ValueError, match='training_pixels=50 needs a flow that sees one pixel'):
+        FlowEneDetHead(K, training_pixels=50)

@@ -1,0 +1,43 @@
+"""Maps at randomly drawn pixels, for networks that see one pixel at a time."""
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def draw_pixels(labels: Tensor, count: int) -> Tensor:
+    """Draw pixels of every image, with replacement.
+
+    Args:
+        labels: Labels (N, H, W).
+        count: How many of each image.
+
+    Returns:
+        Row and column of each, shape (N, count, 2), int64.
+    """
+    number, height, width = labels.shape
+    flat = torch.randint(height * width, (number, count), device=labels.device)
+    return torch.stack([flat // width, flat % width], dim=-1)
+
+
+def at_pixels(maps: Tensor, pixels: Tensor, size: tuple[int, int]) -> Tensor:
+    """Values that maps have at these pixels once they are resized, bilinear with ``align_corners=False``.
+
+    Args:
+        maps: Shape (N, C, h, w).
+        pixels: Row and column in the resized maps, shape (N, S, 2).
+        size: Height and width of the resized maps.
+
+    Returns:
+        Shape (N, C, S, 1).
+    """
+    scale = torch.tensor(size, device=maps.device)
+    grid = ((2 * pixels.to(maps) + 1) / scale - 1).flip(-1)
+    return F.grid_sample(maps, grid[:, :, None], mode='bilinear', padding_mode='border', align_corners=False)
+
+
+def labels_at(labels: Tensor, pixels: Tensor) -> Tensor:
+    """Labels (N, H, W) at pixels (N, S, 2), shape (N, S, 1)."""
+    flat = pixels[..., 0] * labels.shape[-1] + pixels[..., 1]
+    return labels.flatten(1).gather(1, flat)[..., None]
