@@ -23,7 +23,7 @@ from mmseg_uncertainty.visualization.sweep_plots import plot_severities
 ROOT = Path(__file__).resolve().parents[1]
 READING = '## Reading the tables'
 HEAD = 'msp'
-METRICS = {'mIoU': ('mIoU, %', 1), 'ECE': ('ECE', 4), 'IDM_PRR': ('PRR of MSP, %', 1), 'OOD-image_AUROC': ('OOD AUROC of MSP, %', 1)}
+METRICS = {'mIoU': ('mIoU, %', 1), 'ECE': ('ECE', 4), 'IDM_PRR': ('PRR, %', 1), 'OOD-image_AUROC': ('OOD AUROC, %', 1)}
 
 
 def parse_args() -> argparse.Namespace:
@@ -96,11 +96,12 @@ def change_section(plan: SweepPlan, value: Callable[..., float], datasets: Itera
 INTRODUCTION = """# Reliability under shift
 
 Made by `python tools/make_reliability.py`: it fits what is missing, measures what is missing, and writes this page up to
-"Reading the tables". ECE (15 bins, pooled pixels, a fraction), PRR of MSP (prediction rejection ratio: how well it ranks mistakes),
-AUROC of MSP's mean telling shifted images from CamVid's, and mIoU, before and after each calibrator. Calibrators are fitted on
-{calibration} images of CamVid test, in blocks of 20 frames; the other blocks are measured. {measured}
-Columns of a corrupted dataset are means over {corruptions} corruptions of Cityscapes-C ({names}) at severities {severities}, noise
-up to 3, as published. IDD-lite has seven classes: the probabilities of the model's classes that make up one of them are added. One seed.
+"Reading the tables". ECE (15 bins, pooled pixels, a fraction), PRR (prediction rejection ratio: how well MSP ranks mistakes), OOD
+AUROC (how well an image's mean MSP tells shifted images from CamVid's) and mIoU, before and after each calibrator. Calibrators are
+fitted on {calibration} images of CamVid test, in blocks of 20 frames; the other blocks are measured. {measured}
+Columns of `camvid_c` are means over {corruptions} corruptions of Cityscapes-C ({names}) at severities {severities}, noise up to
+3, as published. IDD-lite has seven classes: the probabilities of the model's classes that make up one of them are added. One
+seed.
 """
 
 

@@ -114,7 +114,7 @@ def test_a_killed_sweep_ends_with_the_table_of_one_that_was_not(run_tool, plan, 
     with monkeypatch.context() as patch:
         patch.setattr(RUN_PROCESS, run_in_this_process)
         run_tool('sweep', file, '--work-dir', tmp_path / 'whole')
-    command = [sys.executable, str(TOOLS / 'sweep.py'), str(file), '--work-dir', str(tmp_path / 'killed'), '--group', 'tiny', 'toy']
+    command = [sys.executable, TOOLS / 'sweep.py', file, '--work-dir', tmp_path / 'killed', '--group', 'tiny', 'toy']
     process = subprocess.Popen(command, cwd=TOOLS.parent, env=os.environ | {'OMP_NUM_THREADS': '1'}, start_new_session=True)
     wanted = 1 + time.time_ns() % 2
     while process.poll() is None and len(list((tmp_path / 'killed').rglob('cells/*/*/*.json'))) < wanted:
@@ -149,7 +149,8 @@ def test_a_cell_that_kills_its_process_is_skipped(plan, tmp_path):
 
 def test_jobs_run_through_submitit(run_tool, here, plan, tmp_path):
     pytest.importorskip('submitit', reason='needs the extra slurm')
-    run_tool('sweep', plan(corruptions=[]), '--work-dir', tmp_path / 'one', '--cluster', 'debug', '--cluster-options', 'timeout_min=5')
+    run_tool('sweep', plan(corruptions=[]), '--work-dir', tmp_path / 'one', '--cluster', 'debug', '--cluster-options',
+             'timeout_min=5')
     assert (tmp_path / 'one/cells/tiny/toy/clean-0.json').is_file()
 
 
@@ -168,16 +169,17 @@ def test_calibrators_share_the_pass_of_the_base_model(run_tool, here, plan, tmp_
     run_tool('sweep', plan(models=dict(tiny=model), corruptions=[]), '--work-dir', tmp_path / 'one')
     metrics = json.loads((tmp_path / 'one/cells/tiny/toy/clean-0.json').read_text())['metrics']
     for name in calibrators:
-        run_tool('test', tmp_path / f'{name}.py', tmp_path / name / 'calibrated.pth', '--eval', 'mIoU', 'ECE', 'IDM', '--cfg-options',
-                 'test_dataloader.dataset.length=4', '--out', tmp_path / 'test.json')
+        run_tool('test', tmp_path / f'{name}.py', tmp_path / name / 'calibrated.pth', '--eval', 'mIoU', 'ECE', 'IDM', '--out',
+                 tmp_path / 'test.json', '--cfg-options', 'test_dataloader.dataset.length=4')
         assert metrics[name] == json.loads((tmp_path / 'test.json').read_text())['metrics']
         assert metrics[name]['uncalibrated/ECE[pooled]'] == metrics['none']['ECE[pooled]'] != metrics[name]['ECE[pooled]']
         assert metrics[name]['mIoU[pooled]'] == metrics['none']['mIoU[pooled]']
     same = {**calibration['dataset'], 'length': 3}
     Config(dict(test_dataloader={**TEST_LOADER, 'dataset': same})).dump(tmp_path / 'same.py')
     with pytest.raises(ValueError, match='was calibrated on 5 images of toy_roads, and 3 of their images are to be tested on'):
-        run_tool('sweep', plan(models=dict(tiny=model), corruptions=[], datasets=dict(same=dict(dataset=str(tmp_path / 'same.py'))),
-                               reference='same'), '--work-dir', tmp_path / 'two')
+        overlapping = dict(same=dict(dataset=str(tmp_path / 'same.py')))
+        run_tool('sweep', plan(models=dict(tiny=model), corruptions=[], datasets=overlapping, reference='same'), '--work-dir',
+                 tmp_path / 'two')
     with pytest.raises(ValueError, match='was calibrated on 5 images'):
         run_tool('test', tmp_path / 'one.py', tmp_path / 'one/calibrated.pth', '--eval', 'ECE', '--cfg-options',
                  'test_dataloader.dataset.split=val')

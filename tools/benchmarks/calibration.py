@@ -90,7 +90,8 @@ def seconds(function: Callable, *arguments) -> tuple[float, float]:
 
 def row(name: str, ours: float, peer: float | None, unit: str, protocol: str) -> dict:
     """One line of the result; the ratio says how many times the peer is ours."""
-    return dict(name=name, ours=ours, peer=peer, ratio=peer / ours if peer is not None and ours else None, unit=unit, protocol=protocol)
+    ratio = peer / ours if peer is not None and ours else None
+    return dict(name=name, ours=ours, peer=peer, ratio=ratio, unit=unit, protocol=protocol)
 
 
 def speed(count: int) -> Iterator[dict]:
@@ -160,11 +161,11 @@ def memory(frames: int) -> Iterator[dict]:
     found = json.loads(result.stdout.splitlines()[-1])
     size = f'{frames} frames {FRAME[0]}x{FRAME[1]}x{CLASSES}, {VOID_SHARE:.0%} void'
     held = frames * FRAME[0] * FRAME[1] * CLASSES * 4 / 2**20
-    yield row('peak memory of the streamed fit', found['peak'], held, 'MB',
-              f'{size}, the whole process, of which {found["imported"]:.0f} MB before the first frame; peer = all logits in memory')
-    yield row('passes over the images', found['passes'], len(PUBLISHED_GRID), 'passes', f'{size}; peer = steps of the published grid')
+    before = f'{found["imported"]:.0f} MB of it before the first frame'
+    yield row('peak memory of the streamed fit', found['peak'], held, 'MB', f'{size}, {before}; peer = all logits in memory')
+    yield row('passes over the images', found['passes'], len(PUBLISHED_GRID), 'passes', f'{size}; peer = the published grid')
     yield row('streamed distance from planted', abs(found['temperature'] / PLANTED - 1), None, 'share', size)
-    yield row('streamed fit', found['seconds'] / frames, None, 's per frame', f'{size}, both passes, without the frames themselves')
+    yield row('streamed fit', found['seconds'] / frames, None, 's per frame', f'{size}, both passes, frames ready')
 
 
 def main() -> None:
