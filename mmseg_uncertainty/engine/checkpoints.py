@@ -76,7 +76,7 @@ def check_fit(model: nn.Module, state: Mapping[str, Tensor], path: str, need_hea
         CheckpointError: Tensors of the base model are missing or of another shape, or a head has none.
     """
     expected = model.state_dict()
-    base = {key: value for key, value in expected.items() if _is_base(key)}
+    base = {key: value for key, value in expected.items() if is_base(key)}
     missing = [key for key in base if key not in state]
     reshaped = [key for key, value in base.items() if key in state and state[key].shape != value.shape]
     if missing or reshaped:
@@ -95,7 +95,7 @@ def check_fit(model: nn.Module, state: Mapping[str, Tensor], path: str, need_hea
 def base_fingerprint(state: Mapping[str, Tensor]) -> str:
     """SHA-256 over the tensors of the base model, in float32, whatever else the checkpoint holds."""
     digest = hashlib.sha256()
-    for key in sorted(filter(_is_base, state)):
+    for key in sorted(filter(is_base, state)):
         value = state[key]
         value = value.float() if value.is_floating_point() else value
         digest.update(f'{key} {tuple(value.shape)}'.encode())
@@ -103,7 +103,8 @@ def base_fingerprint(state: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _is_base(key: str) -> bool:
+def is_base(key: str) -> bool:
+    """Whether a tensor of this key belongs to the base model and decides its outputs."""
     return not (key.startswith(POSTHOC_PREFIXES + IGNORED_PREFIXES) or key.endswith(IGNORED_SUFFIXES))
 
 

@@ -1,5 +1,5 @@
 from . import backbones, calibrators, filters, flows, losses, set_heads  # noqa: F401
 from .decode_heads import *  # noqa: F401,F403
-from .segmentors import PosthocSegmentor
+from .segmentors import EnsembleSegmentor, PosthocSegmentor
 
-__all__ = ['PosthocSegmentor']
+__all__ = ['EnsembleSegmentor', 'PosthocSegmentor']

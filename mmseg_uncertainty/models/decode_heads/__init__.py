@@ -1,4 +1,5 @@
 from .energy_head import EnergyHead
+from .ensemble_head import EnsembleHead
 from .entropy_head import EntropyHead
 from .flow_enedet_head import FlowEneDetHead
 from .mahalanobis_head import MahalanobisHead
@@ -14,7 +15,7 @@ from .summary_head import SummaryHead
 from .vim_head import ViMHead
 
 __all__ = [
-    'EnergyHead', 'EntropyHead', 'FlowEneDetHead', 'MCDropoutHead', 'MSPHead', 'MahalanobisHead', 'MarginHead',
-    'MaxLogitHead', 'NearestNeighborHead', 'ScoreHead', 'SoftmaxDeviationHead', 'StandardizedMaxLogitHead',
-    'SummaryHead', 'ViMHead'
+    'EnergyHead', 'EnsembleHead', 'EntropyHead', 'FlowEneDetHead', 'MCDropoutHead', 'MSPHead', 'MahalanobisHead',
+    'MarginHead', 'MaxLogitHead', 'NearestNeighborHead', 'ScoreHead', 'SoftmaxDeviationHead',
+    'StandardizedMaxLogitHead', 'SummaryHead', 'ViMHead'
 ]

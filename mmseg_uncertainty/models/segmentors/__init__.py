@@ -1,3 +1,4 @@
+from .ensemble_segmentor import EnsembleSegmentor
 from .posthoc_segmentor import PosthocSegmentor
 
-__all__ = ['PosthocSegmentor']
+__all__ = ['EnsembleSegmentor', 'PosthocSegmentor']
