@@ -44,8 +44,11 @@ class ExportedSegmentor(nn.Module):
         self._features: Tensor | None = None
         if model.calibrator is not None and model.calibrator.needs_features:
             model._last_decode_head.conv_seg.register_forward_hook(self._remember)
-        for module in model.modules():
+        # Nothing predicts from the curves of calibration images.
+        for module in list(model.modules()):
             _make_traceable(module)
+            if isinstance(module, ConformalRiskControlHead):
+                module.curves = None
 
     @property
     def output_names(self) -> list[str]:
@@ -150,7 +153,8 @@ def _make_traceable(module: nn.Module) -> None:
     """Compute matrices of weights now, since ONNX lacks what builds them, and write attention in plain products."""
     for kind, method in ((InvertibleConvolution, 'weight'), (ClassConditionalGaussian, 'precision_factor')):
         if isinstance(module, kind):
-            setattr(module, method, _constant(getattr(module, method)().detach()))
+            value = getattr(module, method)().detach()
+            setattr(module, method, _constant(value.clone(memory_format=torch.contiguous_format)))
     if isinstance(module, nn.MultiheadAttention):
         module.forward = partial(attend, module)
 
