@@ -45,7 +45,7 @@ def train_config(args: argparse.Namespace) -> Config:
     config.resume = args.resume and (Path(config.work_dir) / 'last_checkpoint').is_file()
     # mmengine resumes from load_from where one is given, so a run that goes on must not name its base.
     config.load_from = None if config.resume else args.load_from or config.get('load_from')
-    if config.model.type == 'PosthocSegmentor' and not (config.load_from or config.resume):
+    if config.model.type in ('PosthocSegmentor', 'EnsembleSegmentor') and not (config.load_from or config.resume):
         raise ValueError(f'{args.config} fits heads to a trained model, which is missing: add --load-from BASE.pth.')
     return config
 

@@ -60,7 +60,7 @@ def _posthoc(config: Config | ConfigDict, path: str | None) -> dict:
     model = config.get('model') or {}
     if model.get('type') in PLAIN_SEGMENTORS:
         return dict(model, type='PosthocSegmentor', uncertainty_heads=DEFAULT_HEADS)
-    if model.get('type') != 'PosthocSegmentor':
+    if model.get('type') not in ('PosthocSegmentor', 'EnsembleSegmentor'):
         raise ValueError(f'{path or "The config"} describes the model {model.get("type")!r}, expected PosthocSegmentor '
                          f'or one of {PLAIN_SEGMENTORS}. Use a config of local_configs/ or of mmseg.')
     return model
