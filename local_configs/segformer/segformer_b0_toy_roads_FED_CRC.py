@@ -4,7 +4,7 @@ _base_ = [
     '../_base_/models/segformer_b0_toy_roads.py',
     '../_base_/datasets/toy_roads_calibration.py',
     '../_base_/schedules/calibration.py',
-    '../_base_/posthoc/fed.py',
+    '../_base_/posthoc/fed_fine.py',
     '../_base_/posthoc/crc.py',
     '../_base_/posthoc/temperature.py',
     '../_base_/default_runtime.py',

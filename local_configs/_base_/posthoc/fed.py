@@ -1,2 +1,2 @@
 _base_ = './fedu.py'
-heads = dict(fedc=dict(type='FlowEneDetHead', conditional=True, flow=dict(kernel_size=1)))
+heads = dict(fedc=dict(type='FlowEneDetHead', conditional=True, training_pixels=2048, flow=dict(kernel_size=1)))

@@ -1,0 +1,2 @@
+_base_ = './fedc.py'
+heads = dict(fedc=dict(scale_factor=2))

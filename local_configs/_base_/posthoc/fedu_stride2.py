@@ -1,2 +1,0 @@
-_base_ = './fedu.py'
-heads = dict(fedu=dict(scale_factor=0.5))
