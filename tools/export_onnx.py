@@ -1,4 +1,4 @@
-"""Export a model with its uncertainty heads to ONNX, and show that the file computes the same."""
+"""Export a model with its uncertainty heads to ONNX or TorchScript, and show that an ONNX file computes the same."""
 from __future__ import annotations
 
 import argparse
@@ -8,15 +8,19 @@ import mmseg_uncertainty.registered  # noqa: F401  (connects the host before con
 
 from mmseg_uncertainty.apis import load_posthoc, run_command
 from mmseg_uncertainty.apis.exported_segmentor import ExportedSegmentor
+from mmseg_uncertainty.apis.model_index import resolve_model
 from mmseg_uncertainty.apis.onnx_export import OPSET, SIZES, TOLERANCE, export_onnx, is_equal, parity
+from mmseg_uncertainty.apis.torch_export import export_program, export_torchscript
 
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('config')
-    parser.add_argument('checkpoint')
-    parser.add_argument('--out', type=Path, default=Path('work_dirs/model.onnx'), metavar='FILE.onnx')
+    parser.add_argument('model', metavar='CONFIG|NAME', help='a config, or the name of a model in model-index.yml')
+    parser.add_argument('checkpoint', nargs='?', help='of a config; a named model has its own')
+    parser.add_argument('--out', type=Path, default=Path('work_dirs/model.onnx'), metavar='FILE',
+                        help='a file ending in .onnx, .pt (TorchScript, any size too) or .pt2 (torch.export, the first of '
+                             '--sizes only)')
     parser.add_argument('--heads', nargs='+', metavar='NAME', help='uncertainty heads to export; default: all')
     parser.add_argument('--preprocess', action='store_true',
                         help='take uint8 RGB images (N, H, W, 3) and normalize inside')
@@ -34,11 +38,21 @@ def size(text: str) -> tuple[int, int]:
     return int(height), int(width)
 
 
+def torch_file(segmentor: ExportedSegmentor, args: argparse.Namespace) -> Path:
+    """Write the file of torch that the suffix asks for."""
+    if args.out.suffix == '.pt':
+        return export_torchscript(segmentor, args.out)
+    return export_program(segmentor, args.out, 1, *args.sizes[0])
+
+
 def main() -> None:
     """Run the tool."""
     args = parse_args()
     segmentor = ExportedSegmentor(
-        load_posthoc(args.config, args.checkpoint), args.heads, args.preprocess, args.probabilities)
+        load_posthoc(*resolve_model(args.model, args.checkpoint)), args.heads, args.preprocess, args.probabilities)
+    if args.out.suffix in ('.pt', '.pt2'):
+        print(f'{torch_file(segmentor, args)}: outputs {", ".join(segmentor.output_names)}')
+        return
     export_onnx(segmentor, args.out, args.opset)
     print(f'{args.out}: {args.out.stat().st_size / 1e6:.1f} MB, outputs {", ".join(segmentor.output_names)}')
     rows = parity(segmentor, args.out, args.sizes)
