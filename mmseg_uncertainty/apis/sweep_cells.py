@@ -1,10 +1,12 @@
 """Measures the cells of a sweep; each is kept in a file of its own as soon as it is done."""
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import traceback
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -40,13 +42,13 @@ def cell_config(plan: SweepPlan, cell: Cell) -> Config:
     Raises:
         ValueError: The dataset or a head is unknown.
     """
-    config = Config.fromfile(plan.models[cell.model].config)
+    config = read_config(plan.models[cell.model].config)
     entry = plan.datasets[cell.dataset]
     name = entry.dataset or cell.dataset
     path = Path(name) if name.endswith('.py') else DATASET_CONFIGS / f'{name}.py'
     if not path.is_file():
         raise ValueError(f'datasets.{cell.dataset}: there is no config {path}; name one of {DATASET_CONFIGS} or give a path.')
-    use_dataset(config, Config.fromfile(path), entry.data_root)
+    use_dataset(config, read_config(str(path)), entry.data_root)
     config.test_dataloader.dataset.update(entry.options)
     config.test_dataloader.persistent_workers = False
     if cell.corruption != CLEAN:
@@ -69,8 +71,24 @@ def signature(plan: SweepPlan, cell: Cell) -> str:
     decisive = dict(
         model=config['model'], data={key: loader[key] for key in ('dataset', 'batch_size')}, version=__version__,
         every=plan.datasets[cell.dataset].every, evaluators=list(plan.evaluators),
-        files={name: hashlib.sha256(Path(path).read_bytes()).hexdigest() for name, path in files.items()})
+        files={name: file_hash(path, Path(path).stat().st_mtime_ns) for name, path in files.items()})
     return hashlib.sha256(json.dumps(decisive, sort_keys=True, default=str).encode()).hexdigest()
+
+
+@lru_cache
+def file_hash(path: str, changed: int) -> str:
+    """Hash of a file, read again once it has changed."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def read_config(path: str) -> Config:
+    """A config to change at will; its file is read once."""
+    return copy.deepcopy(_read_once(path))
+
+
+@lru_cache
+def _read_once(path: str) -> Config:
+    return Config.fromfile(path)
 
 
 def is_done(plan: SweepPlan, cell: Cell, work_dir: Path) -> bool:
