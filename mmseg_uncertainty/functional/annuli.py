@@ -4,6 +4,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.distance import cdist
 
+SEARCHED_RADII, EXACT_RADII = 128, 2048
+
 
 def polar_coordinates(size: tuple[int, int], centre: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
     """Distance and direction of each pixel from a centre.
@@ -95,7 +97,7 @@ def search_annuli(features: np.ndarray,
                   reach: float = 0.25,
                   steps: int = 5,
                   refinements: int = 3) -> tuple[tuple[float, float], np.ndarray]:
-    """Best centre and radii: a grid of centres, refined around the best, each with its exact radii.
+    """Best centre and radii: a grid of centres, refined around the best, each with its best radii.
 
     Args:
         features: Shape (H, W, F), finite.
@@ -105,7 +107,7 @@ def search_annuli(features: np.ndarray,
         refinements: Grids, each half as wide as the one before.
 
     Returns:
-        Centre and radii as in :func:`best_annuli`.
+        Centre, and radii as in :func:`best_annuli`, exact for it up to :data:`EXACT_RADII` different distances.
     """
     height, width = features.shape[:2]
     best = (np.inf, (0.0, 0.0), np.empty(0))
@@ -114,9 +116,9 @@ def search_annuli(features: np.ndarray,
         middle = best[1]
         for x in middle[0] + offsets * width:
             for y in middle[1] + offsets * height:
-                radii, objective = best_annuli(features, (x, y), num_rings, max_radii=128)
+                radii, objective = best_annuli(features, (x, y), num_rings, max_radii=SEARCHED_RADII)
                 best = min(best, (objective, (x, y), radii), key=lambda candidate: candidate[0])
-    return best[1], best[2]
+    return best[1], best_annuli(features, best[1], num_rings, max_radii=EXACT_RADII)[0]
 
 
 def _squared_costs(points: np.ndarray, shell: np.ndarray, num_shells: int) -> np.ndarray:
