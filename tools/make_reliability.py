@@ -53,14 +53,13 @@ def fit_missing(entry: SweptModel, work_dir: Path) -> None:
     shutil.rmtree(cache, ignore_errors=True)
 
 
-def column(averages: Sequence[dict], model: str, dataset: str, calibrator: str, metric: str) -> float:
-    """Clean value of a metric on a dataset, or its mean over corruptions where the dataset is corrupted."""
+def column(plan: SweepPlan, averages: Sequence[dict], model: str, dataset: str, calibrator: str, metric: str) -> float:
+    """Clean value of a metric on a dataset, or its mean over corruptions where the plan corrupts the dataset."""
+    level = 'overall' if plan.corruptions_of(dataset) else 'clean'
     parts = [entry for entry in averages
              if (entry['model'], entry['dataset'], entry['calibrator'], entry['metric']) == (model, dataset, calibrator, metric)
-             and entry['head'] in ('', HEAD)]
-    overall = [entry['value'] for entry in parts if entry['level'] == 'overall' and not math.isnan(entry['value'])]
-    clean = [entry['value'] for entry in parts if entry['level'] == 'clean']
-    return (overall or clean or [math.nan])[0]
+             and entry['head'] in ('', HEAD) and entry['level'] == level]
+    return parts[0]['value'] if parts else math.nan
 
 
 def model_section(plan: SweepPlan, model: str, value: Callable[..., float]) -> str:
@@ -112,7 +111,7 @@ def page(plan: SweepPlan, work_dir: Path, picture: str) -> str:
     counts = {row.dataset: row for row in rows}
 
     def value(*where: str) -> float:
-        return column(averages, *where)
+        return column(plan, averages, *where)
 
     datasets = [name for name in plan.datasets if name in counts]
     images = images_of(plan, work_dir)

@@ -18,7 +18,7 @@ from mmseg_uncertainty.engine.checkpoints import load_checkpoints_safely
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('plan', help='YAML, JSON or Python file; see docs/sweeps.md')
+    parser.add_argument('plan', help='YAML, JSON or Python file; see docs/shift.md')
     parser.add_argument('--work-dir', type=Path, help='where results go; default: work_dirs/sweeps/<name of the plan>')
     parser.add_argument('--models', nargs='+', metavar='NAME', help='measure these models; tables hold all there is')
     parser.add_argument('--gpus', type=int, default=1, metavar='N', help='processes per model and dataset, under torchrun')
