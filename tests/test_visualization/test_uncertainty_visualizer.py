@@ -66,7 +66,7 @@ def test_overlays_brighten_with_the_score():
     assert (overlay_scores(image, np.ones((4, 5))) == overlay_scores(image, np.ones((4, 5)))[0, 0]).all()
 
 
-def run_test(tmp_path, name, visualizer, **hook):
+def run_test(tmp_path, name, visualizer, backend=None, **hook):
     loader = dict(
         batch_size=1, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
         dataset=dict(type='ToyRoadsDataset', split='test', length=3, size=(64, 96), test_mode=True,
@@ -75,13 +75,33 @@ def run_test(tmp_path, name, visualizer, **hook):
         default_scope='mmseg', model=tiny_posthoc(dict(msp=dict(type='MSPHead')), classes=8),
         work_dir=str(tmp_path / name), experiment_name=name, test_dataloader=loader,
         test_evaluator=dict(type='IoUMetric'), test_cfg=dict(type='TestLoop'),
-        visualizer=dict(type=visualizer, name=name, vis_backends=[dict(type='LocalVisBackend')]),
+        visualizer=dict(type=visualizer, name=name, vis_backends=[backend or dict(type='LocalVisBackend')]),
         custom_hooks=[dict(type='UncertaintyVisualizationHook', **hook)]))).test()
 
 
 def test_the_hook_draws_every_second_image(tmp_path):
     run_test(tmp_path, 'hook', 'UncertaintyVisualizer', interval=2)
     assert len(list(tmp_path.rglob('vis_image/*.png'))) == 2
+
+
+def test_pictures_reach_tensorboard(tmp_path):
+    pytest.importorskip('tensorboard', reason='tensorboard is not installed; pip install -r requirements-extras.txt')
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    run_test(tmp_path, 'tensorboard', 'UncertaintyVisualizer', dict(type='TensorboardVisBackend'), interval=2)
+    folder = next(tmp_path.rglob('events.out.tfevents*')).parent
+    events = EventAccumulator(str(folder), size_guidance=dict(images=0)).Reload()
+    tags = events.Tags()['images']
+    assert len(tags) == 2 and events.Images(tags[0])[0].encoded_image_string.startswith(b'\x89PNG')
+
+
+def test_pictures_reach_wandb(tmp_path, monkeypatch):
+    wandb = pytest.importorskip('wandb', reason='wandb is not installed; pip install -r requirements-extras.txt')
+    monkeypatch.setenv('WANDB_MODE', 'offline')
+    monkeypatch.setenv('WANDB_SILENT', 'true')
+    backend = dict(type='WandbVisBackend', init_kwargs=dict(project='test', mode='offline'))
+    run_test(tmp_path, 'wandb', 'UncertaintyVisualizer', backend, interval=2)
+    wandb.finish()
+    assert len(list(tmp_path.rglob('media/images/*.png'))) == 2
 
 
 def test_the_hook_names_a_visualizer_that_cannot_draw(tmp_path):
