@@ -43,6 +43,10 @@ setup(
         'slurm': ['submitit'],
         'app': ['gradio==6.31.0'],
         'onnx': ['onnx', 'onnxruntime', 'onnxscript'],
+        'tensorboard': ['tensorboard'],
+        'mask2former': ['onedl-mmdetection>=3.5.1'],
+        'convnext': ['onedl-mmpretrain>=1.3.6', 'torchvision'],
+        'bit': ['timm', 'torchvision'],
         'docs': ['mkdocs-material', 'mkdocstrings[python]'],
         'test': ['hypothesis', 'pytest'],
     })

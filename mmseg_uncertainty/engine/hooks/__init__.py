@@ -4,9 +4,10 @@ from .iteration_seed_hook import IterationSeedHook
 from .output_cache_hook import OutputCacheHook
 from .posthoc_checkpoint_hook import PosthocCheckpointHook
 from .progress_bar_hook import ProgressBarHook
+from .run_summary_hook import RunSummaryHook
 from .uncertainty_visualization_hook import UncertaintyVisualizationHook
 
 __all__ = [
     'BestAndWorstHook', 'DisjointAreasHook', 'IterationSeedHook', 'OutputCacheHook', 'PosthocCheckpointHook', 'ProgressBarHook',
-    'UncertaintyVisualizationHook'
+    'RunSummaryHook', 'UncertaintyVisualizationHook'
 ]
