@@ -138,6 +138,34 @@ stay as they are; `calibrated_logits` holds log S.
 Both need `pip install "mmseg_uncertainty[mask2former]"`. mmcv's compiled operators are not needed: deformable attention and
 point sampling run on their versions in Python.
 
+## Ensembles
+
+`EnsembleSegmentor` makes one model of several checkpoints of one config. The checkpoint on the command line is the first
+member, `members` names the others:
+
+```bash
+python tools/test.py local_configs/deeplabv3plus/deeplabv3plus_mnv2_camvid_ENSEMBLE.py FIRST.pth --eval IDM ECE \\
+    --cfg-options model.members="['SECOND.pth', 'THIRD.pth']"
+```
+
+Members run one after the other on each batch and only sums are kept. The result is the mean of their probabilities
+(`seg_logits` is its logarithm), read by every score, calibrator and prediction set; `EnsembleHead` adds their mutual
+information. `keep='all'` (default) holds all weights in memory; `keep='one'` holds two models, the first and the one that runs,
+and reads a file per member and batch.
+
+## Losses and the lab's U-Net
+
+`LabUNet` (convolution, ReLU, batch norm, in this order; 34,527,886 parameters with 14 classes; any input size) trains by
+`local_configs/unet/unet_s3dis_2d_BASE.py`. `SoftmaxFocalLoss`, `TopKPixelLoss` and `MatthewsCorrelationLoss` go into the
+`loss_decode` of any head, take `class_weight` as a list or as the file that
+`python tools/dataset_stats.py CONFIG --weights square_root --weights-out weights.json` writes, and leave void pixels out.
+`SoftmaxFocalLoss(gamma=0)` is (weighted) cross-entropy.
+
+## Bases of the reliability study
+
+`local_configs/{setr,segmenter,swin,convnext,upernet,mask2former,maskformer}` hold them with the scores of logits. The
+zoo has Cityscapes weights for SETR and Mask2Former and ADE20K weights for the others, except for BiT, which has none.
+
 ## Families of the zoo
 """
 
