@@ -167,6 +167,11 @@ def test_calibrators_share_the_pass_of_the_base_model(run_tool, here, plan, tmp_
         calibrators[name] = dict(config=str(tmp_path / f'{name}.py'), checkpoint=str(tmp_path / name / 'calibrated.pth'))
     model = dict(config=str(tmp_path / 'scores.py'), checkpoint=str(tmp_path / 'base.pth'), calibrators=calibrators)
     run_tool('sweep', plan(models=dict(tiny=model), corruptions=[]), '--work-dir', tmp_path / 'one')
+    (tmp_path / 'page.md').write_text('# Old\n\n## Reading the tables\n\nBy hand.\n')
+    run_tool('make_reliability', '--plan', tmp_path / 'plan.json', '--work-dir', tmp_path / 'one', '--out', tmp_path / 'page.md',
+             '--tables-only')
+    page = (tmp_path / 'page.md').read_text()
+    assert page.endswith('## Reading the tables\n\nBy hand.\n') and '| clusters | ' in page and '4 images of `toy`' in page
     metrics = json.loads((tmp_path / 'one/cells/tiny/toy/clean-0.json').read_text())['metrics']
     for name in calibrators:
         run_tool('test', tmp_path / f'{name}.py', tmp_path / name / 'calibrated.pth', '--eval', 'mIoU', 'ECE', 'IDM', '--out',
