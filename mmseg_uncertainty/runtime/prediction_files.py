@@ -66,6 +66,8 @@ def save_prediction(folder: str | Path,
     folder, labels = Path(folder), prediction.labels
     ranges = {head: scale.range for head, scale in scales.items() if scale.range}
     overlays = {head: overlay_scores(image, prediction.uncertainty[head], ranges.get(head)) for head in scales}
+    if prediction.set_size is not None:
+        overlays['set_size'] = overlay_scores(image, prediction.set_size, (1, len(classes)))
     pictures = dict(
         labels=labels.astype(np.uint8 if len(classes) <= 256 else np.uint16),
         prediction=overlay_classes(image, labels, palette),
