@@ -25,14 +25,15 @@ TITLES = dict(fs_static='FS Static', fs_lost_found='FS Lost & Found', road_anoma
 
 @dataclass(frozen=True)
 class Study:
-    """A base model with what its flows are fitted on and what it is measured on.
+    """A base model with what its heads are fitted on and what it is measured on.
 
     Args:
         title: Heading of the table.
         config: Path of its configs below ``local_configs``, without suffix.
         base: Base checkpoint.
-        fitted_on: What the flows of the table were fitted on, in words.
+        fitted_on: What the heads of the table were fitted on, in words.
         tests: Evaluator of each test dataset.
+        seeds: How often the flows are fitted.
     """
 
     title: str
@@ -40,25 +41,35 @@ class Study:
     base: Path
     fitted_on: str
     tests: dict[str, str]
+    seeds: int = 3
+
+    def config_of(self, suffix: str) -> Path:
+        """Config of this base with these heads."""
+        return ROOT / f'local_configs/{self.config}_{suffix}.py'
 
     @property
-    def fed_config(self) -> Path:
-        """Config with every stateless score and both flows."""
-        return ROOT / f'local_configs/{self.config}_FED.py'
+    def runs(self) -> dict[str, list[int]]:
+        """Seeds of the fits of each config; statistics need one."""
+        runs = dict(FED=list(range(self.seeds)), BASELINES=[0])
+        return {suffix: seeds for suffix, seeds in runs.items() if self.config_of(suffix).is_file()}
 
 
-CAMVID = 'FED-U and FED-C fitted on CamVid train (367 images, its own 11 classes; void pixels ignored)'
+CAMVID = ('Fitted on CamVid train (367 images): statistics and the mistakes on its own 11 classes, void pixels ignored; '
+          'outliers are polygons pasted into these images with the texture of IDD-lite train images in other hues, or noise')
+OBJECTS = dict(fs_static=ANOMALIES, fs_lost_found=ANOMALIES, road_anomaly=ANOMALIES)
 STUDIES = [
-    Study('ERFNet, trained on Cityscapes', 'erfnet/erfnet_cityscapes', DATA / 'weights/erfnet_cityscapes_mmseg.pth',
-          'FED-U and FED-C fitted on CamVid train (367 images, labels translated to the Cityscapes classes of the same '
-          'meaning; bicyclists and void ignored)',
-          dict(fs_static=ANOMALIES, fs_lost_found=ANOMALIES, road_anomaly=ANOMALIES)),
     Study('DeepLabV3+ MobileNetV2, trained on CamVid', 'deeplabv3plus/deeplabv3plus_mnv2_camvid',
-          ROOT / 'checkpoints/deeplabv3plus_mnv2_camvid.pth', CAMVID, dict(camvid=MISTAKES, road_anomaly=ANOMALIES)),
+          ROOT / 'checkpoints/deeplabv3plus_mnv2_camvid.pth', CAMVID, dict(camvid=MISTAKES, **OBJECTS)),
     Study('SegFormer-B0, trained on CamVid', 'segformer/segformer_b0_camvid', ROOT / 'checkpoints/segformer_b0_camvid.pth',
-          CAMVID, dict(camvid=MISTAKES, road_anomaly=ANOMALIES)),
+          CAMVID, dict(camvid=MISTAKES, **OBJECTS)),
+    Study('CGNet, trained on CamVid', 'cgnet/cgnet_camvid', DATA / 'weights/cgnet_camvid11_mmseg.pth', CAMVID,
+          dict(camvid=MISTAKES, **OBJECTS)),
+    Study('ERFNet, trained on Cityscapes', 'erfnet/erfnet_cityscapes', DATA / 'weights/erfnet_cityscapes_mmseg.pth',
+          CAMVID.replace('its own 11 classes', 'the Cityscapes classes that its labels translate to')
+          .replace('void pixels', 'bicyclists and void pixels'), OBJECTS),
     Study('SegFormer-B0, trained on ToyRoads', 'segformer/segformer_b0_toy_roads',
-          ROOT / 'checkpoints/segformer_b0_toy_roads.pth', 'FED-U and FED-C fitted on ToyRoads train',
+          ROOT / 'checkpoints/segformer_b0_toy_roads.pth',
+          'Fitted on ToyRoads train: its mistakes, and polygons of noise pasted in as outliers',
           dict(toy_roads=MISTAKES, toy_roads_anomaly=ANOMALIES)),
 ]
 
@@ -68,6 +79,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--only', nargs='+', metavar='TITLE', help='studies whose title contains one of these words')
     parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs/results')
+    parser.add_argument('--cache', type=Path, default=ROOT / 'work_dirs/cache', help='see docs/performance.md')
     parser.add_argument('--out', type=Path, default=ROOT / 'docs/results.md')
     return parser.parse_args()
 
@@ -77,42 +89,61 @@ def run_tool(name: str, *arguments: str | Path) -> None:
     subprocess.run([sys.executable, ROOT / f'tools/{name}.py', *map(str, arguments)], check=True)
 
 
-def fitted(study: Study, folder: Path) -> Path:
-    """Checkpoint with fitted flows; what an earlier run finished is kept, what it began goes on."""
-    iterations = Config.fromfile(study.fed_config).train_cfg.max_iters
-    checkpoint = folder / f'iter_{iterations}.pth'
+def fitted(config: Path, base: Path, folder: Path, cache: Path, seed: int) -> Path:
+    """Checkpoint with fitted heads; what an earlier run finished is kept, what it began goes on."""
+    loop = Config.fromfile(config).train_cfg
+    by_statistics = loop.type == 'CalibrationLoop'
+    checkpoint = folder / ('calibrated.pth' if by_statistics else f'iter_{loop.max_iters}.pth')
     if not checkpoint.is_file():
-        run_tool('train', study.fed_config, '--load-from', study.base, '--work-dir', folder, '--resume')
+        resume = [] if by_statistics else ['--resume']
+        run_tool('train', config, '--load-from', base, '--work-dir', folder, '--cache', cache, *resume, '--cfg-options',
+                 f'randomness.seed={seed}')
     return checkpoint
 
 
-def measured(study: Study, folder: Path) -> Iterator[tuple[str, dict]]:
-    """Title of the column and results of every test dataset."""
+def measured(study: Study, folder: Path, cache: Path) -> Iterator[tuple[str, list[dict]]]:
+    """Title of the column and results of every run, for every test dataset."""
+    runs = [(suffix, seed) for suffix, seeds in study.runs.items() for seed in seeds]
     for dataset, evaluator in tqdm(study.tests.items(), desc=study.title):
-        path = folder / f'{dataset}.json'
-        if not path.is_file():
-            run_tool('test', study.fed_config, fitted(study, folder), '--test-dataset', dataset, '--eval', evaluator, '--out',
-                     path, '--work-dir', folder)
-        yield f'{TITLES[dataset]} ({"unknown objects" if evaluator == ANOMALIES else "mistakes"})', json.loads(path.read_text())
+        results = []
+        for suffix, seed in runs:
+            run = folder / f'{suffix}_{seed}'
+            path = run / f'{dataset}.json'
+            if not path.is_file():
+                config = study.config_of(suffix)
+                checkpoint = fitted(config, study.base, run, cache, seed)
+                run_tool('test', config, checkpoint, '--test-dataset', dataset, '--eval', evaluator, '--out', path,
+                         '--work-dir', run, '--cache', cache)
+            results.append(json.loads(path.read_text()))
+        yield f'{TITLES[dataset]} ({"unknown objects" if evaluator == ANOMALIES else "mistakes"})', results
 
 
-def section(study: Study, folder: Path) -> str:
+def section(study: Study, folder: Path, cache: Path) -> str:
     """Table of one study with what it was measured on."""
-    runs = dict(measured(study, folder))
-    heads = list(Config.fromfile(study.fed_config).model.uncertainty_heads)
-    table = results_table({title: run['metrics'] for title, run in runs.items()}, heads)
-    counts = '; '.join(f'{title}: {run["images"]} images, {run["evaluators"][0]["positives"]:,} positives and '
-                       f'{run["evaluators"][0]["negatives"]:,} negatives' for title, run in runs.items())
+    columns = dict(measured(study, folder, cache))
+    models = [Config.fromfile(study.config_of(suffix)).model for suffix in study.runs]
+    heads = dict.fromkeys(head for model in models for head in model.uncertainty_heads)
+    table = results_table({title: [run['metrics'] for run in runs] for title, runs in columns.items()},
+                          sorted(heads, key=lambda head: head.startswith('fed')))
+    counts = '; '.join(f'{title}: {runs[0]["images"]} images, {runs[0]["evaluators"][0]["positives"]:,} positives and '
+                       f'{runs[0]["evaluators"][0]["negatives"]:,} negatives' for title, runs in columns.items())
     command = f'`python tools/make_results.py --only "{study.title}"`'
-    return f'## {study.title}\n\n{study.fitted_on}. {counts}. Made by {command}.\n\n{table}'
+    return f'## {study.title}\n\n{study.fitted_on}. Flows: {study.seeds} seeds. {counts}. Made by {command}.\n\n{table}'
+
+
+def is_measured(study: Study, folder: Path) -> bool:
+    """Whether all results of a study are there."""
+    return all((folder / f'{suffix}_{seed}/{dataset}.json').is_file()
+               for suffix, seeds in study.runs.items() for seed in seeds for dataset in study.tests)
 
 
 INTRODUCTION = """# Results
 
 AP / FPR95 / AUROC in %, protocol `pooled`: the pixels of all images of a column together, step-wise average precision, false
 positive rate at the first threshold that finds 95 % of the positives, void pixels left out, maps at the size of the labels.
-The best number of a column is bold. Mistakes are pixels whose predicted class is wrong; unknown objects are those the
-dataset labels as anomalies. One seed. Intervals and error bounds are in the results files that `tools/test.py --out` writes.
+The best number of a column is bold; ± is the standard deviation over seeds. Mistakes are pixels whose predicted class is
+wrong; unknown objects are those the dataset labels as anomalies. `fedu` and `fedc` learn from mistakes and pasted outliers,
+`fedc_outliers` nearly only from outliers. Intervals and error bounds are in the results files that `tools/test.py --out` writes.
 """
 
 
@@ -123,8 +154,8 @@ def main() -> None:
     for study in STUDIES:
         folder = args.work_dir / Path(study.config).name
         wanted = not args.only or any(word in study.title for word in args.only)
-        if wanted or all((folder / f'{dataset}.json').is_file() for dataset in study.tests):
-            sections[study.title] = section(study, folder)
+        if wanted or is_measured(study, folder):
+            sections[study.title] = section(study, folder, args.cache)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text('\n'.join([INTRODUCTION, *sections.values()]), encoding='utf-8')
 

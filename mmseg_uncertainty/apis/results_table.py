@@ -2,21 +2,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import mean, stdev
+from typing import Union
 
+Runs = Union[Mapping[str, float], Sequence[Mapping[str, float]]]
 METRICS = ('AP', 'FPR95', 'AUROC')
 
 
-def results_table(cells: Mapping[str, Mapping[str, float]], heads: Sequence[str], metrics: Sequence[str] = METRICS) -> str:
+def results_table(cells: Mapping[str, Runs], heads: Sequence[str], metrics: Sequence[str] = METRICS) -> str:
     """Markdown table with a row per head and, per dataset, its metrics in percent.
 
     Args:
-        cells: Metrics of one test run (the ``metrics`` of a results file) by title of the column.
+        cells: Metrics (the ``metrics`` of a results file) by title of the column, of one test run or of several, such as
+            one per seed: then mean ± standard deviation (n − 1) where they differ.
         heads: Heads in the order of the rows; one without a value in a column leaves it empty.
         metrics: Names of the metrics, as they start in the keys behind ``IDM_``.
     """
     titles = ['head', *(f'{title}: {" / ".join(metrics)}' for title in cells)]
-    best = {title: _best(values, heads, metrics) for title, values in cells.items()}
-    rows = [[head, *(_entry(values, head, metrics, best[title]) for title, values in cells.items())] for head in heads]
+    runs = {title: [values] if isinstance(values, Mapping) else values for title, values in cells.items()}
+    best = {title: _best(values, heads, metrics) for title, values in runs.items()}
+    rows = [[head, *(_entry(values, head, metrics, best[title]) for title, values in runs.items())] for head in heads]
     return '\n'.join(_line(row) for row in (titles, ['---'] * len(titles), *rows)) + '\n'
 
 
@@ -29,21 +34,30 @@ def value_of(metrics: Mapping[str, float], head: str, name: str) -> float | None
     return None
 
 
-def _best(values: Mapping[str, float], heads: Iterable[str], metrics: Sequence[str]) -> dict[str, float]:
+def _measured(runs: Sequence[Mapping[str, float]], head: str, name: str) -> list[float]:
+    return [value for run in runs if (value := value_of(run, head, name)) is not None]
+
+
+def _best(runs: Sequence[Mapping[str, float]], heads: Iterable[str], metrics: Sequence[str]) -> dict[str, float]:
     best = {}
     for name in metrics:
-        present = [value for head in heads if (value := value_of(values, head, name)) is not None]
+        present = [mean(values) for head in heads if (values := _measured(runs, head, name))]
         if present:
             best[name] = min(present) if name == 'FPR95' else max(present)
     return best
 
 
-def _entry(values: Mapping[str, float], head: str, metrics: Sequence[str], best: Mapping[str, float]) -> str:
-    present = [(name, value_of(values, head, name)) for name in metrics]
-    if all(value is None for _, value in present):
+def _entry(runs: Sequence[Mapping[str, float]], head: str, metrics: Sequence[str], best: Mapping[str, float]) -> str:
+    values = {name: _measured(runs, head, name) for name in metrics}
+    if not any(values.values()):
         return ''
-    return ' / '.join('–' if value is None else f'**{value:.1f}**' if value == best[name] else f'{value:.1f}'
-                      for name, value in present)
+    return ' / '.join(_number(each, best.get(name)) if each else '–' for name, each in values.items())
+
+
+def _number(values: Sequence[float], best: float | None) -> str:
+    spread = f' ± {stdev(values):.1f}' if len(set(values)) > 1 else ''
+    number = f'{mean(values):.1f}{spread}'
+    return f'**{number}**' if mean(values) == best else number
 
 
 def _line(entries: Iterable[str]) -> str:
