@@ -44,16 +44,21 @@ def run_tool(name: str, *arguments: str | Path) -> None:
     subprocess.run([sys.executable, ROOT / f'tools/{name}.py', *map(str, arguments)], check=True)
 
 
+def schedule(iterations: int) -> list[str]:
+    """Options that stretch the schedule of the config to another length."""
+    warm_up = max(iterations // 10, 1)
+    options = {'train_cfg.max_iters': iterations, 'train_cfg.val_interval': max(iterations // 2, 1),
+               'default_hooks.checkpoint.interval': max(iterations // 4, 1), 'param_scheduler.0.end': warm_up,
+               'param_scheduler.1.begin': warm_up, 'param_scheduler.1.end': iterations}
+    return ['--cfg-options', *(f'{key}={value}' for key, value in options.items())]
+
+
 def trained(loss: str, folder: Path, iterations: int | None) -> Path | None:
     """The checkpoint of largest macro F1 on the validation sequence, or ``None`` where nothing was trained."""
     config = CONFIGS / f'unet_camvid_{loss}_BASE.py'
     wanted = Config.fromfile(config).max_iters if iterations is None else iterations
     if wanted and not (folder / f'iter_{wanted}.pth').is_file():
-        options = [] if iterations is None else ['--cfg-options', f'train_cfg.max_iters={wanted}',
-                                                 f'train_cfg.val_interval={max(wanted // 2, 1)}',
-                                                 f'default_hooks.checkpoint.interval={max(wanted // 4, 1)}',
-                                                 f'param_scheduler.1.end={wanted}']
-        run_tool('train', config, '--work-dir', folder, '--resume', *options)
+        run_tool('train', config, '--work-dir', folder, '--resume', *(schedule(iterations) if iterations else []))
     return max(folder.glob('best_*.pth'), key=lambda path: path.stat().st_mtime, default=None)
 
 
