@@ -35,13 +35,14 @@ def posthoc(base=None, **options):
     return model
 
 
-@pytest.mark.parametrize('base, set_head', [(None, SET_HEAD), (DEEPLAB, None)], ids=['SegFormer', 'DeepLabV3+'])
-def test_labels_and_maps_agree(base, set_head, tmp_path):
-    segmentor = ExportedSegmentor(posthoc(base, set_head=set_head), probabilities=True)
+@pytest.mark.parametrize('base', [None, DEEPLAB], ids=['SegFormer', 'DeepLabV3+'])
+def test_labels_maps_and_sets_agree(base, tmp_path):
+    segmentor = ExportedSegmentor(posthoc(base, set_head=SET_HEAD), probabilities=True)
     path = export_onnx(segmentor, tmp_path / 'deep/model.onnx')
-    rows = parity(segmentor, path, sizes=[(64, 96), (37, 53)], batches=(1, 3))
-    assert len(rows) == 4 and is_equal(rows), rows
-    assert set(rows[0]['difference']) >= {'logits', 'uncertainty_fedc', 'uncertainty_energy', 'probabilities'}
+    rows = parity(segmentor, path, sizes=[(64, 96), (37, 53), (48, 80)], batches=(1, 4))
+    assert len(rows) == 6 and is_equal(rows), rows
+    assert set(rows[0]['difference']) >= {'logits', 'uncertainty_fedc', 'uncertainty_energy', 'probabilities',
+                                           'set_membership'}
 
 
 CALIBRATORS = dict(
