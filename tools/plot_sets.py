@@ -1,7 +1,7 @@
 """Draw the prediction sets of a calibrated model on its test images, and what they were calibrated from.
 
-Written are the size and the kind of the sets of the first images, the error of their coverage at every position over all
-images, and, where the head has them, risk and set size against lambda and the groups of positions.
+Written are the size and the kind of the sets of the first images, the error of their coverage at every position over
+all images, and, where the head has them, risk and set size against lambda and the groups of positions.
 """
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from mmseg_uncertainty.engine.checkpoints import load_checkpoints_safely
 from mmseg_uncertainty.functional.coverage_error import coverage_error
 from mmseg_uncertainty.functional.position_groups import cell_index
 from mmseg_uncertainty.models.set_heads import ConformalRiskControlHead, KandinskyHead, SetHead
-from mmseg_uncertainty.visualization.set_pictures import (plot_coverage_error, plot_groups, plot_risk_curves, plot_set_sizes,
-                                                          plot_set_types)
+from mmseg_uncertainty.visualization.set_pictures import (plot_coverage_error, plot_groups, plot_risk_curves,
+                                                          plot_set_sizes, plot_set_types)
 
 VOID = 255
 GRID = (36, 48)
@@ -75,8 +75,8 @@ def main() -> None:
             valid = labels != VOID
             covered = membership.gather(0, labels.masked_fill(~valid, 0)[None])[0] & valid
             cell = cell_index(labels.shape, GRID).flatten()
-            counts += np.stack([np.bincount(cell, kept.flatten(), counts.shape[1]) for kept in (covered.numpy(), valid.numpy())]
-                               ).astype(np.int64)
+            for count, kept in zip(counts, (covered, valid)):
+                count += np.bincount(cell[kept.numpy().flatten()], minlength=len(count))
             if drawn < args.pictures:
                 drawn += 1
                 sizes = membership.sum(dim=0).numpy()
@@ -85,7 +85,8 @@ def main() -> None:
                             plot_set_types(sizes, len(membership), args.out / f'{name}_types.png')]
     level = model.set_head.nominal_coverage()
     error = coverage_error(counts[:1].reshape(1, *GRID), counts[1].reshape(GRID), np.array([level]))
-    written.append(plot_coverage_error(error, args.out / 'coverage_error.png', f'distance of the coverage from {level:.3g}'))
+    title = f'distance of the coverage from {level:.3g}'
+    written.append(plot_coverage_error(error, args.out / 'coverage_error.png', title))
     for path in written:
         print(path)
 

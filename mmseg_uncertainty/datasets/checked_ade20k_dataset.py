@@ -13,8 +13,8 @@ from .checked_seg_dataset import CheckedSegDataset
 class CheckedADE20KDataset(CheckedSegDataset):
     """ADE20K in the layout of ``ADEChallengeData2016``, 150 classes; label 0 is void.
 
-    Zhou et al., "Scene parsing through ADE20K dataset", CVPR 2017. Photos do not depend on each other, so a random split
-    (``split=dict(by='image', ...)``) is exchangeable.
+    Zhou et al., "Scene parsing through ADE20K dataset", CVPR 2017. Photos do not depend on each other, so a random
+    split (``split=dict(by='image', ...)``) is exchangeable.
 
     Args:
         subset: ``'training'`` or ``'validation'``; files lie in ``images/<subset>`` and ``annotations/<subset>``.

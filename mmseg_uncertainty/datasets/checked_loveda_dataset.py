@@ -13,8 +13,9 @@ from .checked_seg_dataset import CheckedSegDataset
 class CheckedLoveDADataset(CheckedSegDataset):
     """LoveDA in the layout that mmseg's converter writes, seven classes of land cover; label 0 is void.
 
-    Wang et al., "LoveDA: A remote sensing land-cover dataset for domain adaptive semantic segmentation", NeurIPS 2021. Tiles
-    are cut from few large images that their names do not tell, so a random split of tiles says little about another city.
+    Wang et al., "LoveDA: A remote sensing land-cover dataset for domain adaptive semantic segmentation", NeurIPS 2021.
+    Tiles are cut from few large images that their names do not tell, so a random split of tiles says little about
+    another city.
 
     Args:
         subset: ``'train'`` or ``'val'``; files lie in ``img_dir/<subset>`` and ``ann_dir/<subset>``.

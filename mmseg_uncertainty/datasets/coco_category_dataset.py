@@ -12,13 +12,14 @@ PARTS = ('train', 'val', 'calibration', 'test')
 
 @DATASETS.register_module()
 class COCOCategoryDataset(CheckedSegDataset):
-    """Images that show a category of COCO, with its pixels as class 1, as ``tools/dataset_converters/coco.py`` writes them.
+    """Images that show a category of COCO, its pixels as class 1, as ``tools/dataset_converters/coco.py`` writes them.
 
-    Lin et al., "Microsoft COCO: Common objects in context", ECCV 2014. All images have one size, so that positions compare;
-    what was added at their borders is void.
+    Lin et al., "Microsoft COCO: Common objects in context", ECCV 2014. All images have one size, so that positions
+    compare; what was added at their borders is void.
 
     Args:
-        part: ``'train'``, ``'val'``, ``'calibration'`` or ``'test'``; files lie in ``<part>/images`` and ``<part>/labels``.
+        part: ``'train'``, ``'val'``, ``'calibration'`` or ``'test'``; files lie in ``<part>/images`` and
+            ``<part>/labels``.
         category: Name of the category, for tables and pictures.
         options: See :class:`CheckedSegDataset`.
 

@@ -246,7 +246,8 @@ def check_loss(num_classes: int, **loss) -> None:
         ValueError: The name or an option is unknown or out of range.
     """
     nothing = np.zeros(0, dtype=np.int64)
-    empty = ConformityTable(nothing, nothing, np.zeros(0, np.float32), nothing, np.zeros((0, num_classes), dtype=np.int64))
+    pixels = np.zeros((0, num_classes), dtype=np.int64)
+    empty = ConformityTable(nothing, nothing, np.zeros(0, np.float32), nothing, pixels)
     try:
         image_loss(empty, **loss)
     except TypeError as error:

@@ -82,7 +82,8 @@ def block_positions(blocks: np.ndarray, seed: int) -> np.ndarray:
         seed: Seed of the shuffle.
 
     Returns:
-        Middle of the block of every image, shape (n,), float64; a cut at a share takes that share to within half a block.
+        Middle of the block of every image, shape (n,), float64; a cut at a share takes that share to within half a
+        block.
     """
     order = np.unique(blocks)
     np.random.default_rng(seed).shuffle(order)

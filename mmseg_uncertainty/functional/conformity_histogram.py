@@ -38,7 +38,11 @@ def bin_indices(conformity: Tensor, bits: int) -> Tensor:
     return (distance + (step - 1)).div(step, rounding_mode='floor').clamp_(0, (OCTAVES << bits) + 1).long()
 
 
-def conformity_histogram(conformity: Tensor, group: Tensor, num_groups: int, bits: int, out: Tensor | None = None) -> Tensor:
+def conformity_histogram(conformity: Tensor,
+                         group: Tensor,
+                         num_groups: int,
+                         bits: int,
+                         out: Tensor | None = None) -> Tensor:
     """Count conformities by group.
 
     Args:

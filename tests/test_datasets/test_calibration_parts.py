@@ -42,7 +42,8 @@ def coco_person(root):
     return {0, 1, 255}
 
 
-@pytest.mark.parametrize('config, tree, sizes', [('ade20k_calibration', ade20k, (5, 15)), ('loveda_calibration', loveda, (5, 15)),
+@pytest.mark.parametrize('config, tree, sizes', [('ade20k_calibration', ade20k, (5, 15)),
+                                                 ('loveda_calibration', loveda, (5, 15)),
                                                  ('cityscapes_frankfurt', cityscapes, (10, 10)),
                                                  ('coco_person_calibration', coco_person, (4, 3))])
 def test_parts_share_no_image_and_labels_are_translated(tmp_path, monkeypatch, config, tree, sizes):

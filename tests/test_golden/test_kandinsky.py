@@ -68,8 +68,8 @@ def test_sets_are_equal(golden, curves, mode):
 
 def fit_published_head(golden, mode, alpha):
     """The head of a model with one sigmoid per class, fitted batch by batch."""
-    head = KandinskyHead(2, alpha, mode, variant='published', activation='sigmoid', num_groups=len(np.unique(golden['cluster_map'])),
-                         foreground=int(golden['feature_class']))
+    head = KandinskyHead(2, alpha, mode, variant='published', activation='sigmoid',
+                         num_groups=len(np.unique(golden['cluster_map'])), foreground=int(golden['feature_class']))
     logits = torch.from_numpy(golden['cal_prob']).double().logit()
     labels = torch.from_numpy(golden['cal_target'].argmax(1).astype(np.int64))
     labels[torch.from_numpy(golden['cal_target'].sum(1) == 0)] = 255

@@ -55,7 +55,8 @@ def source(tmp_path):
 
 
 def options(source, *more):
-    return ['--source', str(source), '--out', str(source / 'out'), '--size', '32', '24', '--train', '1', '--val', '1', *more]
+    paths = ['--source', str(source), '--out', str(source / 'out')]
+    return [*paths, '--size', '32', '24', '--train', '1', '--val', '1', *more]
 
 
 def test_the_category_is_found_by_name_and_divided(converter, source, capsys):

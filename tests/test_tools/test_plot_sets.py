@@ -19,12 +19,14 @@ def calibrate(run_tool, tmp_path):
     def run(name):
         model = tiny_posthoc({}, classes=8, set_head=HEADS[name]) if name else tiny_posthoc({}, classes=8)
         calibration = {**TEST_LOADER, 'dataset': {**TEST_LOADER['dataset'], 'split': 'val', 'length': 12}}
-        Config(dict({**TINY_TOY_ROADS, 'train_cfg': dict(type='CalibrationLoop'), 'train_dataloader': calibration}, model=model,
-                    test_dataloader=TEST_LOADER, test_evaluator=dict(type='IoUMetric'), test_cfg=dict(type='TestLoop'))).dump(tmp_path / 'config.py')
+        settings = {**TINY_TOY_ROADS, 'train_cfg': dict(type='CalibrationLoop'), 'train_dataloader': calibration}
+        Config(dict(**settings, model=model, test_dataloader=TEST_LOADER, test_evaluator=dict(type='IoUMetric'),
+                    test_cfg=dict(type='TestLoop'))).dump(tmp_path / 'config.py')
         torch.manual_seed(0)
         torch.save(dict(state_dict=MODELS.build(Config(tiny_base(num_classes=8))).state_dict()), tmp_path / 'base.pth')
         if name:
-            run_tool('train', tmp_path / 'config.py', '--load-from', tmp_path / 'base.pth', '--work-dir', tmp_path / 'run')
+            run_tool('train', tmp_path / 'config.py', '--load-from', tmp_path / 'base.pth', '--work-dir',
+                     tmp_path / 'run')
 
     return run
 
@@ -32,7 +34,8 @@ def calibrate(run_tool, tmp_path):
 @pytest.mark.parametrize('name', HEADS)
 def test_everything_is_drawn_for_a_calibrated_head(calibrate, run_tool, tmp_path, name):
     calibrate(name)
-    run_tool('plot_sets', tmp_path / 'config.py', tmp_path / 'run/calibrated.pth', '--out', 'pictures', '--pictures', '2')
+    checkpoint = tmp_path / 'run/calibrated.pth'
+    run_tool('plot_sets', tmp_path / 'config.py', checkpoint, '--out', 'pictures', '--pictures', '2')
     names = {path.name for path in Path('pictures').iterdir()}
     assert names >= PICTURES[name] | {'coverage_error.png'}
     assert sum(name.endswith('_sizes.png') for name in names) == sum(name.endswith('_types.png') for name in names) == 2

@@ -43,3 +43,29 @@ def test_cgnet_segments_camvid_as_well_as_known(run_tool, data_root, monkeypatch
     assert metrics['mIoU[pooled]'] == pytest.approx(65.3, abs=0.1)
     assert metrics['aAcc[pooled]'] == pytest.approx(90.3, abs=0.1)
     assert next(value for key, value in metrics.items() if key.endswith('ECE[pooled]')) == pytest.approx(0.031, abs=0.002)
+
+
+SETS = {'cgnet/cgnet_camvid_CRC.py': ([], (0.02, 0.07), (1.05, 1.6)),
+        'cgnet/cgnet_camvid_KANDINSKY.py': (['model.set_head.grouping=zones', 'model.set_head.risk.alpha=0.1'],
+                                            (0.0, 0.1), (1.05, 3.0))}
+
+
+@pytest.mark.parametrize('config', SETS)
+def test_sets_calibrated_on_real_frames_cover_other_frames(run_tool, data_root, monkeypatch, two_threads, config):
+    """Every fifth frame of each half; every quantity appears with its interval."""
+    monkeypatch.setenv('DATA_ROOT', str(data_root.resolve()))
+    options, risks, sizes = SETS[config]
+    base = data_root.resolve() / 'weights/cgnet_camvid11_mmseg.pth'
+    fifth = ','.join(map(str, range(0, 110, 5)))
+    few = [f'{loader}_dataloader.dataset.indices=[{fifth}]' for loader in ('train', 'test')]
+    run_tool('train', CONFIGS / config, '--load-from', base, '--work-dir', 'run', '--cfg-options', few[0], *options)
+    run_tool('test', CONFIGS / config, 'run/calibrated.pth', '--eval', 'coverage', '--out', 'results.json',
+             '--work-dir', 'run', '--cfg-options', few[1], *options)
+    metrics = json.loads(Path('results.json').read_text())['metrics']
+    for name in ('risk', 'binary_risk', 'coverage', 'mean_size', 'singletons', 'full', 'coverage.car', 'coverage.pole',
+                 'coverage.size1', 'coverage.size2', 'coverage.worst_class', 'coverage.worst_size', 'miss.car'):
+        low, value, high = (metrics[f'set/{name}{bound}[pooled]'] for bound in ('_low', '', '_high'))
+        assert low <= high and low - 0.1 <= value <= high + 0.1, name
+    assert risks[0] <= metrics['set/risk[pooled]'] <= risks[1]
+    assert sizes[0] <= metrics['set/mean_size[pooled]'] <= sizes[1]
+    assert metrics['set/singletons[pooled]'] > 0.5 and metrics['set/full[pooled]'] < 0.1

@@ -55,7 +55,7 @@ def losses_of(table, class_weights: np.ndarray) -> dict[str, StepLoss]:
 
 
 def solve_grid(swept: Sweep) -> tuple[dict, float, float]:
-    """Every level, loss and split of the grid, with test risk and set size; returns the results, seconds and CPU seconds."""
+    """Every level, loss and split of the grid, with risk and set size; returns results, seconds and CPU seconds."""
     begin, begin_cpu = time.perf_counter(), time.process_time()
     counts = swept.table.pixels.sum(axis=0)
     losses = losses_of(swept.table, 1 / np.maximum(counts, 1))
@@ -116,7 +116,8 @@ def main() -> None:
         dict(name='time', ours=ours, peer=passes * per_image, ratio=passes * per_image / ours, unit='s',
              protocol='ours measured whole; peer = its passes at the measured seconds of one, without its own set building'),
         dict(name='time after the sweep', ours=seconds, peer=None, ratio=None, unit='s', protocol=grid),
-        dict(name='CPU time after the sweep', ours=cpu_seconds, peer=None, ratio=None, unit='s', protocol='of the same'),
+        dict(name='CPU time after the sweep', ours=cpu_seconds, peer=None, ratio=None, unit='s',
+             protocol='of the same'),
         dict(name='tabulating', ours=swept.seconds_table / images, peer=per_image,
              ratio=per_image / (swept.seconds_table / images), unit='s per image', protocol='peer = the forward pass itself'),
         dict(name='lambda beyond search tolerance', ours=difference, peer=0.0, ratio=None, unit='lambda',

@@ -130,7 +130,8 @@ def study(args: argparse.Namespace, clean: Sweep) -> tuple[list[dict], dict]:
             rows.append(row_of(name, f'split by {unit}', drawn[setting, unit], target, 'risk on the other half'))
             for shift, swept in shifted.items() if unit == 'image' else ():
                 drawn[setting, shift] = Losses.of(swept, options).tested(1 - calibration, chosen)
-                rows.append(row_of(name, f'tested in {shift}', drawn[setting, shift], target, 'calibrated on clean images'))
+                rows.append(row_of(name, f'tested in {shift}', drawn[setting, shift], target,
+                                   'calibrated on clean images'))
         for control in ('rcps', 'ltt'):
             target = RiskTarget(alpha, control, DELTA)
             risks = losses.tested(np.ones_like(draws), losses.chosen(draws, target))

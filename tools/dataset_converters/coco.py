@@ -4,9 +4,9 @@ Unpack train2017.zip, val2017.zip and annotations_trainval2017.zip of COCO 2017 
 
     python tools/dataset_converters/coco.py --source DIR --category person --out data/coco_person
 
-Images of train2017 that show the category are shuffled: 1000 train, 1000 validate, the others calibrate. Those of val2017
-test. Every image is scaled to a width of 320 and padded or cropped to a height of 240 about its middle, so that positions
-compare; padding is void. Crowds belong to their category.
+Images of train2017 that show the category are shuffled: 1000 train, 1000 validate, the others calibrate. Those of
+val2017 test. Every image is scaled to a width of 320 and padded or cropped to a height of 240 about its middle, so that
+positions compare; padding is void. Crowds belong to their category.
 """
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def find_pictures(annotations: Path, images: Path, category: str) -> list[Pictur
         numbers = {entry['name']: entry['id'] for entry in content['categories']}
         sizes = {entry['id']: entry for entry in content['images']}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DatasetError(f'{annotations} cannot be read as COCO instances ({error}). Unpack annotations_trainval2017.zip '
-                           'there.') from error
+        raise DatasetError(f'{annotations} cannot be read as COCO instances ({error}). Unpack '
+                           'annotations_trainval2017.zip there.') from error
     if category not in numbers:
         raise DatasetError(f'{annotations} has no category {category!r}; it knows {", ".join(sorted(numbers))}.')
     segments: dict[int, list] = {}
@@ -84,8 +84,8 @@ def divide(pictures: Sequence[Picture], num_train: int, num_val: int, num_calibr
     random.Random(seed).shuffle(shuffled)
     first = num_train + num_val
     if len(shuffled) <= first:
-        raise DatasetError(f'{len(shuffled)} images show the category, which leaves none to calibrate with after {num_train} '
-                           f'for training and {num_val} for validation. Lower --train and --val.')
+        raise DatasetError(f'{len(shuffled)} images show the category, which leaves none to calibrate with after '
+                           f'{num_train} for training and {num_val} for validation. Lower --train and --val.')
     last = len(shuffled) if num_calibration is None else first + num_calibration
     return dict(train=shuffled[:num_train], val=shuffled[num_train:first], calibration=shuffled[first:last])
 
@@ -101,8 +101,8 @@ def draw_labels(picture: Picture) -> np.ndarray:
         if isinstance(segment, dict):
             counts = segment['counts']
             if isinstance(counts, str) or sum(counts) != labels.size:
-                raise DatasetError(f'{picture.path.name}: a run-length code is compressed or does not fill {picture.size} '
-                                   'pixels, expected a list of counts as in instances_*2017.json.')
+                raise DatasetError(f'{picture.path.name}: a run-length code is compressed or does not fill '
+                                   f'{picture.size} pixels, expected a list of counts as in instances_*2017.json.')
             runs = np.repeat(np.arange(len(counts)) % 2, counts)
             labels |= runs.reshape(picture.size, order='F').astype(np.uint8)
             continue
@@ -123,7 +123,8 @@ def fit_frame(values: np.ndarray, size: tuple[int, int], border: int, interpolat
         interpolation: One of OpenCV's.
     """
     width, height = size
-    scaled = cv2.resize(values, (width, max(1, round(len(values) * width / values.shape[1]))), interpolation=interpolation)
+    rows = max(1, round(len(values) * width / values.shape[1]))
+    scaled = cv2.resize(values, (width, rows), interpolation=interpolation)
     missing = height - len(scaled)
     if missing < 0:
         return scaled[-missing // 2:][:height]
@@ -167,7 +168,8 @@ def _write_picture(picture: Picture, folder: Path, size: tuple[int, int]) -> Non
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     options = parser(__doc__)
-    options.add_argument('--source', type=Path, required=True, metavar='DIR', help='holds train2017, val2017, annotations')
+    options.add_argument('--source', type=Path, required=True, metavar='DIR',
+                         help='holds train2017, val2017 and annotations')
     options.add_argument('--category', default='person', metavar='NAME')
     options.add_argument('--train', type=int, default=1000, metavar='N')
     options.add_argument('--val', type=int, default=1000, metavar='N')
@@ -176,8 +178,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.add_argument('--seed', type=int, default=42)
     args = options.parse_args(arguments)
     try:
-        trained, tested = (find_pictures(args.source / f'annotations/instances_{name}.json', args.source / name, args.category)
-                           for name in ('train2017', 'val2017'))
+        trained, tested = (
+            find_pictures(args.source / f'annotations/instances_{name}.json', args.source / name, args.category)
+            for name in ('train2017', 'val2017'))
         parts = dict(divide(trained, args.train, args.val, args.calibration, args.seed), test=tested)
         absent = [picture.path for pictures in parts.values() for picture in pictures if not picture.path.is_file()]
         for path in absent:
@@ -187,8 +190,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if args.check:
             return int(bool(absent))
         if absent:
-            raise DatasetError(f'{absent[0]} is missing, as are {len(absent) - 1} further images. Complete the download; '
-                               '--check lists all of them.')
+            raise DatasetError(f'{absent[0]} is missing, as are {len(absent) - 1} further images. Complete the '
+                               'download; --check lists all of them.')
         write(parts, args.out, tuple(args.size))
     except DatasetError as error:
         print(f'error: {error}')

@@ -15,7 +15,8 @@ train_dataloader = dict(
     persistent_workers=False,
     sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
     dataset=dict(
-        type='CheckedLoveDADataset', data_root=data_root, split=dict(part='calibration', **split), pipeline=test_pipeline))
+        type='CheckedLoveDADataset', data_root=data_root, split=dict(part='calibration', **split),
+        pipeline=test_pipeline))
 test_dataloader = dict(
     dataset=dict(
         _delete_=True, type='CheckedLoveDADataset', data_root=data_root, split=dict(part='test', **split),

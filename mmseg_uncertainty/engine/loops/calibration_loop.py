@@ -26,19 +26,19 @@ class CalibrationLoop(BaseLoop):
     """Fit every :class:`~mmseg_uncertainty.models.fittable.Fittable` of the model, then save an ordinary checkpoint.
 
     Use as ``train_cfg=dict(type='CalibrationLoop')``. Calibrators are fitted before anything else, because scores and
-    prediction sets read calibrated logits. Every image is seen once per stage; parameters never change. The training hooks
-    of the runner see every batch, so that its progress bar and log work as in training.
+    prediction sets read calibrated logits. Every image is seen once per stage; parameters never change. The training
+    hooks of the runner see every batch, so that its progress bar and log work as in training.
 
-    A promise needs images that nothing else was fitted on. ``calibrator_share`` leaves some to the calibrator alone, and
-    ``metas`` tell heads that divide images themselves where each stands (``calibration_position``, in [0, 1)); both keep
-    neighbouring frames together where the dataset knows sequences.
+    A promise needs images that nothing else was fitted on. ``calibrator_share`` leaves some to the calibrator alone,
+    and ``metas`` tell heads that divide images themselves where each stands (``calibration_position``, in [0, 1)); both
+    keep neighbouring frames together where the dataset knows sequences.
 
     Args:
         runner: The runner.
         dataloader: Dataloader, or its config, of the calibration set; its sampler must visit each image once.
         filename: Name of the checkpoint in the work folder.
-        calibrator_share: Share of the images, in (0, 1), that fit the calibrator, the others fitting what reads its logits;
-            ``None`` fits both on all.
+        calibrator_share: Share of the images, in (0, 1), that fit the calibrator, the others fitting what reads its
+            logits; ``None`` fits both on all.
         block_length: Neighbouring frames of a sequence that stay together.
         seed: Seed of the division.
 
@@ -115,7 +115,7 @@ class CalibrationLoop(BaseLoop):
         return self.runner.model
 
     def _passes(self) -> list[tuple[int, dict[str, Fittable], tuple[float, float]]]:
-        """Stage and modules of each pass over the data, in order, and from where to where the images stand that it sees."""
+        """Stage and modules of each pass over the data, in order, and the part of the images that it sees."""
         fitted = {name: module for name, module in self.model.named_modules() if isinstance(module, Fittable)}
         calibrators = {name: module for name, module in fitted.items() if name.startswith('calibrator')}
         others = {name: module for name, module in fitted.items() if name not in calibrators}
@@ -153,7 +153,7 @@ class CalibrationLoop(BaseLoop):
             self._iter += 1
 
     def _position(self, sample: SegDataSample, part: tuple[float, float]) -> tuple[float | None, bool]:
-        """Where an image stands in a part, in [0, 1), or ``None`` where that is unknown, and whether it belongs to it."""
+        """Where an image stands in a part, ``None`` where that is unknown, and whether it belongs to it."""
         if not self._positions:
             return None, True
         (low, high), position = part, self._positions[str(sample.metainfo['img_path'])]
@@ -165,8 +165,9 @@ class CalibrationLoop(BaseLoop):
         labels = torch.stack([sample.gt_sem_seg.data[0] for sample in samples]).long()
         outputs = self.model.frozen_outputs(data['inputs'], samples)
         if outputs.logits.shape[-2:] != labels.shape[-2:]:
-            raise ValueError(f'CalibrationLoop: labels of {samples[0].metainfo.get("img_path", "the first image")} have '
-                             f'{tuple(labels.shape[-2:])} pixels and its logits {tuple(outputs.logits.shape[-2:])}. '
+            name = samples[0].metainfo.get('img_path', 'the first image')
+            raise ValueError(f'CalibrationLoop: labels of {name} have {tuple(labels.shape[-2:])} pixels and its logits '
+                             f'{tuple(outputs.logits.shape[-2:])}. '
                              'Load the annotations in the pipeline as the test pipeline does.')
         return outputs, labels, [dict(sample.metainfo, calibration_position=position)
                                  for sample, position in zip(samples, positions)]
@@ -218,4 +219,5 @@ def image_positions(dataset: Dataset, block_length: int, seed: int) -> dict[str,
         return {}
     infos = [dataset.get_data_info(index) for index in range(len(dataset))]
     sequences = [info.get('sequence', index) for index, info in enumerate(infos)]
-    return dict(zip((str(info.get('img_path')) for info in infos), block_positions(frame_blocks(sequences, block_length), seed)))
+    positions = block_positions(frame_blocks(sequences, block_length), seed)
+    return dict(zip((str(info.get('img_path')) for info in infos), positions))

@@ -28,20 +28,23 @@ class ConformalRiskControlHead(SetHead):
 
     Args:
         num_classes: Number of classes.
-        risks: Promises to keep together, each a dict with ``alpha``, optionally ``loss`` (``'miscoverage'``, ``'binary'``,
-            ``'class_miss'``) and the options of that loss (``class_weights``; ``coverage``; ``label``).
+        risks: Promises to keep together, each a dict with ``alpha``, optionally ``loss`` (``'miscoverage'``,
+            ``'binary'``, ``'class_miss'``) and the options of that loss (``class_weights``; ``coverage``; ``label``).
         control: ``'crc'``, ``'rcps'`` or ``'ltt'``, see :class:`~mmseg_uncertainty.functional.risk_control.RiskTarget`.
         delta: Probability with which RCPS and LTT may fail.
         family: Options of :class:`~mmseg_uncertainty.functional.prediction_sets.SetFamily`.
         class_conditional: Choose one threshold per class, for its false-negative rate, at the ``alpha`` of the only
             risk. Classes in too few images fall back to the threshold of all pixels and are logged.
-        mantissa_bits: Precision of the kept conformities; 23 is exact, 10 shrinks large sets to the size of a histogram.
-        keep_curves: Whether the checkpoint keeps what :meth:`recalibrate`, :meth:`risk_curve` and :meth:`size_curve` need.
+        mantissa_bits: Precision of the kept conformities; 23 is exact, 10 shrinks large sets to the size of a
+            histogram.
+        keep_curves: Whether the checkpoint keeps what :meth:`recalibrate`, :meth:`risk_curve` and :meth:`size_curve`
+            need.
         activation: See :class:`~mmseg_uncertainty.models.set_heads.SetHead`; APS and RAPS need softmax.
         init_cfg: See :class:`mmengine.model.BaseModule`.
 
     Attributes:
-        thresholds: Threshold 1 - lambda of each class, shape (K,), float64; the same for all unless ``class_conditional``.
+        thresholds: Threshold 1 - lambda of each class, shape (K,), float64; the same for all unless
+            ``class_conditional``.
         feasible: Whether the images sufficed for every promise.
         fell_back: Which classes took the threshold of all pixels instead of their own, shape (K,).
         curves: What was kept of the calibration images; ``curves.table()`` gives it to
@@ -68,7 +71,7 @@ class ConformalRiskControlHead(SetHead):
         super().__init__(num_classes, activation, init_cfg)
         self.family = SetFamily(**(family or {}))
         if activation != 'softmax' and self.family.kind != 'lac':
-            raise ValueError(f"ConformalRiskControlHead: family {self.family.kind!r} adds probabilities up, and those of "
+            raise ValueError(f"ConformalRiskControlHead: {self.family.kind!r} adds probabilities up, and those of "
                              "activation='sigmoid' do not sum to 1; use family=dict(kind='lac').")
         self.mantissa_bits = mantissa_bits
         self.keep_curves = keep_curves
@@ -199,8 +202,9 @@ class ConformalRiskControlHead(SetHead):
             names = [f'{loss} at {target}' for loss, target in zip(self.losses, self.targets)]
         self.report(results, names)
         if fell_back.any():
-            print_log(f'{type(self).__name__}: classes {np.flatnonzero(fell_back).tolist()} are in too few images and take the '
-                      f'threshold of all pixels, {thresholds[fell_back][0]:.6g}.', 'current', logging.WARNING)
+            labels = np.flatnonzero(fell_back).tolist()
+            print_log(f'{type(self).__name__}: classes {labels} are in too few images and take the threshold of all '
+                      f'pixels, {thresholds[fell_back][0]:.6g}.', 'current', logging.WARNING)
         self.thresholds.copy_(torch.from_numpy(np.asarray(thresholds, dtype=np.float64)))
         self.fell_back.copy_(torch.from_numpy(np.asarray(fell_back)))
         self.feasible.fill_(all(result.feasible for result in results))

@@ -28,7 +28,8 @@ class ConformityCurves(ResizableBuffers):
         conformity: Conformity of each row, shape (M,).
         count: Pixels that each row stands for, shape (M,), or (0,) where all stand for one.
         pixels: Labelled pixels of each class in each image, shape (n, K).
-        sizes: Result of :func:`~mmseg_uncertainty.functional.set_size_curves.size_histogram` for each image, shape (n, B).
+        sizes: Result of :func:`~mmseg_uncertainty.functional.set_size_curves.size_histogram` for each image, shape (n,
+            B).
     """
 
     def __init__(self, num_classes: int) -> None:

@@ -34,10 +34,10 @@ VARIANTS = ('exact', 'published')
 class KandinskyHead(SetHead):
     """Calibrate each class in each group of positions, on the scores of the pixels where the class is true.
 
-    Positions are cells of a grid laid over the image, so the state does not grow with the image. Groups are learned on one
-    part of the calibration images and thresholds chosen on another. Thresholds hold for a further score exchangeable
-    with those of its group; pixels of one image are not, so ``risk`` calibrates one more number on a third part, which
-    gives the image-level promise of conformal risk control.
+    Positions are cells of a grid laid over the image, so the state does not grow with the image. Groups are learned on
+    one part of the calibration images and thresholds chosen on another. Thresholds hold for a further score
+    exchangeable with those of its group; pixels of one image are not, so ``risk`` calibrates one more number on a third
+    part, which gives the image-level promise of conformal risk control.
 
     ``variant='published'`` reproduces the released code for images of one size: curves in half precision without
     finite-sample correction, at single pixels, with groups learned on the scores that fill them, and sets that may be
@@ -47,12 +47,13 @@ class KandinskyHead(SetHead):
     Args:
         num_classes: Number of classes.
         alpha: Share of the pixels of a class that may miss it, in (0, 1).
-        grouping: ``'image'``, ``'pixel'`` (every cell by itself), ``'zones'``, ``'kmeans'``, ``'annuli'`` or ``'fourier'``.
+        grouping: ``'image'``, ``'pixel'`` (every cell by itself), ``'zones'``, ``'kmeans'``, ``'annuli'`` or
+            ``'fourier'``.
         num_groups: Number of learned groups.
         zones: Rows and columns of ``'zones'``.
         grid: Rows and columns of cells.
-        shares: Shares of the images for groups, thresholds and risk; shares of steps that do not occur are not used. Images
-            are divided by ``calibration_position`` of their metas, else by name.
+        shares: Shares of the images for groups, thresholds and risk; shares of steps that do not occur are not used.
+            Images are divided by ``calibration_position`` of their metas, else by name.
         prior: Scores at which a cell counts as much as the whole image when groups are learned.
         bits: Precision of the streamed scores; bins are narrower than 2 ** -bits of the score.
         force_top: Whether the arg-max is in every set, so that no set is empty.
@@ -90,13 +91,13 @@ class KandinskyHead(SetHead):
                  init_cfg: dict | None = None) -> None:
         super().__init__(num_classes, activation, init_cfg)
         if grouping not in GROUPINGS or variant not in VARIANTS:
-            raise ValueError(f'KandinskyHead: grouping={grouping!r} must be one of {GROUPINGS} and variant={variant!r} one of '
-                             f'{VARIANTS}.')
+            raise ValueError(f'KandinskyHead: grouping={grouping!r} must be one of {GROUPINGS} and variant={variant!r} '
+                             f'one of {VARIANTS}.')
         if num_groups < 1 or min(shares) <= 0 or not 0 <= bits <= 23 or prior <= 0:
             raise ValueError(f'KandinskyHead: num_groups={num_groups} must be at least 1, shares={tuple(shares)} and '
                              f'prior={prior} above 0, and bits={bits} in 0..23.')
         if variant == 'published' and risk is not None:
-            raise ValueError("KandinskyHead: variant='published' promises no risk; leave risk out or use variant='exact'.")
+            raise ValueError("KandinskyHead: variant='published' promises no risk; leave it out or set variant='exact'.")
         self.target = RiskTarget(alpha)
         self.risk_loss, self.risk_target = (None, None) if risk is None else split_risk(risk, num_classes)
         self.grouping, self.seed, self.prior = grouping, seed, prior
@@ -211,7 +212,8 @@ class KandinskyHead(SetHead):
     def _add_thresholds(self, probabilities: Tensor, labels: Tensor, valid: Tensor) -> None:
         conformity = probabilities.gather(1, labels.unsqueeze(1))[0, 0]
         group = self._groups(conformity.shape) * self.num_classes + labels[0]
-        conformity_histogram(conformity[valid[0]].cpu(), group[valid[0]].cpu(), len(self.counts), self.bits, self.counts)
+        kept = conformity[valid[0]].cpu(), group[valid[0]].cpu()
+        conformity_histogram(*kept, len(self.counts), self.bits, out=self.counts)
 
     def _add_risk(self, probabilities: Tensor, labels: Tensor, valid: Tensor) -> None:
         chosen = probabilities.gather(1, labels.unsqueeze(1))[:, 0].double()

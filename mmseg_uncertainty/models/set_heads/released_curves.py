@@ -39,10 +39,16 @@ class ReleasedCurves(ResizableBuffers):
         ValueError: The published code has no such grouping.
     """
 
-    def __init__(self, num_classes: int, grouping: str, num_groups: int = 4, foreground: int = 1, seed: int = 0) -> None:
+    def __init__(self,
+                 num_classes: int,
+                 grouping: str,
+                 num_groups: int = 4,
+                 foreground: int = 1,
+                 seed: int = 0) -> None:
         super().__init__()
         if grouping not in RELEASED_GROUPINGS:
-            raise ValueError(f"KandinskyHead: variant='published' has the groupings {RELEASED_GROUPINGS}, not {grouping!r}.")
+            raise ValueError(f"KandinskyHead: variant='published' has the groupings {RELEASED_GROUPINGS}, "
+                             f'not {grouping!r}.')
         if not 0 <= foreground < num_classes:
             raise ValueError(f'KandinskyHead: foreground={foreground} must lie in 0..{num_classes - 1}.')
         self.num_classes, self.grouping, self.foreground = num_classes, grouping, foreground
@@ -74,8 +80,8 @@ class ReleasedCurves(ResizableBuffers):
         """
         size = tuple(chosen.shape)
         if self._scores and size != self._scores[0].shape:
-            raise ValueError(f"KandinskyHead: variant='published' compares single pixels; this image has {size}, the first "
-                             f'{self._scores[0].shape}. Resize images and labels to one size in the pipeline.')
+            raise ValueError(f"KandinskyHead: variant='published' compares single pixels; this image has {size}, the "
+                             f'first {self._scores[0].shape}. Resize images and labels to one size in the pipeline.')
         self._scores.append(np.float16(1) - chosen.cpu().numpy().astype(np.float16))
         self._labels.append(labels.masked_fill(~valid, VOID).to(torch.uint8).cpu().numpy())
 
@@ -94,13 +100,13 @@ class ReleasedCurves(ResizableBuffers):
             ValueError: Clusters are wanted and some position never shows the foreground.
         """
         scores, labels = np.stack(self._scores), np.stack(self._labels)
-        index = published_curve_index(alpha)
+        index, classes = published_curve_index(alpha), range(self.num_classes)
         if self.grouping == 'image':
-            curves = np.stack([half_precision_quantiles(scores[labels == label]) for label in range(self.num_classes)], axis=1)
+            curves = np.stack([half_precision_quantiles(scores[labels == label]) for label in classes], axis=1)
             thresholds = curves[index][:, None, None]
         else:
             curves = np.empty((0, 0))
-            thresholds = np.stack([self._pixel_curves(scores, labels, label, [index])[0] for label in range(self.num_classes)])
+            thresholds = np.stack([self._pixel_curves(scores, labels, label, [index])[0] for label in classes])
         if self.grouping == 'kmeans':
             groups = self._learn_groups(scores, labels)
             inside = labels == self.foreground
@@ -123,8 +129,8 @@ class ReleasedCurves(ResizableBuffers):
         """
         size, fitted = tuple(probabilities.shape[-2:]), tuple(self.thresholds.shape[-2:])
         if fitted not in ((1, 1), size):
-            raise ValueError(f"KandinskyHead: variant='published' was fitted on images of {fitted} pixels, this one has "
-                             f'{size}; resize it in the pipeline.')
+            raise ValueError(f"KandinskyHead: variant='published' was fitted on images of {fitted} pixels, this one "
+                             f'has {size}; resize it in the pipeline.')
         return 1 - probabilities <= self.thresholds.to(probabilities.dtype)
 
     def _pixel_curves(self, scores: np.ndarray, labels: np.ndarray, label: int, indices: list[int]) -> np.ndarray:
@@ -140,7 +146,7 @@ class ReleasedCurves(ResizableBuffers):
         features = self._pixel_curves(scores, labels, self.foreground, list(PUBLISHED_FEATURE_INDICES))
         absent = int(np.isnan(features).any(axis=0).sum())
         if absent:
-            raise ValueError(f'KandinskyHead: {absent} of {features[0].size} positions never show class {self.foreground} in '
-                             f"{len(scores)} calibration images, and variant='published' clusters the scores of every "
-                             "position. Calibrate with more images, or use variant='exact'.")
+            raise ValueError(f'KandinskyHead: {absent} of {features[0].size} positions never show class '
+                             f"{self.foreground} in {len(scores)} calibration images, and variant='published' clusters the scores "
+                             "of every position. Calibrate with more images, or use variant='exact'.")
         return kmeans_map(np.moveaxis(features, 0, -1), self.num_groups, self.seed)

@@ -160,8 +160,10 @@ def test_kept_curves_give_risk_and_size_at_any_threshold():
 
 
 def test_mistakes_are_named():
-    for risk, message in ((dict(loss='miscoverage'), 'has no alpha'), (dict(alpha=0.1, loss='dice'), "'dice' is unknown"),
-                          (dict(alpha=0.1, tau=0.9), 'unexpected keyword'), (dict(alpha=1.5), 'strictly between 0 and 1'),
+    for risk, message in ((dict(loss='miscoverage'), 'has no alpha'),
+                          (dict(alpha=0.1, loss='dice'), "'dice' is unknown"),
+                          (dict(alpha=0.1, tau=0.9), 'unexpected keyword'),
+                          (dict(alpha=1.5), 'strictly between 0 and 1'),
                           (dict(alpha=0.1, loss='class_miss', label=7), 'label=7 must lie in 0..3'),
                           (dict(alpha=0.1, class_weights=[1, 2]), '2 class weights for 4 classes')):
         with pytest.raises(ValueError, match=message):

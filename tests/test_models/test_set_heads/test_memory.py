@@ -30,7 +30,8 @@ def peak(function, *arguments):
     return result, (resident('VmHWM') - before) / (logits.numel() * 4)
 
 head.start_stage(0)
-_, used = peak(head.update, FrozenOutputs(logits, logits, None), labels, [dict(img_path='0.png', calibration_position=0.0)])
+metas = [dict(img_path='0.png', calibration_position=0.0)]
+_, used = peak(head.update, FrozenOutputs(logits, logits, None), labels, metas)
 head.merge_ranks()
 head.finish_stage(0)
 head(probabilities)
@@ -43,7 +44,8 @@ print(used, sets)
                                         ("ConformalRiskControlHead(19, family=dict(kind='aps'))", 1024),
                                         ("KandinskyHead(19, grouping='zones')", 1024)])
 def test_one_image_takes_less_than_two_softmax_maps(head, rows):
-    result = subprocess.run([sys.executable, '-c', MEASURE, head, str(rows)], capture_output=True, text=True, check=False)
+    command = [sys.executable, '-c', MEASURE, head, str(rows)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     used, sets = map(float, result.stdout.split()[-2:])
     assert 1 <= used < 2 and 1 <= sets < 2
