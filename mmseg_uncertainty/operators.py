@@ -30,9 +30,9 @@ class MissingOperators(ModuleType):
             return lambda: 'not compiled'
 
         def missing(*_: Any, **__: Any) -> NoReturn:
-            raise NotImplementedError(f'mmcv.ops: the compiled operator {name!r} is not installed, and it has no version in '
-                                      'Python. Build mmcv with its operators (MMCV_WITH_OPS=1), or choose a model without it; '
-                                      'docs/models.md says which need it.')
+            raise NotImplementedError(f'mmcv.ops: the compiled operator {name!r} is not installed, and it has no version '
+                                      'in Python. Build mmcv with its operators (MMCV_WITH_OPS=1), or choose a model '
+                                      'without it; docs/models.md says which need it.')
 
         return missing
 

@@ -57,7 +57,7 @@ def label_dataset(config: Config, part: str, data_root: str | None) -> BaseDatas
     options = loader.dataset
     options.pipeline = [step for step in options.pipeline if step['type'] in LOADING]
     if not any(step['type'] != 'LoadImageFromFile' for step in options.pipeline):
-        raise ValueError(f'the pipeline of {part}_dataloader has none of the steps {LOADING[1:]}, so that there are no labels.')
+        raise ValueError(f'the pipeline of {part}_dataloader has none of the steps {LOADING[1:]}, which load labels.')
     if data_root:
         options.data_root = data_root
     return DATASETS.build(options)

@@ -93,19 +93,25 @@ def page(runs: dict[str, dict]) -> str:
     crop = next(step.crop_size for step in pipeline if step.type == 'RandomCrop')
     header = ['loss', 'iterations', *COLUMNS, 'T']
     rows = [f'| {" | ".join(header)} |', '|' + '---|' * len(header), *(line(loss, run) for loss, run in runs.items())]
-    return INTRODUCTION.format(
-        width=model.model.backbone.base_channels, scale='×'.join(map(str, model.scale)), crop='×'.join(map(str, crop[::-1])),
-        batch=model.train_dataloader.batch_size, images=first['images'], torch=versions()['torch']) + '\n'.join(rows) + '\n'
+    introduction = INTRODUCTION.format(
+        width=model.model.backbone.base_channels,
+        scale='×'.join(map(str, model.scale)),
+        crop='×'.join(map(str, crop[::-1])),
+        batch=model.train_dataloader.batch_size,
+        images=first['images'],
+        torch=versions()['torch'])
+    return introduction + '\n'.join(rows) + '\n'
 
 
 INTRODUCTION = """# U-Net with three losses
 
-The lab's U-Net at {width} channels (a quarter of its width, 2.2 million parameters), from random weights, on CamVid train (367
-images) scaled to {scale}: batches of {batch} crops of {crop}, bfloat16 on a CPU. These are short runs that compare losses, not
-models: the full width at full size needs an accelerator. The checkpoint of largest macro F1 on the validation sequence was
-kept, one temperature was fitted to that sequence by maximum likelihood, and all numbers are of the {images} test images at
-480×360, void pixels left out, one seed; in brackets 95 % bootstrap intervals over images. mIoU, macro F1 and ECE (15 bins,
-*before* and *after* temperature T) in %, NLL in nats per pixel. Made by `python tools/make_unet.py` (torch {torch}).
+The lab's U-Net at {width} channels (a quarter of its width, 2.2 million parameters), from random weights, on CamVid
+train (367 images) scaled to {scale}: batches of {batch} crops of {crop}, bfloat16 on a CPU. These are short runs that
+compare losses, not models: the full width at full size needs an accelerator. The checkpoint of largest macro F1 on the
+validation sequence was kept, one temperature was fitted to that sequence by maximum likelihood, and all numbers are of
+the {images} test images at 480×360, void pixels left out, one seed; in brackets 95 % bootstrap intervals over images.
+mIoU, macro F1 and ECE (15 bins, *before* and *after* temperature T) in %, NLL in nats per pixel. Made by
+`python tools/make_unet.py` (torch {torch}).
 
 """
 

@@ -150,8 +150,8 @@ python tools/test.py local_configs/deeplabv3plus/deeplabv3plus_mnv2_camvid_ENSEM
 
 Members run one after the other on each batch and only sums are kept. The result is the mean of their probabilities
 (`seg_logits` is its logarithm), read by every score, calibrator and prediction set; `EnsembleHead` adds their mutual
-information. `keep='all'` (default) holds all weights in memory; `keep='one'` holds two models, the first and the one that runs,
-and reads a file per member and batch.
+information. `keep='all'` (default) holds all weights in memory; `keep='one'` holds two models, the first and the one
+that runs, and reads a file per member and batch.
 
 ## Losses and the lab's U-Net
 
@@ -268,7 +268,7 @@ def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--out', type=Path, default=PAGE)
-    parser.add_argument('--only', nargs='+', metavar='NAME', help='print the lines of families whose name contains one of these')
+    parser.add_argument('--only', nargs='+', metavar='NAME', help='print the lines of families with one of these in the name')
     return parser.parse_args()
 
 

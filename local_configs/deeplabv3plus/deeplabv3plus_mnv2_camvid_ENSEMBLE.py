@@ -7,4 +7,6 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 model = dict(
-    type='EnsembleSegmentor', members=['work_dirs/deeplabv3plus_mnv2_camvid_second/iter_1200.pth'], uncertainty_heads=_base_.heads)
+    type='EnsembleSegmentor',
+    members=['work_dirs/deeplabv3plus_mnv2_camvid_second/iter_1200.pth'],
+    uncertainty_heads=_base_.heads)

@@ -85,7 +85,8 @@ class S3DIS2DDataset(CheckedSegDataset):
             raise DatasetError(f'{folder / self.labels} is missing, but {folder / "semantic"} is there: convert the labels '
                                'with tools/dataset_converters/stanford_2d3ds.py, or read them as they are with '
                                "labels='semantic' and the pipeline step LoadInstanceColors.")
-        return sorted(self.pairs_in(folder / 'rgb', folder / self.labels), key=lambda pair: (room_of(pair[0]), pair[0].name))
+        pairs = self.pairs_in(folder / 'rgb', folder / self.labels)
+        return sorted(pairs, key=lambda pair: (room_of(pair[0]), pair[0].name))
 
     def _sample(self, image: Path, labels: Path) -> dict:
         sample = super()._sample(image, labels)
@@ -110,8 +111,8 @@ def area_names(areas: Sequence[str | int] | str) -> tuple[str, ...]:
     names = [part for area in listed for part in _parts(str(area).removeprefix('area_'))]
     unknown = [name for name in names if name not in AREAS]
     if unknown or not names or len(set(names)) != len(names):
-        raise ValueError(f'S3DIS2DDataset: areas={areas!r} names {unknown or "no area, or one twice"}; choose from {AREAS}, '
-                         f'or one of the presets {tuple(AREA_PRESETS)}.')
+        raise ValueError(f'S3DIS2DDataset: areas={areas!r} names {unknown or "no area, or one twice"}; choose from '
+                         f'{AREAS}, or one of the presets {tuple(AREA_PRESETS)}.')
     return tuple(sorted(names))
 
 

@@ -91,7 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             complete &= not alone
             if args.check:
                 frames = len(list_images(args.source / f'area_{area}' / 'data' / 'semantic'))
-                print(f'area {area}: found {frames} label images; the official data set has {OFFICIAL[area] or "17593 in 5a and 5b"}')
+                official = OFFICIAL[area] or '17593 in 5a and 5b'
+                print(f'area {area}: found {frames} label images; the official data set has {official}')
                 continue
             print(f'area {area}: {convert_area(args.source, args.out or args.source, area)} class maps')
     except (DatasetError, ValueError) as error:

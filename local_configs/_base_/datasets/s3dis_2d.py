@@ -1,5 +1,5 @@
 # Stanford 2D-3D-S, trained on areas 1-4 and 6, validated on 5a, tested on 5b. Labels are converted once with
-# tools/dataset_converters/stanford_2d3ds.py. A third of the full size everywhere: the lab tests at another scale than it trains.
+# tools/dataset_converters/stanford_2d3ds.py. A third of the full size everywhere, in training and in test.
 data_root = '{{$DATA_ROOT:data}}/s3dis_2d'
 train_pipeline = [
     dict(type='SeedAugmentations'),

@@ -109,10 +109,10 @@ def read_instance_colors(path: str | Path, table: ClassTable, backend_args: dict
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
         raise DatasetError(f'Label file {path} cannot be read ({error}). {SKIP_HINT}') from error
     if colors.ndim != 3 or colors.dtype != np.uint8:
-        raise DatasetError(f'Label file {path} is no image with three channels of 8 bits, which number instances. Labels that '
-                           f'are class maps already load with LoadLabels. {SKIP_HINT}')
+        raise DatasetError(f'Label file {path} is no image with three channels of 8 bits, which number instances. Labels '
+                           f'that are class maps already load with LoadLabels. {SKIP_HINT}')
     labels, unlisted = decode_colors(colors[..., :3], table)
     if unlisted:
-        print_log(f'{path}: {unlisted} pixels have numbers beyond the {len(table.of_instance)} instances of the list; they '
-                  f'count as {table.classes[table.unknown]}.', 'current', logging.WARNING)
+        print_log(f'{path}: {unlisted} pixels have numbers beyond the {len(table.of_instance)} instances of the list; '
+                  f'they count as {table.classes[table.unknown]}.', 'current', logging.WARNING)
     return labels

@@ -34,7 +34,7 @@ class MaskObjectDropout(BaseTransform):
                  label_fill: int = 255,
                  ignore_index: int = 255) -> None:
         if max_objects < 1 or not 0 <= prob <= 1:
-            raise ValueError(f'MaskObjectDropout: max_objects={max_objects} must be at least 1 and prob={prob} lie in [0, 1].')
+            raise ValueError(f'MaskObjectDropout: max_objects={max_objects} must be at least 1 and prob={prob} in [0, 1].')
         self.max_objects, self.prob, self.fill = max_objects, prob, fill
         self.label_fill, self.ignore_index = label_fill, ignore_index
 

@@ -44,8 +44,8 @@ def check_disjoint_areas(config: Config | Mapping) -> None:
         shared = sorted({area for area, part in _areas_of(config.get(name)) for other, other_part in trained
                          if area == other and not (part and other_part and part != other_part)})
         if shared:
-            raise ValueError(f'{name} and train_dataloader share the areas {shared}: the same rooms would train and evaluate. '
-                             'Change `areas` of one dataset, for example to the presets lab_train and lab_test.')
+            raise ValueError(f'{name} and train_dataloader share the areas {shared}: the same rooms would train and '
+                             'evaluate. Change `areas` of one dataset, say to the presets lab_train and lab_test.')
 
 
 def _areas_of(config: Any) -> Iterator[tuple[str, str]]:

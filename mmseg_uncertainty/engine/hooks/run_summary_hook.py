@@ -53,11 +53,15 @@ def run_summary(runner: Runner) -> Iterator[str]:
 def commit_of(folder: Path) -> str:
     """Commit of the repository a folder lies in, with ``+ changes`` where files differ from it; ``'none'`` without one."""
     try:
-        commit, changes = (subprocess.run(['git', *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
-                           for arguments in (('rev-parse', 'HEAD'), ('status', '--porcelain', '--untracked-files=no')))
+        commit = _git(folder, 'rev-parse', 'HEAD')
+        changes = _git(folder, 'status', '--porcelain', '--untracked-files=no')
     except (OSError, subprocess.CalledProcessError):
         return 'none'
     return f'{commit} + changes' if changes else commit
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    return subprocess.run(['git', *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def _count(module: nn.Module, trained: bool = False) -> int:

@@ -48,6 +48,6 @@ class EnsembleHead(ScoreHead):
         """
         statistics, self._statistics = self._statistics, None
         if statistics is None:
-            raise RuntimeError("EnsembleHead scores several models: use model=dict(type='EnsembleSegmentor', members=[...]) in "
-                               'the place of PosthocSegmentor.')
+            raise RuntimeError("EnsembleHead scores several models: use model=dict(type='EnsembleSegmentor', members=[...]) "
+                               'in the place of PosthocSegmentor.')
         return getattr(statistics, self.measure)().to(logits)

@@ -37,8 +37,8 @@ class EnsembleSegmentor(PosthocSegmentor):
     def __init__(self, members: Sequence[str], keep: str = 'all', **options) -> None:
         super().__init__(**options)
         if isinstance(members, str) or not members:
-            raise ValueError(f'EnsembleSegmentor: members={members!r} must list the checkpoints of the other members, at least '
-                             'one; the first member is the checkpoint that the run loads.')
+            raise ValueError(f'EnsembleSegmentor: members={members!r} must list the checkpoints of the other members, at '
+                             'least one; the first member is the checkpoint that the run loads.')
         self.members = MemberWeights(self, [partial(self._base_weights, path) for path in members], keep)
 
     def _base_weights(self, path: str) -> Mapping[str, Tensor]:
@@ -62,7 +62,8 @@ class EnsembleSegmentor(PosthocSegmentor):
         self._tap.hold(*first)
         return self._as_scores(together.mean()).to(scores)
 
-    def _add(self, scores: Tensor, native_scores: Tensor, together: EnsembleStatistics, native: EnsembleStatistics) -> None:
+    def _add(self, scores: Tensor, native_scores: Tensor, together: EnsembleStatistics,
+             native: EnsembleStatistics) -> None:
         together.add(self.class_logits(scores))
         if self._ensemble_heads():
             native.add(self.class_logits(native_scores))

@@ -49,5 +49,5 @@ def check_mask_head(config: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> 
     try:
         from mmdet.models import dense_heads  # noqa: F401
     except ImportError as error:
-        raise ImportError(f'{kind.__name__} is built from layers of onedl-mmdetection, which cannot be imported ({error}). Run '
-                          '`pip install "mmseg_uncertainty[mask2former]"`.') from error
+        raise ImportError(f'{kind.__name__} is built from layers of onedl-mmdetection, which cannot be imported ({error}). '
+                          'Run `pip install "mmseg_uncertainty[mask2former]"`.') from error
