@@ -24,6 +24,9 @@ class CheckpointError(RuntimeError):
 def read_checkpoint(path: str | Path, map_location: str | torch.device | None = 'cpu') -> dict:
     """Load a checkpoint of tensors and plain values; nothing in the file is executed.
 
+    A shipped checkpoint may leave out the base model and name the file beside it that holds it (``base_weights`` in its
+    ``meta``); both are then read.
+
     Args:
         path: A file written by ``torch.save``.
         map_location: See :func:`torch.load`.
@@ -32,6 +35,15 @@ def read_checkpoint(path: str | Path, map_location: str | torch.device | None = 
         CheckpointError: The file is missing, is no such file, or holds objects that would run code.
     """
     path = Path(path).expanduser()
+    checkpoint = _read(path, map_location)
+    base_name = checkpoint.get('meta', {}).get('base_weights')
+    if base_name is None:
+        return checkpoint
+    base = _read(path.parent / Path(base_name).name, map_location)
+    return {**checkpoint, 'state_dict': {**base['state_dict'], **checkpoint['state_dict']}}
+
+
+def _read(path: Path, map_location: str | torch.device | None) -> Mapping:
     if not path.is_file():
         raise CheckpointError(f'Checkpoint {path} does not exist. Check the path; base checkpoints of this project are in '
                               'checkpoints/.')

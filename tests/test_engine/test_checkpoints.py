@@ -73,3 +73,13 @@ def test_half_precision_has_the_fingerprint_of_what_is_loaded_from_it():
 
 def test_the_prefix_of_parallel_models_is_dropped():
     assert list(state_dict_of(dict(state_dict={'module.a': torch.zeros(1), 'epoch': 3}))) == ['a']
+
+
+def test_what_is_shipped_beside_its_base_is_read_with_it(tmp_path):
+    torch.save(dict(state_dict={'backbone.w': torch.ones(2), 'backbone.b': torch.zeros(1)}), tmp_path / 'base.pth')
+    torch.save(dict(state_dict={'set_head.t': torch.ones(1)}, meta=dict(base_weights='../../base.pth')), tmp_path / 'fitted.pth')
+    checkpoint = read_checkpoint(tmp_path / 'fitted.pth')
+    assert set(checkpoint['state_dict']) == {'backbone.w', 'backbone.b', 'set_head.t'}
+    (tmp_path / 'base.pth').unlink()
+    with pytest.raises(CheckpointError, match='base.pth does not exist'):
+        read_checkpoint(tmp_path / 'fitted.pth')

@@ -20,6 +20,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('checkpoint')
     parser.add_argument('out', type=Path)
+    parser.add_argument('--base', type=Path, help='shipped checkpoint in the same folder, whose weights are not shipped twice')
     return parser.parse_args()
 
 
@@ -40,6 +41,19 @@ def shipped(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return kept
 
 
+def beyond_base(state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """Weights that a shipped checkpoint of the base model does not hold already.
+
+    Raises:
+        ValueError: The base differs.
+    """
+    base = state_dict_of(read_checkpoint(path))
+    changed = [key for key, value in base.items() if key not in state or not torch.equal(state[key], value)]
+    if changed:
+        raise ValueError(f'{path} is not the base of this checkpoint: {len(changed)} weights differ, the first is {changed[0]}.')
+    return {key: value for key, value in state.items() if key not in base}
+
+
 def save_compressed(content: dict, path: Path) -> None:
     """Save as ``torch.save`` does, with the records deflated; ``torch.load`` reads both."""
     plain, partial = path.with_name(path.name + '.plain'), path.with_name(path.name + '.partial')
@@ -58,7 +72,10 @@ def main() -> None:
     checkpoint = read_checkpoint(args.checkpoint)
     meta = {key: checkpoint['meta'][key] for key in META if key in checkpoint.get('meta', {})}
     meta['dataset_meta'] = {key: value for key, value in meta.get('dataset_meta', {}).items() if key in ('classes', 'palette')}
-    content = dict(state_dict=shipped(state_dict_of(checkpoint)), meta=meta)
+    state = shipped(state_dict_of(checkpoint))
+    if args.base:
+        state, meta['base_weights'] = beyond_base(state, args.base), args.base.name
+    content = dict(state_dict=state, meta=meta)
     save_compressed(content, args.out)
     read_checkpoint(args.out)
     print(f'{args.out}: {args.out.stat().st_size / 1e6:.2f} MB')
