@@ -3,9 +3,8 @@ from __future__ import annotations
 
 import argparse
 import copy
-import platform
-import statistics
-import time
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import mmseg_uncertainty.registered  # noqa: F401  (connects the host before configs are read)
@@ -14,17 +13,20 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
+from side_by_side import row, run_benchmark, seconds_in_turns
 from torch import nn
-
-from mmseg_uncertainty.apis import versions, write_json
+from torch.utils.flop_counter import FlopCounterMode
 
 ROOT = Path(__file__).resolve().parents[2]
 STATELESS = dict(msp=dict(type='MSPHead'), max_logit=dict(type='MaxLogitHead'), energy=dict(type='EnergyHead'),
                  entropy=dict(type='EntropyHead'), margin=dict(type='MarginHead'))
+PIXELWISE = dict(type='FlowEneDetHead', flow=dict(kernel_size=1))
 HEADS = {
     'all stateless scores': STATELESS,
-    'FED-U': dict(fedu=dict(type='FlowEneDetHead')),
-    'FED-C': dict(fedc=dict(type='FlowEneDetHead', conditional=True)),
+    'FED-U': dict(fedu=PIXELWISE),
+    'FED-C': dict(fedc=dict(conditional=True, **PIXELWISE)),
+    'FED-C, 7x7': dict(fedc=dict(type='FlowEneDetHead', conditional=True)),
+    'MC-dropout, 32 samples': dict(mc_dropout=dict(type='MCDropoutHead', samples=32)),
 }
 # Name, config, input and output height and width.
 MODELS_QUICK = [('SegFormer-B0', 'mmseg::_base_/models/segformer_mit-b0.py', {}, (384, 480), (360, 480)),
@@ -36,15 +38,6 @@ MODELS_FULL = [
      (512, 1024), (512, 1024)),
     ('DeepLabV3+ R101', 'mmseg::_base_/models/deeplabv3plus_r50-d8.py', {'backbone.depth': 101}, (512, 1024), (512, 1024)),
 ]
-
-
-def parse_args() -> argparse.Namespace:
-    """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--quick', action='store_true', help='small models only, under a minute')
-    parser.add_argument('--json', type=Path, help='write the rows here')
-    parser.add_argument('--threads', type=int, default=torch.get_num_threads())
-    return parser.parse_args()
 
 
 def base_config(source: str, changes: dict) -> Config:
@@ -72,47 +65,35 @@ def models(source: str, changes: dict) -> dict[str, nn.Module]:
     return built
 
 
+def multiplications(model: nn.Module, size: tuple, output: tuple) -> float:
+    """Multiply-accumulate operations of one prediction, in 10⁹."""
+    with FlopCounterMode(display=False) as counter:
+        predict(model, size, output)
+    return counter.get_total_flops() / 2e9
+
+
 @torch.inference_mode()
-def interleaved_seconds(built: dict[str, nn.Module], size: tuple, output: tuple, rounds: int) -> dict[str, float]:
-    """Median seconds of one prediction of each model; models take turns, so that other load hits all alike."""
-    image = torch.randn(1, 3, *size)
+def predict(model: nn.Module, size: tuple, output: tuple) -> None:
+    """Predict one image of noise."""
     meta = dict(ori_shape=output, img_shape=size, pad_shape=size)
-    times = {name: [] for name in built}
-    for _ in range(rounds + 1):
-        for name, model in built.items():
-            start = time.perf_counter()
-            model.predict(image, [SegDataSample(metainfo=meta)])
-            times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values[1:]) for name, values in times.items()}
+    model.predict(torch.randn(1, 3, *size), [SegDataSample(metainfo=meta)])
 
 
-def rows(quick: bool) -> list[dict]:
+def rows(args: argparse.Namespace) -> Iterator[dict]:
     """One row per model and set of heads; ``ratio`` is the time with heads over the time without."""
-    table = []
-    for title, source, changes, size, output in (MODELS_QUICK if quick else MODELS_FULL):
+    init_default_scope('mmseg')
+    for title, source, changes, size, output in (MODELS_QUICK if args.quick else MODELS_FULL):
         built = models(source, changes)
-        seconds = interleaved_seconds(built, size, output, 5 if quick else 9)
+        operations = {name: multiplications(model, size, output) for name, model in built.items()}
+        seconds = seconds_in_turns({name: partial(predict, model, size, output) for name, model in built.items()},
+                                   3 if args.quick else 7)
         for name in HEADS:
             head_parameters = sum(parameter.numel() for parameter in built[name].uncertainty_heads.parameters())
-            table.append(dict(
-                name=f'{title}: {name}', ours=seconds[name], peer=seconds['base'], ratio=seconds[name] / seconds['base'],
-                unit='s per image', protocol=f'{size[0]}x{size[1]} in, {output[0]}x{output[1]} out, median of interleaved '
-                f'runs; {head_parameters:,} parameters'))
-            print(f'{table[-1]["name"]:40s} {seconds[name]:.3f} s, base alone {seconds["base"]:.3f} s: '
-                  f'{table[-1]["ratio"]:.2f}x', flush=True)
-    return table
-
-
-def main() -> None:
-    """Run the tool."""
-    args = parse_args()
-    torch.set_num_threads(args.threads)
-    init_default_scope('mmseg')
-    table = rows(args.quick)
-    if args.json:
-        machine = dict(processor=platform.processor() or platform.machine(), threads=args.threads)
-        write_json(args.json, dict(machine=machine, versions=versions(), rows=table))
+            yield row(f'{title}: {name}', seconds[name], seconds['base'], 's/image',
+                      f'{size[0]}x{size[1]} in, {output[0]}x{output[1]} out; {head_parameters:,} parameters and '
+                      f'{operations[name] - operations["base"]:.2f} GMAC on top of {operations["base"]:.1f}',
+                      ratio=seconds[name] / seconds['base'])
 
 
 if __name__ == '__main__':
-    main()
+    run_benchmark(__doc__, rows)

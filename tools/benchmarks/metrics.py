@@ -19,9 +19,9 @@ from types import ModuleType
 import numpy as np
 import torch
 from mmseg.registry import METRICS, MODELS
+from side_by_side import row, run_benchmark
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
-from mmseg_uncertainty.apis.results_file import versions, write_json
 from mmseg_uncertainty.evaluation import AnomalyRankingMetric, evaluator_config
 from mmseg_uncertainty.functional import calibration_error, ranking
 from mmseg_uncertainty.functional.score_histogram import ScoreHistogram, score_keys
@@ -79,12 +79,6 @@ def exact_ranking(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
                      false[np.argmax(true >= .95)]])
 
 
-def row(name: str, ours: float, peer: float, unit: str, protocol: str, ratio: float | None = None) -> dict:
-    """One row of the table; the ratio is peer over ours."""
-    return dict(name=name, ours=ours, peer=peer, ratio=peer / ours if ratio is None and ours else ratio, unit=unit,
-                protocol=protocol)
-
-
 def ranking_speed(size: int) -> Iterator[dict]:
     """mFishy beside scikit-learn, torchmetrics and pytorch-ood, and beside a bare count."""
     scores, labels = pixels('msp', size)
@@ -98,7 +92,7 @@ def ranking_speed(size: int) -> Iterator[dict]:
     update, _ = seconds(lambda: stream(scores, labels))
     bare, _ = seconds(lambda: np.bincount(keys, minlength=2 << 20))
     yield row('mFishy update vs np.bincount over ready-made keys', update, bare, 's', f'{size} pixels')
-    yield row('mFishy update', size / update / 1e6, float('nan'), 'Mpx/s', f'{size} pixels, one thread')
+    yield row('mFishy update', size / update / 1e6, None, 'Mpx/s', f'{size} pixels, one thread')
 
 
 def _torchmetrics_ranking(scores: np.ndarray, labels: np.ndarray, ours: float, protocol: str, repeats: int):
@@ -162,7 +156,7 @@ def calibration(size: int) -> Iterator[dict]:
         peer, other = seconds(lambda: float(binary_calibration_error(predicted, target, n_bins=15)), 2)
         yield row('ECE vs torchmetrics', ours, peer, 's', protocol)
         yield row('ECE error vs torchmetrics', abs(value - exact), abs(other - exact), 'fraction', protocol)
-    yield row('ECE error vs float64', abs(value - exact), 0., 'fraction', protocol)
+    yield row('ECE error vs float64', abs(value - exact), None, 'fraction', protocol)
 
 
 def memory(frames: int, heads: int) -> Iterator[dict]:
@@ -249,28 +243,16 @@ def overhead(height: int, width: int, images: int) -> Iterator[dict]:
               f'{torch.get_num_threads()} threads')
 
 
-def main() -> None:
-    """Run the tool."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--quick', action='store_true', help='a tenth of the pixels, under a minute')
-    parser.add_argument('--json', metavar='FILE', help='write the rows here')
-    args = parser.parse_args()
-    peers = {name: version(name) for name, module in PEERS.items() if find_spec(module)}
+def rows(args: argparse.Namespace) -> Iterator[dict]:
+    """All parts, at a tenth of the pixels if quick."""
     size, frames = (2 * 10**6, 10) if args.quick else (21 * 10**6, 100)
-    rows = []
-    for part in (memory(frames, 1), memory(frames // 5, 3 if args.quick else 8), ranking_speed(size),
-                 ranking_accuracy(size), calibration(size),
-                 overhead(256, 512, 2) if args.quick else overhead(512, 1024, 4)):
-        for entry in part:
-            rows.append(entry)
-            ratio = '' if entry['ratio'] is None else f'{entry["ratio"]:.3g}x'
-            sys.stdout.write(f'{entry["name"]:<58}{entry["ours"]:>12.4g}{entry["peer"]:>12.4g} {entry["unit"]:<9}'
-                             f'{ratio:>8}  {entry["protocol"]}\n')
-    if args.json:
-        machine = dict(processor=platform.processor() or platform.machine(), cores=os.cpu_count(),
-                       threads=torch.get_num_threads())
-        write_json(args.json, dict(machine=machine, versions=versions() | peers, rows=rows))
+    yield from memory(frames, 1)
+    yield from memory(frames // 5, 3 if args.quick else 10)
+    yield from ranking_speed(size)
+    yield from ranking_accuracy(size)
+    yield from calibration(size)
+    yield from overhead(256, 512, 2) if args.quick else overhead(512, 1024, 4)
 
 
 if __name__ == '__main__':
-    main()
+    run_benchmark(__doc__, rows, **{name: version(name) for name, module in PEERS.items() if find_spec(module)})
