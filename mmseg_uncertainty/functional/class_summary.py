@@ -37,9 +37,9 @@ class ClassSummary:
 def summarize(logits: Tensor) -> ClassSummary:
     r"""Summarize class logits.
 
-    Float32 on a CPU takes a compiled kernel that visits pixels in blocks that fit the cache, as many threads as
-    :func:`torch.get_num_threads` says; CUDA takes the plain version through ``torch.compile``. Autograd, tracing and other
-    types take the plain version. All agree up to rounding, and on ``predicted`` exactly.
+    Float32 and below on a CPU take a compiled kernel that visits pixels in blocks that fit the cache, as many threads as
+    :func:`torch.get_num_threads` says; CUDA takes the plain version through ``torch.compile``. Autograd, tracing and float64
+    take the plain version. All agree up to rounding, and on ``predicted`` exactly.
 
     Args:
         logits: Shape (N, K, \*) with K at least 2, without NaN.
@@ -56,9 +56,9 @@ def summarize(logits: Tensor) -> ClassSummary:
         return ClassSummary(*summarize_plainly(logits))
     if logits.is_cuda:
         return ClassSummary(*_compiled()(logits))
-    if logits.dtype != torch.float32 or logits.device.type != 'cpu':
+    if logits.dtype == torch.float64 or logits.device.type != 'cpu':
         return ClassSummary(*summarize_plainly(logits))
-    flat = logits.detach().flatten(start_dim=2).contiguous().numpy()
+    flat = logits.detach().flatten(start_dim=2).float().contiguous().numpy()
     images = zip(*(summarize_rows(image, torch.get_num_threads()) for image in flat))
     shape = logits.shape[:1] + logits.shape[2:]
     return ClassSummary(*(torch.stack([torch.from_numpy(row) for row in rows]).view(shape) for rows in images))

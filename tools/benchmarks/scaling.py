@@ -80,6 +80,11 @@ def exponent(sizes: Sizes, seconds: Sequence[float]) -> float:
     return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
 
 
+def sizes_of(axis: str) -> Sizes:
+    """Measured sizes of an axis."""
+    return AXES[axis][1]
+
+
 def rows(args: argparse.Namespace) -> Iterator[dict]:
     """One row per curve."""
     curves = {}
@@ -106,7 +111,9 @@ def draw(curves: dict[tuple[str, str], tuple[Sizes, list[float]]]) -> None:
         low, high = panel.get_xlim()
         start = math.exp(np.mean([np.log(line.get_ydata()[0]) for line in panel.get_lines()]))
         panel.loglog([low, high], [start, start * high / low], color='0.7', linestyle='--', label='linear')
-        panel.set(xlabel=axis, ylabel='seconds')
+        panel.set_xticks(sizes_of(axis), [f'{size:,}' for size in sizes_of(axis)], fontsize=7)
+        panel.minorticks_off()
+        panel.set(xlabel=axis, ylabel='seconds of one thread')
         panel.legend(fontsize=7)
     figure.savefig(PICTURE, dpi=110)
 

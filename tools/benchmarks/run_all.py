@@ -1,0 +1,125 @@
+"""Runs the benchmarks and writes their tables into docs/performance.md, below what is written by hand."""
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / 'docs/performance.md'
+MARK = '<!-- Below this line everything is written by tools/benchmarks/run_all.py. -->'
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A script of this folder and how to read its rows.
+
+    Args:
+        script: Name without suffix.
+        title: Heading of its table.
+        reading: What the peer and the ratio are, in words.
+    """
+
+    script: str
+    title: str
+    reading: str
+
+
+BENCHMARKS = [
+    Benchmark('scores', 'Scores and predictions',
+              'The ratio is the time of the peer over ours; against reading the logits it is below 1.'),
+    Benchmark('heads', 'Heads beside the model that they are added to',
+              'The peer is the base model alone; the ratio is the time with heads over the time without, random weights.'),
+    Benchmark('cache', 'Outputs from the cache', 'The ratio is the time without cache over the time with.'),
+    Benchmark('metrics', 'Evaluators', 'The ratio is the peer over ours; errors and memory have the bound as peer.'),
+    Benchmark('calibration', 'Temperature fits', 'The ratio is the peer over ours.'),
+    Benchmark('conformal', 'Conformal calibration', 'The ratio is the peer over ours.'),
+    Benchmark('latency', 'Exported models', 'The peer is eager torch; the ratio is its time over that of the export.'),
+    Benchmark('corruptions', 'Corruptions', 'Throughput of one worker; the last row has the original loop as peer.'),
+    Benchmark('processes', 'Two processes', 'The ratio is the time of one process over that of two.'),
+    Benchmark('scaling', 'How cost grows', '![Time by pixels, classes, heads and images](pictures/scaling.png)'),
+]
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--only', nargs='+', metavar='NAME', choices=[entry.script for entry in BENCHMARKS],
+                        help='measure these again and keep the others')
+    parser.add_argument('--quick', action='store_true', help='small sizes')
+    parser.add_argument('--render', action='store_true', help='measure nothing, write the page from what was measured')
+    parser.add_argument('--folder', type=Path, default=ROOT / 'work_dirs/benchmarks', help='where measurements are kept')
+    return parser.parse_args()
+
+
+def measure(benchmark: Benchmark, folder: Path, quick: bool) -> str | None:
+    """Run one script; returns what went wrong, if anything."""
+    command = [sys.executable, str(Path(__file__).with_name(f'{benchmark.script}.py')), '--json',
+               str(folder / f'{benchmark.script}.json')]
+    done = subprocess.run(command + ['--quick'] * quick, cwd=ROOT, capture_output=True, text=True)
+    return None if done.returncode == 0 else (done.stderr.strip().splitlines() or ['no message'])[-1]
+
+
+def section(benchmark: Benchmark, measured: dict) -> Iterator[str]:
+    """Lines of one table."""
+    yield f'## {benchmark.title}\n\n{benchmark.reading}\n'
+    yield '| | ours | peer | ratio | unit | how |\n|---|---|---|---|---|---|'
+    for row in measured['rows']:
+        cells = [row['name'], number(row['ours']), number(row['peer']), ratio(row['ratio']), row['unit'], row['protocol']]
+        yield f'| {" | ".join(cell.replace("|", "/") for cell in cells)} |'
+    yield f'\n{machine(measured)}\n'
+
+
+def machine(measured: dict) -> str:
+    """Machine and versions on one line."""
+    found = measured.get('machine', {})
+    found = found if isinstance(found, dict) else dict(processor=found)
+    words = [f'{key} {value:.3g}' if isinstance(value, float) else f'{key} {value}' for key, value in found.items()]
+    return f'*{", ".join(words + [f"{key} {value}" for key, value in measured.get("versions", {}).items()])}*'
+
+
+def number(value: float | None) -> str:
+    """Four digits, or a dash."""
+    return '–' if value is None or math.isnan(value) else f'{value:.4g}'
+
+
+def ratio(value: float | None) -> str:
+    """Three digits and ×, or nothing."""
+    return '' if value is None or math.isnan(value) else f'{value:.3g}×'
+
+
+def render(folder: Path) -> None:
+    """Replace the part of the page that is generated."""
+    parts = []
+    for benchmark in BENCHMARKS:
+        path = folder / f'{benchmark.script}.json'
+        if path.is_file():
+            parts.extend(section(benchmark, json.loads(path.read_text())))
+    by_hand = PAGE.read_text().split(MARK)[0].rstrip()
+    PAGE.write_text('\n'.join([by_hand, '', MARK, '', *parts]).rstrip() + '\n')
+
+
+def main() -> None:
+    """Run the tool."""
+    args = parse_args()
+    args.folder.mkdir(parents=True, exist_ok=True)
+    failed = {}
+    chosen = [entry for entry in BENCHMARKS if not args.only or entry.script in args.only]
+    for benchmark in tqdm([] if args.render else chosen):
+        message = measure(benchmark, args.folder, args.quick)
+        if message:
+            failed[benchmark.script] = message
+    render(args.folder)
+    if failed:
+        sys.exit('\n'.join(f'{name}: {message}' for name, message in failed.items()))
+
+
+if __name__ == '__main__':
+    main()
