@@ -43,6 +43,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--report', type=Path, metavar='DIR',
                         help='write report.html here, one file with table, curves, best and worst images and provenance')
     parser.add_argument('--work-dir')
+    parser.add_argument('--amp', choices=['bfloat16', 'float16'], help='run the base model in mixed precision')
+    parser.add_argument('--channels-last', action='store_true', help='run the base model on maps stored by pixel')
     add_cache_options(parser)
     parser.add_argument('--cfg-options', nargs='+', action=DictAction)
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
@@ -84,6 +86,8 @@ def test_config(args: argparse.Namespace) -> Config:
     if args.report:
         config.custom_hooks.append(dict(type='BestAndWorstHook'))
     use_cache(config, args)
+    if args.amp or args.channels_last:
+        config.custom_hooks.append(dict(type='FastInferenceHook', precision=args.amp, channels_last=args.channels_last))
     launch(config, args.launcher, trains=False)
     config.load_from = args.checkpoint
     config.work_dir = args.work_dir or config.get('work_dir') or str(Path('work_dirs') / Path(args.config).stem)

@@ -16,8 +16,9 @@ from mmseg_uncertainty.caching import BaseOutputCache
 from mmseg_uncertainty.functional import ClassSummary, summarize
 from mmseg_uncertainty.models.decode_heads import ScoreHead, SummaryHead
 from mmseg_uncertainty.models.fittable import Fittable
-from mmseg_uncertainty.models.utils import (MASK_HEADS, ClassifierTap, Frozen, build_named, check_mask_head, class_logits,
-                                            features_name, kept_features, output_to_label_size)
+from mmseg_uncertainty.models.utils import (MASK_HEADS, ClassifierTap, Frozen, at_least_float32, build_named,
+                                            check_mask_head, class_logits, features_name, kept_features,
+                                            output_to_label_size)
 from mmseg_uncertainty.structures import FrozenOutputs
 
 
@@ -66,8 +67,8 @@ class PosthocSegmentor(CascadeEncoderDecoder):
             self.calibrator.bind(self)
         self.set_head = None if set_head is None else MODELS.build(set_head)
         if self._last_decode_head.out_channels == 1 and getattr(self.set_head, 'activation', 'softmax') != 'softmax':
-            raise ValueError('PosthocSegmentor: a model of one sigmoid channel is read as two classes of logits 0 and z, '
-                             "whose softmax is the sigmoid of z; set activation='softmax' and num_classes=2 of the set head.")
+            raise ValueError('PosthocSegmentor: one sigmoid channel is read as two classes of logits 0 and z, whose '
+                             "softmax is the sigmoid of z; give the set head activation='softmax' and num_classes=2.")
         self.cache: BaseOutputCache | None = None
         self.train(self.training)
 
@@ -155,6 +156,10 @@ class PosthocSegmentor(CascadeEncoderDecoder):
             passed = self.test_cfg.get('mode', 'whole') == 'whole' and not any(True for _ in self._native_heads())
             _, features = self._tap.read(seg_logits if passed else self._base_encode_decode(inputs, metas))
         return self.postprocess_result(seg_logits, data_samples, features, inputs)
+
+    def hasten(self, precision: torch.dtype | None = None, channels_last: bool = False) -> None:
+        """Run the base model faster and less exactly; see :meth:`Frozen.hasten`. Heads stay in float32."""
+        self._base.hasten(precision, channels_last)
 
     def loss(self, inputs: Tensor, data_samples: list[SegDataSample]) -> dict[str, Tensor]:
         """Losses of all heads that learn by gradient, prefixed with their names."""
@@ -289,7 +294,7 @@ class PosthocSegmentor(CascadeEncoderDecoder):
             return self._run_base(inputs, batch_img_metas)
         features = features_name(self.posthoc_modules())
         names = ['logits', 'native_logits', *([features] if features else [])]
-        maps = self.cache(inputs, names, _circumstances(inputs, batch_img_metas[0]),
+        maps = self.cache(inputs, names, _circumstances(inputs, batch_img_metas[0], self._base.precision),
                           lambda missing: self._base_maps(missing, [batch_img_metas[0]] * len(missing), features))
         self._tap.hold(maps['native_logits'], maps.get(features))
         if maps['logits'] is not None:
@@ -309,7 +314,7 @@ class PosthocSegmentor(CascadeEncoderDecoder):
 
     def _run_base(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
         with self._base.running():
-            return self._base_class.encode_decode(self, inputs, batch_img_metas)
+            return at_least_float32(self._base_class.encode_decode(self, inputs, batch_img_metas))
 
     def _native_heads(self) -> Iterator[tuple[str, ScoreHead]]:
         heads = self._modules.get('uncertainty_heads') or {}
@@ -332,8 +337,9 @@ class PosthocSegmentor(CascadeEncoderDecoder):
                                      'normalization in `data_preprocessor`.')
 
 
-def _circumstances(inputs: Tensor, meta: dict) -> str:
+def _circumstances(inputs: Tensor, meta: dict, precision: torch.dtype | None) -> str:
     """What decides the outputs of the base model besides its input and its weights."""
     device = inputs.device.type
-    precision = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else inputs.dtype
+    if precision is None:
+        precision = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else inputs.dtype
     return f'{meta.get("img_shape")} {meta.get("pad_shape")} {precision}'

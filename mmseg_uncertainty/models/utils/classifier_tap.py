@@ -1,13 +1,15 @@
 """Reads what goes into and comes out of the classifier of a decode head."""
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 
 class ClassifierTap:
     """Remember input and output of ``decode_head.conv_seg`` during a forward pass.
 
-    mmseg gives every decode head a ``conv_seg``, but some heads never run theirs; :meth:`read` then says so.
+    Both are at least float32, whatever precision the base model runs in. mmseg gives every decode head a ``conv_seg``,
+    but some heads never run theirs; :meth:`read` then says so.
 
     Args:
         decode_head: The (last) decode head of the base model.
@@ -20,7 +22,7 @@ class ClassifierTap:
             classifier.register_forward_hook(self._remember)
 
     def _remember(self, _: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        self._features, self._logits = inputs[0], output
+        self._features, self._logits = at_least_float32(inputs[0]), at_least_float32(output)
 
     def hold(self, logits: Tensor | None, features: Tensor | None) -> None:
         """Take what a pass left that was made before."""
@@ -38,6 +40,11 @@ class ClassifierTap:
         logits, features = self._logits, self._features
         self._features = self._logits = None
         return (fallback, None) if logits is None or logits.shape[1] != fallback.shape[1] else (logits, features)
+
+
+def at_least_float32(maps: Tensor) -> Tensor:
+    """Maps of a half-precision type in float32, others as they are."""
+    return maps.to(torch.promote_types(maps.dtype, torch.float32))
 
 
 def classifier_of(decode_head: nn.Module, owner: str) -> nn.Conv2d:

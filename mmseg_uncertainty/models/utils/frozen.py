@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import nn
@@ -20,7 +20,19 @@ class Frozen:
         self._parameters = [parameter for module in self._modules for parameter in module.parameters()
                             if parameter.requires_grad]
         self._require_grad(False)
+        self.precision: torch.dtype | None = None
         self.eval()
+
+    def hasten(self, precision: torch.dtype | None, channels_last: bool) -> None:
+        """Trade the last digits for speed.
+
+        Args:
+            precision: ``torch.bfloat16`` or ``torch.float16`` to run in mixed precision, ``None`` to run as trained.
+            channels_last: Whether weights of convolutions, and with them their outputs, lie in memory by pixel.
+        """
+        self.precision = precision
+        for module in self._modules:
+            module.to(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
 
     def eval(self) -> None:
         """Put the modules into evaluation mode: running statistics, no dropout, no drop-path."""
@@ -39,10 +51,15 @@ class Frozen:
             return
         self._require_grad(True)
         try:
-            with torch.no_grad():
+            with torch.no_grad(), self._autocast():
                 yield
         finally:
             self._require_grad(False)
+
+    def _autocast(self):
+        if self.precision is None:
+            return nullcontext()
+        return torch.autocast(next(self._modules[0].parameters()).device.type, self.precision)
 
     def _require_grad(self, required: bool) -> None:
         for parameter in self._parameters:

@@ -164,3 +164,21 @@ def test_nothing_to_train_is_an_error():
     _, model = build_pair(tiny_base(), uncertainty_heads=dict(msp=HEADS['msp']))
     with pytest.raises(ValueError, match='nothing to train'):
         model.train().loss(torch.rand(1, 3, *SIZE), samples(1, labels=True))
+
+
+@pytest.mark.parametrize('mode', ['whole', 'slide'])
+def test_reduced_precision_is_near_and_can_be_taken_back(mode):
+    _, posthoc = build_pair(tiny_base(mode), uncertainty_heads=HEADS)
+    images = torch.rand(1, 3, *SIZE)
+
+    def predicted():
+        with torch.no_grad():
+            return posthoc.predict(images, samples(1))[0]
+    exact = predicted()
+    posthoc.hasten(torch.bfloat16, channels_last=True)
+    fast = predicted()
+    assert not torch.equal(fast.seg_logits.data, exact.seg_logits.data)
+    assert_close(fast.seg_logits.data, exact.seg_logits.data, rtol=0.05, atol=0.05)
+    assert fast.seg_logits.data.dtype == fast.uncertainty.msp.dtype == fast.uncertainty.fedc.dtype == torch.float32
+    posthoc.hasten()
+    assert torch.equal(predicted().seg_logits.data, exact.seg_logits.data)
