@@ -28,7 +28,7 @@ demo: install
 	$(RUN) tools/demo.py --out work_dirs/demo
 
 test: install
-	$(RUN) -m pytest -q tests
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -q --numprocesses auto --dist loadfile tests
 
 docs: extras
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet --site-dir work_dirs/site

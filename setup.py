@@ -48,5 +48,5 @@ setup(
         'convnext': ['onedl-mmpretrain>=1.3.6', 'torchvision'],
         'bit': ['timm', 'torchvision'],
         'docs': ['mkdocs-material', 'mkdocstrings[python]'],
-        'test': ['hypothesis', 'pytest'],
+        'test': ['hypothesis', 'pytest', 'pytest-xdist'],
     })
