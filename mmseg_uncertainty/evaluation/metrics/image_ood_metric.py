@@ -81,7 +81,7 @@ class ImageOODMetric(StreamingMetric):
             Path(self.scores_file).write_text(json.dumps(scores))
         if self.keep_scores:
             self.provenance['scores'] = {head: [record['heads'][head] for record in records] for head in heads}
-        if self.in_domain is None and not self.reference:
+        if self.keep_scores and self.in_domain is None and not self.reference:
             return {}
         shifted = np.array([record['shifted'] for record in records])
         conditions = np.array([record['condition'] or '' for record in records])
