@@ -18,7 +18,7 @@ def results(tmp_path_factory):
     processes = [subprocess.Popen([sys.executable, str(SCRIPT), str(rank), str(folder)], env=environment, cwd=folder,
                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for rank in range(2)]
     for process in processes:
-        _, errors = process.communicate(timeout=300)
+        _, errors = process.communicate(timeout=900)
         assert process.returncode == 0, errors[-3000:]
     return [json.loads((folder / f'{rank}.json').read_text(), parse_constant=str) for rank in range(2)]
 

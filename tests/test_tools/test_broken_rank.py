@@ -39,7 +39,7 @@ def test_a_rank_that_dies_ends_the_job_and_resume_goes_on(base, tmp_path):  # no
     command = [sys.executable, '-m', 'torch.distributed.run', '--nproc-per-node', '2', '--standalone', TOOLS / 'train.py',
                'config.py', '--load-from', base, '--work-dir', 'run', '--resume', '--launcher', 'pytorch']
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join([str(tmp_path), str(TOOLS.parent)]), OMP_NUM_THREADS='1')
-    first, second = (subprocess.run(command, cwd=tmp_path, env=environment, timeout=300, capture_output=True, text=True)
+    first, second = (subprocess.run(command, cwd=tmp_path, env=environment, timeout=900, capture_output=True, text=True)
                      for _ in range(2))
     assert first.returncode != 0 and 'SIGKILL' in first.stderr
     assert second.returncode == 0, second.stderr

@@ -24,7 +24,7 @@ def test_two_processes_write_the_numbers_of_one(run_tool, tmp_path):
     arguments = [tmp_path / 'config.py', tmp_path / 'base.pth', '--eval', 'IDM', 'ECE', 'mIoU', '--out']
     run_tool('test', *arguments, tmp_path / 'one.json')
     subprocess.run([sys.executable, '-m', 'torch.distributed.run', '--nproc-per-node', '2', '--standalone',
-                    TOOLS / 'test.py', *arguments, tmp_path / 'two.json', '--launcher', 'pytorch'], check=True, timeout=300,
+                    TOOLS / 'test.py', *arguments, tmp_path / 'two.json', '--launcher', 'pytorch'], check=True, timeout=900,
                    cwd=tmp_path)
     one, two = (json.loads((tmp_path / f'{name}.json').read_text()) for name in ('one', 'two'))
     assert one['metrics'] == two['metrics']
