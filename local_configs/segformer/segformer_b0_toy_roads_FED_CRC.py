@@ -14,4 +14,4 @@ model = dict(
     uncertainty_heads=_base_.heads,
     calibrator=_base_.calibrator,
     # A histogram's precision: the curves stay small enough to ship, and rounding can only make the sets larger.
-    set_head=dict(num_classes=8, mantissa_bits=8, **_base_.set_head))
+    set_head=dict(num_classes=8, mantissa_bits=6, **_base_.set_head))
