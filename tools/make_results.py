@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,11 +47,10 @@ class Study:
         """Config of this base with these heads."""
         return ROOT / f'local_configs/{self.config}_{suffix}.py'
 
-    @property
-    def runs(self) -> dict[str, list[int]]:
-        """Seeds of the fits of each config; statistics need one."""
-        runs = dict(FED=list(range(self.seeds)), BASELINES=[0])
-        return {suffix: seeds for suffix, seeds in runs.items() if self.config_of(suffix).is_file()}
+    def runs(self, suffixes: Sequence[str]) -> dict[str, list[int]]:
+        """Seeds of the fits of each config that this base has; statistics need one."""
+        return {suffix: list(range(self.seeds if suffix == 'FED' else 1))
+                for suffix in suffixes if self.config_of(suffix).is_file()}
 
 
 CAMVID = ('Fitted on CamVid train (367 images): statistics and the mistakes on its own 11 classes, void pixels ignored; '
@@ -77,7 +76,10 @@ STUDIES = [
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--only', nargs='+', metavar='TITLE', help='studies whose title contains one of these words')
+    parser.add_argument(
+        '--only', nargs='+', metavar='TITLE',
+        help='studies whose title contains one of these words; others stay as the page has them')
+    parser.add_argument('--configs', nargs='+', default=['FED', 'BASELINES'], metavar='SUFFIX', help='whose heads to compare')
     parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs/results')
     parser.add_argument('--cache', type=Path, default=ROOT / 'work_dirs/cache', help='see docs/performance.md')
     parser.add_argument('--out', type=Path, default=ROOT / 'docs/results.md')
@@ -101,9 +103,9 @@ def fitted(config: Path, base: Path, folder: Path, cache: Path, seed: int) -> Pa
     return checkpoint
 
 
-def measured(study: Study, folder: Path, cache: Path) -> Iterator[tuple[str, list[dict]]]:
+def measured(study: Study, suffixes: Sequence[str], folder: Path, cache: Path) -> Iterator[tuple[str, list[dict]]]:
     """Title of the column and results of every run, for every test dataset."""
-    runs = [(suffix, seed) for suffix, seeds in study.runs.items() for seed in seeds]
+    runs = [(suffix, seed) for suffix, seeds in study.runs(suffixes).items() for seed in seeds]
     for dataset, evaluator in tqdm(study.tests.items(), desc=study.title):
         results = []
         for suffix, seed in runs:
@@ -118,23 +120,23 @@ def measured(study: Study, folder: Path, cache: Path) -> Iterator[tuple[str, lis
         yield f'{TITLES[dataset]} ({"unknown objects" if evaluator == ANOMALIES else "mistakes"})', results
 
 
-def section(study: Study, folder: Path, cache: Path) -> str:
+def section(study: Study, suffixes: Sequence[str], folder: Path, cache: Path) -> str:
     """Table of one study with what it was measured on."""
-    columns = dict(measured(study, folder, cache))
-    models = [Config.fromfile(study.config_of(suffix)).model for suffix in study.runs]
+    columns = dict(measured(study, suffixes, folder, cache))
+    models = [Config.fromfile(study.config_of(suffix)).model for suffix in study.runs(suffixes)]
     heads = dict.fromkeys(head for model in models for head in model.uncertainty_heads)
     table = results_table({title: [run['metrics'] for run in runs] for title, runs in columns.items()},
                           sorted(heads, key=lambda head: head.startswith('fed')))
     counts = '; '.join(f'{title}: {runs[0]["images"]} images, {runs[0]["evaluators"][0]["positives"]:,} positives and '
                        f'{runs[0]["evaluators"][0]["negatives"]:,} negatives' for title, runs in columns.items())
-    command = f'`python tools/make_results.py --only "{study.title}"`'
+    command = f'`python tools/make_results.py --only "{study.title}" --configs {" ".join(suffixes)}`'
     return f'## {study.title}\n\n{study.fitted_on}. Flows: {study.seeds} seeds. {counts}. Made by {command}.\n\n{table}'
 
 
-def is_measured(study: Study, folder: Path) -> bool:
-    """Whether all results of a study are there."""
-    return all((folder / f'{suffix}_{seed}/{dataset}.json').is_file()
-               for suffix, seeds in study.runs.items() for seed in seeds for dataset in study.tests)
+def written_sections(page: Path) -> dict[str, str]:
+    """Sections that a page holds already, by title."""
+    parts = page.read_text(encoding='utf-8').split('\n## ')[1:] if page.is_file() else []
+    return {part.split('\n')[0]: f'## {part.rstrip()}\n' for part in parts}
 
 
 INTRODUCTION = """# Results
@@ -150,14 +152,14 @@ wrong; unknown objects are those the dataset labels as anomalies. `fedu` and `fe
 def main() -> None:
     """Run the tool."""
     args = parse_args()
-    sections = {}
+    sections = written_sections(args.out)
     for study in STUDIES:
-        folder = args.work_dir / Path(study.config).name
-        wanted = not args.only or any(word in study.title for word in args.only)
-        if wanted or is_measured(study, folder):
-            sections[study.title] = section(study, folder, args.cache)
+        if not args.only or any(word in study.title for word in args.only):
+            folder = args.work_dir / Path(study.config).name
+            sections[study.title] = section(study, args.configs, folder, args.cache)
+    ordered = [sections[study.title] for study in STUDIES if study.title in sections]
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text('\n'.join([INTRODUCTION, *sections.values()]), encoding='utf-8')
+    args.out.write_text('\n'.join([INTRODUCTION, *ordered]), encoding='utf-8')
 
 
 if __name__ == '__main__':
