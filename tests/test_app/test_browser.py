@@ -121,15 +121,15 @@ def test_every_head_can_be_chosen(screen):
     before = screen.source('#uncertainty-picture img')
     screen.one('#head input').click()
     next(option for option in screen.all('ul[role=listbox] li') if 'fedc' in option.text).click()
-    screen.until_drawn('#uncertainty-picture img', before)
-    screen.until_text('#flag', 'log-odds')
+    assert screen.until_drawn('#uncertainty-picture img', before) != before
+    assert 'log-odds' in screen.until_text('#flag', 'log-odds')
 
 
 def test_another_example_is_predicted(screen):
     screen.open_tab('Thresholding')
     before = screen.source('#prediction img')
     screen.all('#examples button.thumbnail-item')[2].click()
-    screen.until_drawn('#prediction img', before)
+    assert screen.until_drawn('#prediction img', before) != before
 
 
 @pytest.mark.parametrize('size', [(90, 150), (37, 53)])
@@ -138,9 +138,9 @@ def test_an_own_image_is_predicted(screen, tmp_path, size):
     pixels = np.random.default_rng(size[0]).integers(0, 256, (*size, 4), np.uint8)
     Image.fromarray(pixels).save(tmp_path / 'own.png')
     screen.one('#upload input[type=file]').send_keys(str(tmp_path / 'own.png'))
-    screen.until_drawn('#prediction img', before)
+    assert screen.until_drawn('#prediction img', before) != before
     screen.open_tab('Uncertainty')
-    screen.until_text('#uncertainty-facts', 'labels unknown')
+    assert 'labels unknown' in screen.until_text('#uncertainty-facts', 'labels unknown')
     clear_upload(screen)
 
 

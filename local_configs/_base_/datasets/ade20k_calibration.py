@@ -1,5 +1,5 @@
 # ADE20K's validation photos: a random quarter calibrates, as published, the others are measured.
-_base_ = './camvid.py'
+_base_ = ['./camvid.py', './one_pass.py']
 data_root = '{{$DATA_ROOT:data}}/ADEChallengeData2016'
 split = dict(by='image', share=0.25, seed=0)
 test_pipeline = [
@@ -10,10 +10,7 @@ test_pipeline = [
 ]
 train_dataloader = dict(
     _delete_=True,
-    batch_size=1,
-    num_workers=1,
-    persistent_workers=False,
-    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
+    **_base_.one_pass,
     dataset=dict(
         type='CheckedADE20KDataset', data_root=data_root, split=dict(part='calibration', **split),
         pipeline=test_pipeline))

@@ -1,11 +1,8 @@
 # CamVid's test sequences, in blocks of neighbouring frames: one half of the blocks calibrates, the other is measured.
-_base_ = './camvid.py'
+_base_ = ['./camvid.py', './one_pass.py']
 train_dataloader = dict(
     _delete_=True,
-    batch_size=1,
-    num_workers=1,
-    persistent_workers=False,
-    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
+    **_base_.one_pass,
     dataset=dict(
         type='CamVidDataset',
         data_root=_base_.data_root,

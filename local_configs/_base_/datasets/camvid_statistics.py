@@ -1,11 +1,8 @@
 # What statistics of frozen models are taken of: each training image once, as it is.
-_base_ = './camvid.py'
+_base_ = ['./camvid.py', './one_pass.py']
 train_dataloader = dict(
     _delete_=True,
-    batch_size=1,
-    num_workers=1,
-    persistent_workers=False,
-    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
+    **_base_.one_pass,
     dataset=dict(
         type='CamVidDataset',
         data_root=_base_.data_root,

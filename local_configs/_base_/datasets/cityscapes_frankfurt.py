@@ -1,5 +1,5 @@
 # Cityscapes' validation images, divided by city: munster and lindau calibrate, frankfurt tests.
-_base_ = './camvid.py'
+_base_ = ['./camvid.py', './one_pass.py']
 data_root = '{{$DATA_ROOT:data}}/cityscapes'
 test_pipeline = [
     dict(type='LoadImageFromFile'),
@@ -9,10 +9,7 @@ test_pipeline = [
 ]
 train_dataloader = dict(
     _delete_=True,
-    batch_size=1,
-    num_workers=1,
-    persistent_workers=False,
-    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
+    **_base_.one_pass,
     dataset=dict(type='CityscapesScenesDataset', data_root=data_root, scenes=['munster', 'lindau'], pipeline=test_pipeline))
 test_dataloader = dict(
     dataset=dict(
