@@ -44,9 +44,9 @@ def test_calibrators_of_a_real_model(data_root, monkeypatch):
     monkeypatch.setenv('DATA_ROOT', str(data_root.resolve()))
     config = Config.fromfile(TOOLS.parent / 'local_configs/cgnet/cgnet_camvid_TS.py')
     state = torch.load(data_root / 'weights/cgnet_camvid11_mmseg.pth', weights_only=True)
-    parts = [frames(config[name].dataset) for name in ('train_dataloader', 'test_dataloader')]
+    parts = [frames(config.train_dataloader.dataset, every=6), frames(config.test_dataloader.dataset, every=24)]
     for kind, options in dict(TemperatureScaling={}, ClusteredTemperatureScaling=dict(num_clusters=2),
-                              VectorScaling={}, LocalTemperatureScaling=dict(epochs=2)).items():
+                              VectorScaling={}, LocalTemperatureScaling=dict(epochs=5)).items():
         config.model.calibrator = dict(type=kind, **options)
         model = MODELS.build(config.model).eval()
         model.load_state_dict(state.get('state_dict', state), strict=False)
@@ -70,7 +70,7 @@ def test_calibrators_of_a_real_model(data_root, monkeypatch):
             assert float(calibrator.temperature) == pytest.approx(exact(fitted_on, parts[0]), rel=1e-6)
 
 
-def frames(config, every=24):
+def frames(config, every):
     dataset = DATASETS.build(dict(config, test_mode=True, _scope_='mmseg'))
     samples = [dataset[index] for index in range(0, len(dataset), every)]
     return [(sample['inputs'], sample['data_samples']) for sample in samples]

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import zlib
 from abc import abstractmethod
+from pathlib import PurePath
 from typing import ClassVar
 
 import numpy as np
@@ -111,8 +112,8 @@ def image_key(meta: dict) -> str:
 
 
 def image_generator(meta: dict, seed: int = 0) -> np.random.Generator:
-    """Random numbers of one image, the same in every batch and process."""
-    return np.random.default_rng([seed, zlib.crc32(image_key(meta).encode())])
+    """Random numbers of one image, the same in every batch and process; only the file's name counts, not its folder."""
+    return np.random.default_rng([seed, zlib.crc32(PurePath(image_key(meta)).name.encode())])
 
 
 def pixel_sample(size: int, wanted: int, meta: dict, seed: int = 0) -> Tensor:

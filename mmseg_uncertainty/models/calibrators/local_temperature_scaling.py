@@ -48,9 +48,9 @@ class LocalTemperatureScaling(Calibrator):
                  variant: str = 'smooth',
                  floor: float = 0.05,
                  crop_size: Sequence[int] = (128, 128),
-                 crops_per_image: int = 2,
+                 crops_per_image: int = 4,
                  epochs: int = 10,
-                 learning_rate: float = 1e-3,
+                 learning_rate: float = 1e-4,
                  validation_share: float = 0.2,
                  seed: int = 0,
                  **options) -> None:

@@ -75,7 +75,20 @@ def test_the_streamed_fit_is_that_of_all_pixels_in_memory():
     assert calibrator.temperature.item() == pytest.approx(fit_temperature(*flat(*data[:2])), rel=1e-9)
 
 
-@pytest.mark.parametrize('config', KEPT + [dict(type='TemperatureScaling', objective='ece', pixels_per_image=50)])
+SAMPLED = [dict(type='TemperatureScaling', objective='ece', pixels_per_image=50),
+           dict(type='LocalTemperatureScaling', epochs=1, crop_size=(8, 8))]
+
+
+@pytest.mark.parametrize('config', SAMPLED)
+def test_a_fit_is_the_same_wherever_the_images_lie(config):
+    outputs, labels, metas = images(6)
+    one, other = (fit(MODELS.build(dict(num_classes=CLASSES) | config), (
+        outputs, labels, [dict(img_path=f'{folder}/{meta["img_path"]}') for meta in metas])) for folder in ('a', '/b/c'))
+    for key, value in one.state_dict().items():
+        assert torch.equal(value, other.state_dict()[key]), key
+
+
+@pytest.mark.parametrize('config', KEPT + SAMPLED)
 def test_neither_order_nor_batches_change_a_bit(config):
     factory = dict(num_classes=CLASSES) | config
     data = images(6, [1., 1., 1., 3., 3., 3.])
