@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import platform
 import sys
@@ -32,9 +33,9 @@ def seconds_in_turns(functions: Mapping[str, Callable[[], object]], rounds: int)
 
 
 def row(name: str, ours: float, peer: float | None, unit: str, protocol: str, ratio: float | None = None) -> dict:
-    """One row of a table; unless told, the ratio is that of the peer to ours."""
+    """One row of a table; unless told, the ratio is that of the peer to ours, infinite where ours is zero."""
     if ratio is None and peer is not None:
-        ratio = peer / ours
+        ratio = peer / ours if ours else math.inf
     return dict(name=name, ours=ours, peer=peer, ratio=ratio, unit=unit, protocol=protocol)
 
 

@@ -21,6 +21,7 @@ from mmseg_uncertainty.functional.bootstrap import percentile_interval, resample
 from .sample_fields import class_labels, merge_classes
 
 GLIBC = platform.libc_ver()[0] == 'glibc'
+PIXELS_BETWEEN_RETURNS = 1 << 22
 METRICS_BY_LABEL_KIND = {
     'anomaly': ('mFishy', 'components'),
     'classes': ('mIoU', 'mFscore', 'macroF1', 'oIoU', 'IDM', 'ECE', 'OOD-local', 'coverage'),
@@ -105,6 +106,7 @@ class StreamingMetric(BaseMetric):
         self.results.clear()
         self.state: dict[str, Tensor] = {}
         self._seen: set[str] = set()
+        self._pixels_since_return = 0
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Measure every image of a batch; see :class:`mmengine.evaluator.BaseMetric`."""
@@ -116,8 +118,12 @@ class StreamingMetric(BaseMetric):
             self._seen.add(path)
             groups = (self.dataset_meta or {}).get('class_groups')
             sample = sample if groups is None else merge_classes(sample, groups)
-            self.results.append(dict(path=path, **self.measure(sample)))
-            return_freed_memory()
+            record = self.measure(sample)
+            self.results.append(dict(path=path, **record))
+            self._pixels_since_return += record['pixels']
+            if self._pixels_since_return >= PIXELS_BETWEEN_RETURNS:
+                self._pixels_since_return = 0
+                return_freed_memory()
 
     def evaluate(self, size: int) -> dict:
         """Merge all processes and compute every number; see :class:`mmengine.evaluator.BaseMetric`.
