@@ -146,6 +146,7 @@ positive rate at the first threshold that finds 95 % of the positives, void pixe
 The best number of a column is bold; ± is the standard deviation over seeds. Mistakes are pixels whose predicted class is
 wrong; unknown objects are those the dataset labels as anomalies. `fedu` and `fedc` learn from mistakes and pasted outliers,
 `fedc_outliers` nearly only from outliers. Intervals and error bounds are in the results files that `tools/test.py --out` writes.
+U-Nets with three losses are in [unet.md](unet.md), calibration under shift in [reliability.md](reliability.md).
 """
 
 

@@ -1,4 +1,4 @@
-"""Train the lab's U-Net on CamVid with three losses, calibrate each, and write docs/unet.md.
+"""Train the lab's U-Net on CamVid with three losses, calibrate each and their ensemble, and write docs/unet.md.
 
 What an earlier run finished is kept, and a training that was stopped goes on. With --iterations 0 nothing is trained, and
 losses that were never trained are left out.
@@ -9,6 +9,7 @@ import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import mmseg_uncertainty  # noqa: F401  (connects the host before configs are read)
@@ -24,10 +25,13 @@ LOSSES = {
     'weighted': 'cross-entropy, weighted by 1/√frequency',
     'focal': 'softmax focal, γ = 2',
 }
+ENSEMBLE = 'ensemble'
+TITLES = LOSSES | {ENSEMBLE: 'ensemble of the three'}
 COLUMNS = {
     'mIoU': ('mIoU[pooled]', 1), 'macro F1': ('macroF1[pooled]', 1), 'ECE before': ('uncalibrated/ECE[pooled]', 100),
     'ECE after': ('ECE[pooled]', 100), 'NLL before': ('uncalibrated/NLL[pooled]', 1), 'NLL after': ('NLL[pooled]', 1),
 }
+SCORES = ('msp', 'entropy', 'mutual_information')
 
 
 def parse_args() -> argparse.Namespace:
@@ -62,27 +66,43 @@ def trained(loss: str, folder: Path, iterations: int | None) -> Path | None:
     return max(folder.glob('best_*.pth'), key=lambda path: path.stat().st_mtime, default=None)
 
 
-def measured(folder: Path, base: Path) -> dict:
-    """Numbers on CamVid's test images, and the temperature."""
-    config, fitted, results = CONFIGS / 'unet_camvid_TS.py', folder / 'temperature/calibrated.pth', folder / 'test.json'
+def measured(config: Path, folder: Path, members: Sequence[Path]) -> dict:
+    """Numbers on CamVid's test images, and the temperature, of one checkpoint or an ensemble of several."""
+    base, fitted, results = members[0], folder / 'temperature/calibrated.pth', folder / 'test.json'
+    others = ['--cfg-options', f'model.members={[str(path) for path in members[1:]]}'] if members[1:] else []
     if not fitted.is_file() or fitted.stat().st_mtime < base.stat().st_mtime:
-        run_tool('train', config, '--load-from', base, '--work-dir', fitted.parent)
+        run_tool('train', config, '--load-from', base, '--work-dir', fitted.parent, *others)
     if not results.is_file() or results.stat().st_mtime < fitted.stat().st_mtime:
-        run_tool('test', config, fitted, '--eval', 'mIoU', 'macroF1', 'ECE', '--out', results, '--work-dir', fitted.parent)
+        run_tool('test', config, fitted, '--eval', 'mIoU', 'macroF1', 'ECE', 'IDM', '--out', results, '--work-dir',
+                 fitted.parent, *others)
     state = state_dict_of(read_checkpoint(fitted))
     temperature = next(float(value) for key, value in state.items() if key.endswith('calibrator.temperature'))
-    iterations = read_checkpoint(base)['meta']['iter']
+    iterations = sum(read_checkpoint(path)['meta']['iter'] for path in members)
     return dict(json.loads(results.read_text()), temperature=temperature, iterations=iterations)
 
 
-def line(loss: str, run: dict) -> str:
-    """One line of the table."""
+def line(name: str, run: dict) -> str:
+    """One line of the table of calibration."""
     values = []
     for key, factor in COLUMNS.values():
         value, low, high = (run['metrics'].get(key.replace('[', f'{side}[')) for side in ('', '_low', '_high'))
         shown = f'{factor * value:.3g}' if factor == 1 and value < 10 else f'{factor * value:.1f}'
         values.append(shown if low is None or 'NLL' in key else f'{shown} ({factor * low:.1f}–{factor * high:.1f})')
-    return f'| {LOSSES[loss]} | {run["iterations"]} | {" | ".join(values)} | {run["temperature"]:.3f} |'
+    return f'| {TITLES[name]} | {run["iterations"]} | {" | ".join(values)} | {run["temperature"]:.3f} |'
+
+
+def mistakes_line(name: str, run: dict) -> str:
+    """One line of the table of mistakes."""
+    cells = []
+    for score in SCORES:
+        values = [run['metrics'].get(f'{score}/IDM_{key}[pooled]') for key in ('AP', 'FPR95', 'AUROC')]
+        cells.append('' if None in values else ' / '.join(f'{value:.1f}' for value in values))
+    return f'| {TITLES[name]} | {" | ".join(cells)} |'
+
+
+def table(header: Sequence[str], lines: Iterable[str]) -> str:
+    """A Markdown table."""
+    return '\n'.join([f'| {" | ".join(header)} |', '|' + '---|' * len(header), *lines]) + '\n'
 
 
 def page(runs: dict[str, dict]) -> str:
@@ -91,8 +111,6 @@ def page(runs: dict[str, dict]) -> str:
     model = Config.fromfile(CONFIGS / 'unet_camvid_ce_BASE.py')
     pipeline = model.train_dataloader.dataset.pipeline
     crop = next(step.crop_size for step in pipeline if step.type == 'RandomCrop')
-    header = ['loss', 'iterations', *COLUMNS, 'T']
-    rows = [f'| {" | ".join(header)} |', '|' + '---|' * len(header), *(line(loss, run) for loss, run in runs.items())]
     introduction = INTRODUCTION.format(
         width=model.model.backbone.base_channels,
         scale='×'.join(map(str, model.scale)),
@@ -100,7 +118,8 @@ def page(runs: dict[str, dict]) -> str:
         batch=model.train_dataloader.batch_size,
         images=first['images'],
         torch=versions()['torch'])
-    return introduction + '\n'.join(rows) + '\n'
+    return (introduction + table(['loss', 'iterations', *COLUMNS, 'T'], (line(*item) for item in runs.items())) + MISTAKES
+            + table(['loss', *(score.replace('_', ' ') for score in SCORES)], (mistakes_line(*item) for item in runs.items())))
 
 
 INTRODUCTION = """# U-Net with three losses
@@ -113,19 +132,30 @@ the {images} test images at 480×360, void pixels left out, one seed; in bracket
 mIoU, macro F1 and ECE (15 bins, *before* and *after* temperature T) in %, NLL in nats per pixel. Made by
 `python tools/make_unet.py` (torch {torch}).
 
+The ensemble averages the probabilities of the three (`EnsembleSegmentor`), with a temperature of its own.
+
+"""
+MISTAKES = """
+Pixels whose class is wrong, found by scores after the temperature: AP / FPR95 / AUROC in %. Each model has its own mistakes,
+so a worse model has the easier task in AP. Mutual information measures where the members disagree, and members of three losses
+disagree on confidence everywhere: it needs members that differ in nothing but their start.
+
 """
 
 
 def main() -> None:
     """Run the tool."""
     args = parse_args()
-    runs = {}
+    runs, members = {}, []
     for loss in LOSSES:
         base = trained(loss, args.work_dir / loss, args.iterations)
         if base is not None:
-            runs[loss] = measured(args.work_dir / loss, base)
+            runs[loss] = measured(CONFIGS / 'unet_camvid_TS.py', args.work_dir / loss, [base])
+            members.append(base)
     if not runs:
         sys.exit(f'{args.work_dir} holds no trained U-Net; leave out --iterations 0 to train one.')
+    if len(members) > 1:
+        runs[ENSEMBLE] = measured(CONFIGS / 'unet_camvid_ENSEMBLE.py', args.work_dir / ENSEMBLE, members)
     args.out.write_text(page(runs), encoding='utf-8')
 
 
