@@ -13,13 +13,13 @@ from .idd_lite_dataset import IDDLiteDataset
 from .s3dis_2d_dataset import S3DIS2DDataset
 from .samplers import NumberedInfiniteSampler
 from .toy_roads_dataset import ToyRoadsDataset
-from .transforms import (CORRUPTIONS, Corruptions, LoadInstanceColors, LoadLabels, MaskObjectDropout, PasteOutliers,
-                         RenderToyRoads, SeedAugmentations)
+from .transforms import (CORRUPTIONS, Corruptions, LoadInstanceColors, LoadLabels, MarkInliers, MaskObjectDropout,
+                         PasteOutliers, RenderToyRoads, SeedAugmentations)
 
 __all__ = [
     'ACDCDataset', 'AnomalyDataset', 'CamVidAsCityscapesDataset', 'CamVidDataset', 'CheckedADE20KDataset',
     'CheckedLoveDADataset', 'CheckedSegDataset', 'COCOCategoryDataset',
     'CityscapesScenesDataset', 'Corruptions', 'CORRUPTIONS', 'DatasetError', 'IDDDataset', 'IDDLiteDataset',
-    'LoadInstanceColors', 'LoadLabels', 'MaskObjectDropout', 'NumberedInfiniteSampler', 'PasteOutliers', 'RenderToyRoads',
-    'S3DIS2DDataset', 'SeedAugmentations', 'ToyRoadsDataset'
+    'LoadInstanceColors', 'LoadLabels', 'MarkInliers', 'MaskObjectDropout', 'NumberedInfiniteSampler', 'PasteOutliers',
+    'RenderToyRoads', 'S3DIS2DDataset', 'SeedAugmentations', 'ToyRoadsDataset'
 ]

@@ -26,12 +26,14 @@ def detection_targets(predicted: Tensor,
                       ignore_index: int = 255,
                       padding_label: int | None = None,
                       outlier_label: int | None = None,
+                      inlier_label: int | None = None,
                       mistake_weight: float = 1.0) -> tuple[Tensor, Tensor]:
     """Mark the pixels that the base model got wrong.
 
     Void pixels are wrong by definition, since no class is their class; the policy says how much they count. Padding
     that the data pipeline added never counts; where ``padding_label`` equals ``ignore_index`` the two cannot be told
-    apart, so neither counts. Outliers, objects pasted for exposure, are always wrong and always count.
+    apart, so neither counts. Outliers, objects pasted for exposure, are always wrong and always count. Inliers are pixels
+    of which no more is known than that the model should know them; they are never wrong.
 
     Args:
         predicted: Predicted classes, shape (N, H, W).
@@ -40,12 +42,15 @@ def detection_targets(predicted: Tensor,
         ignore_index: Label of void pixels.
         padding_label: Label of padding, or ``None`` if the pipeline does not pad.
         outlier_label: Label of outliers, or ``None`` if the pipeline pastes none.
+        inlier_label: Label of inliers, or ``None`` if the pipeline marks none.
         mistake_weight: How much a pixel counts that has a class and was taken for another one.
 
     Returns:
         Whether a pixel is wrong, bool, and its weight, float32; both (N, H, W).
     """
     wrong = predicted != labels
+    if inlier_label is not None:
+        wrong = wrong & (labels != inlier_label)
     weight = torch.where(wrong, mistake_weight, 1.0).float()
     if outlier_label is not None:
         weight = weight.masked_fill(labels == outlier_label, 1.0)

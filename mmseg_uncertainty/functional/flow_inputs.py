@@ -104,3 +104,20 @@ def pool_channels(features: Tensor, channels: int) -> Tensor:
         raise ValueError(f'{features.shape[1]} feature channels cannot be pooled into {channels} equal groups; '
                          f'choose condition_channels among the divisors of {features.shape[1]}.')
     return features.unflatten(1, (channels, -1)).mean(dim=2)
+
+
+def standardize_over_image(maps: Tensor, eps: float = 1e-4) -> Tensor:
+    r"""Remove what all pixels of an image have in common, :math:`(f_{ij} - \mu) / \sqrt{\sigma^2 + \epsilon}` by channel.
+
+    Light, camera and city shift the features of a whole image; how a pixel differs from the rest of its image moves less
+    (instance normalization without a learned part, Ulyanov et al., 2016).
+
+    Args:
+        maps: Shape (N, C, h, w).
+        eps: Keeps channels that are constant over an image at zero.
+
+    Returns:
+        Shape (N, C, h, w).
+    """
+    variance, mean = torch.var_mean(maps, dim=(2, 3), correction=0, keepdim=True)
+    return (maps - mean) / (variance + eps).sqrt()

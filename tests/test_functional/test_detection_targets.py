@@ -36,3 +36,10 @@ def test_outliers_are_wrong_and_count_whatever_mistakes_weigh():
     wrong, weight = detection_targets(PREDICTED, labels, padding_label=254, outlier_label=253, mistake_weight=0.1)
     assert wrong[0, 0].tolist() == [False, True, True, True]
     assert_close(weight, torch.tensor([[[1.0, 0.1, 0.0, 1.0]]]))
+
+
+def test_inliers_are_never_wrong_and_count():
+    labels = torch.tensor([[[252, 252, 255, 254]]])
+    wrong, weight = detection_targets(PREDICTED, labels, padding_label=254, inlier_label=252, mistake_weight=0.1)
+    assert not wrong[0, 0, :2].any()
+    assert_close(weight, torch.tensor([[[1.0, 1.0, 0.0, 0.0]]]))

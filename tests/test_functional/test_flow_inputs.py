@@ -63,3 +63,17 @@ def test_pooling_averages_consecutive_channels():
     assert_close(flow_inputs.pool_channels(features, 3).flatten(), torch.tensor([0.5, 2.5, 4.5]))
     with pytest.raises(ValueError, match='divisors of 6'):
         flow_inputs.pool_channels(features, 4)
+
+
+def test_maps_relative_to_their_image_forget_its_light_and_contrast():
+    maps = torch.rand(2, 3, 5, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    relative = flow_inputs.standardize_over_image(maps, eps=0)
+    assert_close(relative, (maps - maps.mean((2, 3), keepdim=True)) / maps.std((2, 3), correction=0, keepdim=True))
+    scale, shift = torch.tensor([2., 50.])[:, None, None, None], torch.tensor([-3., 9.])[:, None, None, None]
+    assert_close(flow_inputs.standardize_over_image(scale * maps + shift, eps=0), relative)
+    assert_close(flow_inputs.standardize_over_image(maps[1:], eps=0), relative[1:])
+
+
+@pytest.mark.parametrize('size', [(1, 1), (4, 6)])
+def test_maps_that_are_constant_over_their_image_become_zero(size):
+    assert_close(flow_inputs.standardize_over_image(torch.full((1, 2, *size), 7.)), torch.zeros(1, 2, *size))

@@ -17,6 +17,10 @@ class Draw(int):
         draw.seed = seed
         return draw
 
+    def __sub__(self, other: int) -> Draw:
+        """Index in a later one of several concatenated datasets; the draw stays the same."""
+        return Draw(int(self) - other, self.seed)
+
     def __reduce__(self) -> tuple:
         return Draw, (int(self), self.seed)
 

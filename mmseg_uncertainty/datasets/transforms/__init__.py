@@ -1,12 +1,13 @@
 from .corruptions import CORRUPTIONS, Corruptions
 from .load_instance_colors import LoadInstanceColors
 from .load_labels import LoadLabels
+from .mark_inliers import MarkInliers
 from .mask_object_dropout import MaskObjectDropout
 from .paste_outliers import PasteOutliers
 from .render_toy_roads import RenderToyRoads
 from .seed_augmentations import SeedAugmentations
 
 __all__ = [
-    'Corruptions', 'CORRUPTIONS', 'LoadInstanceColors', 'LoadLabels', 'MaskObjectDropout', 'PasteOutliers',
-    'RenderToyRoads', 'SeedAugmentations'
+    'Corruptions', 'CORRUPTIONS', 'LoadInstanceColors', 'LoadLabels', 'MarkInliers', 'MaskObjectDropout',
+    'PasteOutliers', 'RenderToyRoads', 'SeedAugmentations'
 ]

@@ -8,7 +8,8 @@ from mmseg.registry import MODELS
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmseg_uncertainty.functional.flow_inputs import INPUTS, flow_input, pool_channels, published_flow_input
+from mmseg_uncertainty.functional.flow_inputs import (INPUTS, flow_input, pool_channels, published_flow_input,
+                                                      standardize_over_image)
 from mmseg_uncertainty.functional.pixel_samples import at_pixels, draw_pixels, labels_at
 from mmseg_uncertainty.models.flows import FlowEneDetFlow, PublishedFlow
 from mmseg_uncertainty.models.losses import FlowEneDetLoss
@@ -38,6 +39,9 @@ class FlowEneDetHead(ScoreHead):
         conditional: Whether the flow sees the features of the base model.
         variant: ``'exact'`` or ``'published'``.
         condition_channels: Channels P into which features are pooled; must divide their number.
+        standardize_features: Whether the flow sees the pooled features relative to their image, which holds better on images
+            unlike those it is fitted on; see :func:`~mmseg_uncertainty.functional.flow_inputs.standardize_over_image`. A
+            tile of a large image counts as an image.
         class_condition: Exact variant: whether the flow sees which class was predicted.
         inputs: Exact variant: names out of :data:`~mmseg_uncertainty.functional.flow_inputs.INPUTS`, at least two.
         class_statistics: Published variant: see :class:`TopLogitStatistics`; ``None`` takes those of the first
@@ -66,6 +70,7 @@ class FlowEneDetHead(ScoreHead):
                  conditional: bool = False,
                  variant: str = 'exact',
                  condition_channels: int = 32,
+                 standardize_features: bool = False,
                  class_condition: bool = True,
                  inputs: Sequence[str] = DEFAULT_INPUTS,
                  class_statistics: str | dict | None = None,
@@ -82,6 +87,7 @@ class FlowEneDetHead(ScoreHead):
             raise ValueError(f'FlowEneDetHead: variant={variant!r} is unknown; choose from {VARIANTS}.')
         self.num_classes, self.variant, self.scale_factor = num_classes, variant, scale_factor
         self.condition_channels, self.statistics_iterations = condition_channels, statistics_iterations
+        self.standardize_features = standardize_features
         self.training_pixels = training_pixels
         if training_pixels and (variant != 'exact' or (flow or {}).get('kernel_size') != 1):
             raise ValueError(f'FlowEneDetHead: training_pixels={training_pixels} needs a flow that sees one pixel at a time; '
@@ -127,8 +133,7 @@ class FlowEneDetHead(ScoreHead):
         if self.conditional and features is None:
             raise ValueError("FlowEneDetHead(conditional=True) needs the features in front of the base model's "
                              'classifier, and this base model yields none; use conditional=False.')
-        condition = [pool_channels(features, self.condition_channels)] if self.conditional else []
-        return self._flow_variables(*[self._resize(maps) for maps in (logits, *condition)])
+        return self._flow_variables(*[self._resize(maps) for maps in (logits, *self._condition(features))])
 
     def _flow_variables(self, logits: Tensor, *condition: Tensor) -> tuple[Tensor, Tensor | None]:
         condition = list(condition)
@@ -137,8 +142,14 @@ class FlowEneDetHead(ScoreHead):
         return self._flow_input(logits), torch.cat(condition, dim=1) if condition else None
 
     def _variables_at(self, pixels: Tensor, logits: Tensor, features: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        pooled = [pool_channels(features, self.condition_channels)] if self.conditional else []
-        return self._flow_variables(*[at_pixels(maps, pixels, logits.shape[-2:]) for maps in (logits, *pooled)])
+        maps = (logits, *self._condition(features))
+        return self._flow_variables(*[at_pixels(part, pixels, logits.shape[-2:]) for part in maps])
+
+    def _condition(self, features: Tensor | None) -> list[Tensor]:
+        if not self.conditional:
+            return []
+        pooled = pool_channels(features, self.condition_channels)
+        return [standardize_over_image(pooled) if self.standardize_features else pooled]
 
     def _flow_input(self, logits: Tensor) -> Tensor:
         if self.variant == 'exact':

@@ -22,6 +22,7 @@ class FlowEneDetLoss(nn.Module):
         padding_label: Label with which the training pipeline pads, or ``None`` if it does not pad. Padding never counts,
             so it needs a label of its own where void pixels do: see ``seg_pad_val`` of the data preprocessor.
         outlier_label: Label of the objects that ``PasteOutliers`` pastes; they are always wrong.
+        inlier_label: Label of the pixels that ``MarkInliers`` marks; they are never wrong.
         mistake_weight: Weight of mistakes that are no outliers; a small one leaves a detector of unknown objects.
         positive_weight: Weight of wrong pixels, or ``'balanced'`` for equal sums of both kinds in every batch.
         likelihood_weight: :math:`\lambda`.
@@ -32,6 +33,7 @@ class FlowEneDetLoss(nn.Module):
                  ignore_index: int = 255,
                  padding_label: int | None = 254,
                  outlier_label: int | None = 253,
+                 inlier_label: int | None = 252,
                  mistake_weight: float = 1.0,
                  positive_weight: float | str = 1.0,
                  likelihood_weight: float = 0.0) -> None:
@@ -42,7 +44,7 @@ class FlowEneDetLoss(nn.Module):
         if mistake_weight < 0:
             raise ValueError(f'mistake_weight={mistake_weight}: give a non-negative weight.')
         self.target_options = dict(void_policy=void_policy, ignore_index=ignore_index, padding_label=padding_label,
-                                   outlier_label=outlier_label, mistake_weight=mistake_weight)
+                                   outlier_label=outlier_label, inlier_label=inlier_label, mistake_weight=mistake_weight)
         self.positive_weight, self.likelihood_weight = positive_weight, likelihood_weight
 
     def targets(self, predicted: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

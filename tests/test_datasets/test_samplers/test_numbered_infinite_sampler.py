@@ -4,6 +4,8 @@ import pickle
 
 import numpy as np
 import pytest
+from mmengine.dataset import BaseDataset, ConcatDataset
+
 from mmseg_uncertainty.datasets import NumberedInfiniteSampler, SeedAugmentations
 
 
@@ -38,6 +40,23 @@ def test_augmentations_follow_the_draw():
         SeedAugmentations()(dict(sample_idx=draw))
         numbers.append(np.random.rand())
     assert numbers[0] == numbers[1]
+
+
+def test_the_later_of_two_datasets_knows_the_draw():
+    class Echo(BaseDataset):
+        METAINFO = dict(classes=())
+
+        def load_data_list(self):
+            return [{} for _ in range(3)]
+
+        def __getitem__(self, index):
+            return index
+
+    both = ConcatDataset([Echo(), Echo()])
+    draws = list(itertools.islice(iter(NumberedInfiniteSampler(range(6), seed=1)), 20))
+    for draw in draws:
+        assert both[draw] == draw % 3 and both[draw].seed == draw.seed
+    assert {int(draw) for draw in draws} == set(range(6))
 
 
 def test_a_plain_sampler_is_named():

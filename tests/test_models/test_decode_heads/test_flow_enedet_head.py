@@ -162,3 +162,20 @@ def test_random_pixels_teach_the_conditional_flow_where_labels_are():
 def test_random_pixels_need_a_flow_that_sees_one_pixel():
     with pytest.raises(ValueError, match='training_pixels=50 needs a flow that sees one pixel'):
         FlowEneDetHead(K, training_pixels=50)
+
+
+@pytest.mark.parametrize('training_pixels', [None, 50])
+def test_features_relative_to_their_image_forget_its_light(training_pixels):
+    outputs, labels = make_outputs()
+    brighter = FrozenOutputs(outputs.logits, outputs.native_logits, 3 * outputs.features + 5)
+    losses, scores = [], []
+    for given in (outputs, brighter):
+        torch.manual_seed(0)
+        head = FlowEneDetHead(K, conditional=True, condition_channels=4, standardize_features=True,
+                              training_pixels=training_pixels, flow=dict(kernel_size=1)).train()
+        losses.append(head.loss(given, labels)['loss_posterior'])
+        for parameter in head.parameters():
+            torch.nn.init.normal_(parameter, std=0.1)
+        scores.append(head.eval()(given.native_logits, given.features))
+    assert_close(losses[0], losses[1], rtol=2e-3, atol=1e-3)
+    assert_close(scores[0], scores[1], rtol=2e-3, atol=1e-3)
