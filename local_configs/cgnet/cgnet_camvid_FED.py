@@ -2,7 +2,7 @@ _base_ = [
     '../_base_/models/cgnet_camvid.py',
     '../_base_/datasets/camvid_fit.py',
     '../_base_/schedules/fed.py',
-    '../_base_/posthoc/fed_outliers.py',
+    '../_base_/posthoc/fed_fine.py',
     '../_base_/default_runtime.py',
 ]
 model = dict(type='PosthocSegmentor', uncertainty_heads=_base_.heads)

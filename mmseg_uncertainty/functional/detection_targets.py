@@ -27,7 +27,8 @@ def detection_targets(predicted: Tensor,
                       padding_label: int | None = None,
                       outlier_label: int | None = None,
                       inlier_label: int | None = None,
-                      mistake_weight: float = 1.0) -> tuple[Tensor, Tensor]:
+                      mistake_weight: float = 1.0,
+                      inlier_weight: float = 1.0) -> tuple[Tensor, Tensor]:
     """Mark the pixels that the base model got wrong.
 
     Void pixels are wrong by definition, since no class is their class; the policy says how much they count. Padding
@@ -44,6 +45,7 @@ def detection_targets(predicted: Tensor,
         outlier_label: Label of outliers, or ``None`` if the pipeline pastes none.
         inlier_label: Label of inliers, or ``None`` if the pipeline marks none.
         mistake_weight: How much a pixel counts that has a class and was taken for another one.
+        inlier_weight: How much an inlier counts.
 
     Returns:
         Whether a pixel is wrong, bool, and its weight, float32; both (N, H, W).
@@ -54,6 +56,8 @@ def detection_targets(predicted: Tensor,
     weight = torch.where(wrong, mistake_weight, 1.0).float()
     if outlier_label is not None:
         weight = weight.masked_fill(labels == outlier_label, 1.0)
+    if inlier_label is not None:
+        weight = weight.masked_fill(labels == inlier_label, inlier_weight)
     weight = weight.masked_fill(labels == ignore_index, void_weight(void_policy))
     if padding_label is not None:
         weight = weight.masked_fill(labels == padding_label, 0.0)

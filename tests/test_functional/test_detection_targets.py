@@ -38,8 +38,9 @@ def test_outliers_are_wrong_and_count_whatever_mistakes_weigh():
     assert_close(weight, torch.tensor([[[1.0, 0.1, 0.0, 1.0]]]))
 
 
-def test_inliers_are_never_wrong_and_count():
+def test_inliers_are_never_wrong_and_count_as_asked():
     labels = torch.tensor([[[252, 252, 255, 254]]])
-    wrong, weight = detection_targets(PREDICTED, labels, padding_label=254, inlier_label=252, mistake_weight=0.1)
+    wrong, weight = detection_targets(PREDICTED, labels, padding_label=254, inlier_label=252, mistake_weight=0.1,
+                                      inlier_weight=0.5)
     assert not wrong[0, 0, :2].any()
-    assert_close(weight, torch.tensor([[[1.0, 1.0, 0.0, 0.0]]]))
+    assert_close(weight, torch.tensor([[[0.5, 0.5, 0.0, 0.0]]]))

@@ -1,33 +1,50 @@
-# What a detector of unknown objects is fitted on: as camvid_fit.py, and 700 images of other roads at about the same scale. Of
-# their labels it is only used which pixels have a class at all.
+# What a detector of unknown objects is fitted on: training images as they are, the same at all scales and colours, and 700
+# images of other roads, all with objects of no class pasted in. Of the labels of the other roads only one thing is used: which
+# pixels have a class at all.
 _base_ = './camvid_fit.py'
-idd_pipeline = [
-    dict(type='SeedAugmentations', views=1),
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadLabels'),
-    dict(type='MarkInliers'),
-    dict(type='RandomResize', scale=(320, 227), ratio_range=(1.6, 3.0), keep_ratio=True),
+paste = dict(type='PasteOutliers', source='{{$DATA_ROOT:data}}/idd_lite/images/train')
+augmentations = [
     dict(type='RandomCrop', crop_size=(360, 480)),
-    dict(type='PasteOutliers', source='{{$DATA_ROOT:data}}/idd_lite/images/train'),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PhotoMetricDistortion'),
     dict(type='PackSegInputs'),
 ]
+start = [
+    dict(type='SeedAugmentations', views=1),
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadLabels'),
+]
+plain_pipeline = [
+    *start,
+    dict(type='Resize', scale=(480, 360), keep_ratio=False),
+    paste,
+    dict(type='PackSegInputs'),
+]
+augmented_pipeline = [
+    *start,
+    paste,
+    dict(type='RandomResize', scale=(480, 360), ratio_range=(1.0, 2.0), keep_ratio=True),
+    *augmentations,
+]
+idd_pipeline = [
+    *start,
+    dict(type='MarkInliers'),
+    dict(type='RandomResize', scale=(320, 227), ratio_range=(1.6, 3.0), keep_ratio=True),
+    paste,
+    *augmentations,
+]
+camvid = dict(
+    type='CamVidDataset',
+    data_root='{{$DATA_ROOT:data}}/camvid',
+    data_prefix=dict(img_path='train', seg_map_path='trainannot'))
+idd = dict(type='IDDLiteDataset', data_root='{{$DATA_ROOT:data}}/idd_lite', split='train', indices=700)
 train_dataloader = dict(
     dataset=dict(
         _delete_=True,
         type='ConcatDataset',
         ignore_keys=['classes', 'palette', 'label_map', 'dataset_name'],
         datasets=[
-            dict(
-                type='CamVidDataset',
-                data_root='{{$DATA_ROOT:data}}/camvid',
-                data_prefix=dict(img_path='train', seg_map_path='trainannot'),
-                pipeline=_base_.train_pipeline),
-            dict(
-                type='IDDLiteDataset',
-                data_root='{{$DATA_ROOT:data}}/idd_lite',
-                split='train',
-                indices=700,
-                pipeline=idd_pipeline),
+            dict(pipeline=plain_pipeline, **camvid),
+            dict(pipeline=augmented_pipeline, **camvid),
+            dict(pipeline=idd_pipeline, **idd),
         ]))

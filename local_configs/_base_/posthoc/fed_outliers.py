@@ -9,4 +9,4 @@ heads = dict(
         scale_factor=2,
         training_pixels=2048,
         flow=dict(kernel_size=1),
-        loss_decode=dict(type='FlowEneDetLoss', mistake_weight=0.05)))
+        loss_decode=dict(type='FlowEneDetLoss', mistake_weight=0.05, inlier_weight=0.2)))

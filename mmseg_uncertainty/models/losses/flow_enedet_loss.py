@@ -24,6 +24,7 @@ class FlowEneDetLoss(nn.Module):
         outlier_label: Label of the objects that ``PasteOutliers`` pastes; they are always wrong.
         inlier_label: Label of the pixels that ``MarkInliers`` marks; they are never wrong.
         mistake_weight: Weight of mistakes that are no outliers; a small one leaves a detector of unknown objects.
+        inlier_weight: Weight of inliers.
         positive_weight: Weight of wrong pixels, or ``'balanced'`` for equal sums of both kinds in every batch.
         likelihood_weight: :math:`\lambda`.
     """
@@ -35,16 +36,18 @@ class FlowEneDetLoss(nn.Module):
                  outlier_label: int | None = 253,
                  inlier_label: int | None = 252,
                  mistake_weight: float = 1.0,
+                 inlier_weight: float = 1.0,
                  positive_weight: float | str = 1.0,
                  likelihood_weight: float = 0.0) -> None:
         super().__init__()
         void_weight(void_policy)
         if isinstance(positive_weight, str) and positive_weight != 'balanced':
             raise ValueError(f"positive_weight={positive_weight!r}: give a number or 'balanced'.")
-        if mistake_weight < 0:
-            raise ValueError(f'mistake_weight={mistake_weight}: give a non-negative weight.')
+        if min(mistake_weight, inlier_weight) < 0:
+            raise ValueError(f'mistake_weight={mistake_weight} and inlier_weight={inlier_weight} must not be negative.')
         self.target_options = dict(void_policy=void_policy, ignore_index=ignore_index, padding_label=padding_label,
-                                   outlier_label=outlier_label, inlier_label=inlier_label, mistake_weight=mistake_weight)
+                                   outlier_label=outlier_label, inlier_label=inlier_label, mistake_weight=mistake_weight,
+                                   inlier_weight=inlier_weight)
         self.positive_weight, self.likelihood_weight = positive_weight, likelihood_weight
 
     def targets(self, predicted: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

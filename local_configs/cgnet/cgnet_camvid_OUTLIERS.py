@@ -1,0 +1,8 @@
+_base_ = [
+    '../_base_/models/cgnet_camvid.py',
+    '../_base_/datasets/camvid_and_idd_fit.py',
+    '../_base_/schedules/fed.py',
+    '../_base_/posthoc/fed_outliers.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(type='PosthocSegmentor', uncertainty_heads=_base_.heads)
