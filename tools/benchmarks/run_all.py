@@ -37,6 +37,8 @@ BENCHMARKS = [
               'The ratio is the time of the peer over ours; against reading the logits it is below 1.'),
     Benchmark('heads', 'Heads beside the model that they are added to',
               'The peer is the base model alone; the ratio is the time with heads over the time without, random weights.'),
+    Benchmark('precision', 'Mixed precision and channels-last',
+              'Times: the peer is float32 in the usual layout. Metrics: ours is with the option, the peer without.'),
     Benchmark('cache', 'Outputs from the cache', 'The ratio is the time without cache over the time with.'),
     Benchmark('metrics', 'Evaluators', 'The ratio is the peer over ours; errors and memory have the bound as peer.'),
     Benchmark('calibration', 'Temperature fits', 'The ratio is the peer over ours.'),

@@ -56,7 +56,7 @@ def run_benchmark(description: str, parts: Callable[[argparse.Namespace], Iterab
     rows = []
     for entry in parts(args):
         rows.append(entry)
-        ratio = '' if entry['ratio'] is None else f'{entry["ratio"]:.3g}x'
+        ratio = '' if entry['ratio'] is None or math.isnan(entry['ratio']) else f'{entry["ratio"]:.3g}x'
         peer = '' if entry['peer'] is None else f'{entry["peer"]:.4g}'
         sys.stdout.write(f'{entry["name"]:<58}{entry["ours"]:>10.4g}{peer:>10} {entry["unit"]:<9}{ratio:>8}  '
                          f'{entry["protocol"]}\n')

@@ -1,0 +1,83 @@
+"""What mixed precision and channels-last save, and what they do to every metric, on ToyRoads."""
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import mmseg_uncertainty.registered  # noqa: F401  (connects the host before configs are read)
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+from side_by_side import row, run_benchmark, seconds_in_turns
+
+ROOT = Path(__file__).resolve().parents[2]
+OPTIONS = {'bfloat16': ['--amp', 'bfloat16'], 'channels-last': ['--channels-last']}
+SPEED = {'SegFormer-B0': 'segformer/segformer_b0_toy_roads_SCORES.py',
+         'DeepLabV3+ MobileNetV2': 'deeplabv3plus/deeplabv3plus_mnv2_camvid_SCORES.py'}
+CONFIG, CHECKPOINT = 'segformer/segformer_b0_toy_roads_FED_CRC.py', 'segformer_b0_toy_roads_FED_CRC.pth'
+SPREADS = ('_low', '_high', '_bound')
+HEADLINES = ('mIoU', 'aAcc', 'ECE', 'NLL', 'set/coverage', 'set/mean_size', *(
+    f'{head}/IDM_{name}' for head in ('msp', 'fedu', 'fedc') for name in ('AP', 'FPR95', 'AUROC')))
+
+
+def metrics(images: int, options: list[str]) -> dict[str, float]:
+    """Numbers of the shipped model on the first images of the ToyRoads test."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / 'results.json'
+        subprocess.run([
+            sys.executable, ROOT / 'tools/test.py', ROOT / 'local_configs' / CONFIG, ROOT / 'checkpoints' / CHECKPOINT, '--eval',
+            'mIoU', 'IDM', 'ECE', 'coverage', '--out', out, '--work-dir', folder, *options, '--cfg-options',
+            f'test_dataloader.dataset.indices={images}'], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        values = json.loads(out.read_text())['metrics']
+    return {key: value for key, value in values.items() if not key.split('[')[0].endswith(SPREADS)}
+
+
+def prediction(config: str, size: tuple[int, int], precision: torch.dtype | None, channels_last: bool) -> Callable[[], None]:
+    """A prediction of a model, random weights, with MSP alone."""
+    torch.manual_seed(0)
+    base = Config.fromfile(ROOT / 'local_configs' / config).model
+    base.uncertainty_heads = dict(msp=dict(type='MSPHead'))
+    model = MODELS.build(base).eval()
+    model.hasten(precision, channels_last)
+    images, sample = torch.randn(1, 3, *size), SegDataSample(metainfo=dict(ori_shape=size, img_shape=size, pad_shape=size))
+
+    def run() -> None:
+        with torch.no_grad():
+            model.predict(images, [sample.new()])
+
+    return run
+
+
+def rows(args: argparse.Namespace) -> Iterator[dict]:
+    """Times of two models, then every metric of one."""
+    init_default_scope('mmseg')
+    size = (256, 512) if args.quick else (512, 1024)
+    for title, config in SPEED.items():
+        seconds = seconds_in_turns({
+            'plain': prediction(config, size, None, False), 'bfloat16': prediction(config, size, torch.bfloat16, False),
+            'channels-last': prediction(config, size, None, True)}, 2 if args.quick else 5)
+        for option in OPTIONS:
+            yield row(f'{title}, {option}', seconds[option], seconds['plain'], 's', f'one image {size[0]}x{size[1]}')
+    images = 4 if args.quick else 40
+    plain = metrics(images, [])
+    for option, arguments in OPTIONS.items():
+        changed = metrics(images, arguments)
+        protocol = f'{images} images of ToyRoads test, SegFormer-B0'
+        for key, value in changed.items():
+            if key.split('[')[0] in HEADLINES:
+                yield row(f'{key.split("[")[0]}, {option}', value, plain[key], '', protocol, math.nan)
+        farthest = max(changed, key=lambda key: abs(changed[key] - plain[key]) / max(abs(plain[key]), 1e-2))
+        yield row(f'{farthest}, {option}', changed[farthest], plain[farthest], '',
+                  f'{protocol}: of all {len(changed)} numbers the one with the largest relative change', math.nan)
+
+
+if __name__ == '__main__':
+    run_benchmark(__doc__, rows)
