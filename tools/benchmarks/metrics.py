@@ -2,10 +2,8 @@
 from __future__ import annotations
 
 import argparse
-import ctypes
 import gc
 import os
-import platform
 import sys
 import threading
 import time
@@ -25,6 +23,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 from mmseg_uncertainty.evaluation import AnomalyRankingMetric, evaluator_config
 from mmseg_uncertainty.functional import calibration_error, ranking
 from mmseg_uncertainty.functional.score_histogram import ScoreHistogram, score_keys
+from mmseg_uncertainty.runtime.freed_memory import return_freed_memory
 
 FRAME = 1024, 2048
 PEERS = {'torchmetrics': 'torchmetrics', 'pytorch-ood': 'pytorch_ood', 'scikit-learn': 'sklearn'}
@@ -183,7 +182,8 @@ def memory(frames: int, heads: int) -> Iterator[dict]:
 
 def peak_megabytes(function: Callable) -> float:
     """Growth of the resident memory while a function runs, sampled every 2 ms."""
-    _release_memory()
+    gc.collect()
+    return_freed_memory()
     before, peak, done = _resident(), [0.], threading.Event()
 
     def watch() -> None:
@@ -196,12 +196,6 @@ def peak_megabytes(function: Callable) -> float:
     done.set()
     watcher.join()
     return peak[0] - before
-
-
-def _release_memory() -> None:
-    gc.collect()
-    if platform.libc_ver()[0] == 'glibc':
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _resident() -> float:

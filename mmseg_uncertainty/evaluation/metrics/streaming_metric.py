@@ -1,9 +1,7 @@
 """Base of all evaluators: what one image leaves behind, and how several processes become one."""
 from __future__ import annotations
 
-import ctypes
 import logging
-import platform
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
@@ -17,10 +15,12 @@ from prettytable import PrettyTable
 from torch import Tensor
 
 from mmseg_uncertainty.functional.bootstrap import percentile_interval, resample_images
+from mmseg_uncertainty.runtime.freed_memory import return_freed_memory
 
 from .sample_fields import class_labels, merge_classes
 
-GLIBC = platform.libc_ver()[0] == 'glibc'
+# The small records of images lie between large temporary arrays, and glibc keeps the holes: 13 MB for each frame of two
+# megapixels.
 PIXELS_BETWEEN_RETURNS = 1 << 22
 METRICS_BY_LABEL_KIND = {
     'anomaly': ('mFishy', 'components'),
@@ -209,13 +209,3 @@ def _table(values: dict[str, float]) -> str:
     table.add_rows([[head or '-', *(f'{row[name]:.4g}' if name in row else '' for name in names)]
                     for head, row in rows.items()])
     return table.get_string()
-
-
-def return_freed_memory() -> None:
-    """Give what was freed back to the system, where the C library can.
-
-    The small records of images lie between large temporary arrays, and glibc keeps the holes: 13 MB for each frame of two
-    megapixels.
-    """
-    if GLIBC:
-        ctypes.CDLL(None).malloc_trim(0)

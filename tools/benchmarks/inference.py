@@ -1,4 +1,4 @@
-"""What mixed precision and channels-last save, and what they do to every metric, on ToyRoads."""
+"""What kept memory, mixed precision and channels-last save, and what the last two do to every metric, on ToyRoads."""
 from __future__ import annotations
 
 import argparse
@@ -8,6 +8,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import mmseg_uncertainty.registered  # noqa: F401  (connects the host before configs are read)
@@ -17,6 +19,8 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from side_by_side import row, run_benchmark, seconds_in_turns
+
+from mmseg_uncertainty.runtime.freed_memory import keep_freed_memory
 
 ROOT = Path(__file__).resolve().parents[2]
 OPTIONS = {'bfloat16': ['--amp', 'bfloat16'], 'channels-last': ['--channels-last']}
@@ -56,11 +60,32 @@ def prediction(config: str, size: tuple[int, int], precision: torch.dtype | None
     return run
 
 
+def seconds_of_process(config: str, size: tuple[int, int], keep: bool, rounds: int) -> float:
+    """Processor time of the fastest prediction in a process that keeps freed memory, or one that does not."""
+    if keep:
+        keep_freed_memory()
+    torch.set_num_threads(1)
+    init_default_scope('mmseg')
+    return seconds_in_turns(dict(prediction=prediction(config, size, None, False)), rounds)['prediction']
+
+
+def kept_memory(title: str, config: str, size: tuple[int, int], rounds: int) -> dict:
+    """Row of a model, with the fastest of three processes of each kind, in turns."""
+    seconds = {True: [], False: []}
+    for _ in range(3):
+        for keep, measured in seconds.items():
+            with ProcessPoolExecutor(1, get_context('spawn')) as process:
+                measured.append(process.submit(seconds_of_process, config, size, keep, rounds).result())
+    return row(f'{title}, freed memory kept', min(seconds[True]), min(seconds[False]), 's',
+               f'one image {size[0]}x{size[1]}, one thread; peer is the way of the C library')
+
+
 def rows(args: argparse.Namespace) -> Iterator[dict]:
     """Times of two models, then every metric of one."""
     init_default_scope('mmseg')
     size = (256, 512) if args.quick else (512, 1024)
     for title, config in SPEED.items():
+        yield kept_memory(title, config, size, 2 if args.quick else 4)
         seconds = seconds_in_turns({
             'plain': prediction(config, size, None, False), 'bfloat16': prediction(config, size, torch.bfloat16, False),
             'channels-last': prediction(config, size, None, True)}, 2 if args.quick else 5)
