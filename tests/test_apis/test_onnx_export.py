@@ -13,7 +13,9 @@ from tests.tiny import tiny_posthoc
 onnx = pytest.importorskip('onnx', reason='onnx is not installed; pip install "mmseg_uncertainty[onnx]"')
 onnxruntime = pytest.importorskip('onnxruntime', reason='onnxruntime is not installed')
 HEADS = dict(
-    fedc=dict(type='FlowEneDetHead', conditional=True, condition_channels=8), msp=dict(type='MSPHead'),
+    fedc=dict(type='FlowEneDetHead', conditional=True, condition_channels=8),
+    fedc_outliers=dict(type='FlowEneDetHead', conditional=True, condition_channels=8, standardize_features=True),
+    msp=dict(type='MSPHead'),
     energy=dict(type='EnergyHead', resolution='native'))
 SET_HEAD = dict(type='ConformalRiskControlHead', num_classes=5, keep_curves=False)
 DEEPLAB = dict(

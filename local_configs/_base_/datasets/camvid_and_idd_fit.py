@@ -3,10 +3,10 @@
 # pixels have a class at all.
 _base_ = './camvid_fit.py'
 paste = dict(type='PasteOutliers', source='{{$DATA_ROOT:data}}/idd_lite/images/train')
-augmentations = [
-    dict(type='RandomCrop', crop_size=(360, 480)),
+crop = dict(type='RandomCrop', crop_size=(360, 480))
+light = [
     dict(type='RandomFlip', prob=0.5),
-    dict(type='PhotoMetricDistortion'),
+    dict(type='PhotoMetricDistortion', contrast_range=(0.7, 1.3), saturation_range=(0.8, 1.2), hue_delta=1),
     dict(type='PackSegInputs'),
 ]
 start = [
@@ -23,22 +23,26 @@ plain_pipeline = [
 augmented_pipeline = [
     *start,
     paste,
-    dict(type='RandomResize', scale=(480, 360), ratio_range=(1.0, 2.0), keep_ratio=True),
-    *augmentations,
+    dict(type='RandomResize', scale=(480, 360), ratio_range=(0.5, 2.0), keep_ratio=True),
+    crop,
+    *light,
 ]
 idd_pipeline = [
     *start,
     dict(type='MarkInliers'),
     dict(type='RandomResize', scale=(320, 227), ratio_range=(1.6, 3.0), keep_ratio=True),
+    crop,
     paste,
-    *augmentations,
+    *light,
 ]
 camvid = dict(
     type='CamVidDataset',
     data_root='{{$DATA_ROOT:data}}/camvid',
     data_prefix=dict(img_path='train', seg_map_path='trainannot'))
 idd = dict(type='IDDLiteDataset', data_root='{{$DATA_ROOT:data}}/idd_lite', split='train', indices=700)
+# Few pixels of many images: what the pixels of one image have in common is not to be learned.
 train_dataloader = dict(
+    batch_size=32,
     dataset=dict(
         _delete_=True,
         type='ConcatDataset',

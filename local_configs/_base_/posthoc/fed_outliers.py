@@ -7,6 +7,6 @@ heads = dict(
         class_condition=False,
         standardize_features=True,
         scale_factor=2,
-        training_pixels=2048,
+        training_pixels=512,
         flow=dict(kernel_size=1),
         loss_decode=dict(type='FlowEneDetLoss', mistake_weight=0.05, inlier_weight=0.2)))
