@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,7 +55,8 @@ class Study:
 
 
 CAMVID = ('Fitted on CamVid train (367 images): statistics and the mistakes on its own 11 classes, void pixels ignored; '
-          'outliers are polygons pasted into these images with the texture of IDD-lite train images in other hues, or noise')
+          'outliers are polygons pasted into these images with the texture of IDD-lite train images in other hues, or noise. '
+          '`fedc_outliers` also learns from 700 IDD-lite train images with such polygons: pixels with any label there are inliers')
 OBJECTS = dict(fs_static=ANOMALIES, fs_lost_found=ANOMALIES, road_anomaly=ANOMALIES)
 STUDIES = [
     Study('DeepLabV3+ MobileNetV2, trained on CamVid', 'deeplabv3plus/deeplabv3plus_mnv2_camvid',
@@ -107,6 +108,7 @@ def fitted(config: Path, base: Path, folder: Path, cache: Path, seed: int) -> Pa
 def measured(study: Study, suffixes: Sequence[str], folder: Path, cache: Path) -> Iterator[tuple[str, list[dict]]]:
     """Title of the column and results of every run, for every test dataset."""
     runs = [(suffix, seed) for suffix, seeds in study.runs(suffixes).items() for seed in seeds]
+    config_heads = {suffix: set(Config.fromfile(study.config_of(suffix)).model.uncertainty_heads) for suffix, _ in runs}
     for dataset, evaluator in tqdm(study.tests.items(), desc=study.title):
         results = []
         for suffix, seed in runs:
@@ -118,8 +120,13 @@ def measured(study: Study, suffixes: Sequence[str], folder: Path, cache: Path) -
                 # CamVid's own split takes training and test images from one sequence, for base models and flows as well.
                 run_tool('test', config, checkpoint, '--test-dataset', dataset, '--eval', evaluator, '--out', path,
                          '--work-dir', run, '--cache', cache, '--allow-overlap')
-            results.append(json.loads(path.read_text()))
+            results.append(of_heads(json.loads(path.read_text()), config_heads[suffix]))
         yield f'{TITLES[dataset]} ({"unknown objects" if evaluator == ANOMALIES else "mistakes"})', results
+
+
+def of_heads(results: dict, heads: Collection[str]) -> dict:
+    """Results without heads that a config no longer has."""
+    return results | dict(metrics={key: value for key, value in results['metrics'].items() if key.split('/')[0] in heads})
 
 
 def section(study: Study, suffixes: Sequence[str], folder: Path, cache: Path) -> str:
@@ -147,7 +154,7 @@ AP / FPR95 / AUROC in %, protocol `pooled`: the pixels of all images of a column
 positive rate at the first threshold that finds 95 % of the positives, void pixels left out, maps at the size of the labels.
 The best number of a column is bold; ± is the standard deviation over seeds. Mistakes are pixels whose predicted class is
 wrong; unknown objects are those the dataset labels as anomalies. `fedu` and `fedc` learn from mistakes and pasted outliers,
-`fedc_outliers` nearly only from outliers. Intervals and error bounds are in the results files that `tools/test.py --out` writes.
+`fedc_outliers` nearly only from outliers; `mc_dropout` takes 32 samples. Intervals and error bounds are in the results files that `tools/test.py --out` writes.
 U-Nets with three losses are in [unet.md](unet.md), calibration under shift in [reliability.md](reliability.md).
 """
 
