@@ -141,10 +141,6 @@ class FlowEneDetHead(ScoreHead):
             condition.append(F.one_hot(logits.argmax(dim=1), self.num_classes).permute(0, 3, 1, 2).to(logits))
         return self._flow_input(logits), torch.cat(condition, dim=1) if condition else None
 
-    def _variables_at(self, pixels: Tensor, logits: Tensor, features: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        maps = (logits, *self._condition(features))
-        return self._flow_variables(*[at_pixels(part, pixels, logits.shape[-2:]) for part in maps])
-
     def _condition(self, features: Tensor | None) -> list[Tensor]:
         if not self.conditional:
             return []
@@ -174,17 +170,18 @@ class FlowEneDetHead(ScoreHead):
             outputs: Outputs of the frozen model.
             labels: Class labels, shape (N, H, W), int64.
         """
-        logits_at_labels = _at(outputs.logits, labels)
-        wrong, weight = self.loss_decode.targets(logits_at_labels.argmax(dim=1), labels)
-        if self.training:
-            self._observe(logits_at_labels, labels)
         if self.training and self.training_pixels:
-            pixels = draw_pixels(labels, self.training_pixels)
-            z, condition = self._variables_at(pixels, logits_at_labels, outputs.features)
-            wrong, weight, labels = (labels_at(maps, pixels) for maps in (wrong, weight, labels))
+            pixels, size = draw_pixels(labels, self.training_pixels), labels.shape[-2:]
+            labels = labels_at(labels, pixels)
+            logits, *features = (at_pixels(maps, pixels, size) for maps in (outputs.logits, *self._condition(outputs.features)))
+            z, condition = self._flow_variables(logits, *features)
         else:
-            logits = outputs.native_logits if self.resolution == 'native' else outputs.logits
-            z, condition = self.flow_variables(logits, outputs.features)
+            logits = _at(outputs.logits, labels)
+            if self.training:
+                self._observe(logits, labels)
+            z, condition = self.flow_variables(outputs.native_logits if self.resolution == 'native' else outputs.logits,
+                                               outputs.features)
+        wrong, weight = self.loss_decode.targets(logits.argmax(dim=1), labels)
         if self.training and not self.flow.initialized:
             self.flow.initialize(z, condition, F.interpolate(weight[:, None], size=z.shape[-2:], mode='area')[:, 0])
         log_joint = self.flow.log_joint(z, condition)
