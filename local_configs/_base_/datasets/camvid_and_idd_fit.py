@@ -1,6 +1,6 @@
-# What a detector of unknown objects is fitted on: training images as they are, the same at all scales and colours, and 700
-# images of other roads, all with objects of no class pasted in. Of the labels of the other roads only one thing is used: which
-# pixels have a class at all.
+# What a detector of unknown objects is fitted on: training images as they are, the same at all scales, in other light and
+# weather, and 700 images of other roads, all with objects of no class pasted in. Of the labels of the other roads only one
+# thing is used: which pixels have a class at all.
 _base_ = './camvid_fit.py'
 paste = dict(type='PasteOutliers', source='{{$DATA_ROOT:data}}/idd_lite/images/train')
 crop = dict(type='RandomCrop', crop_size=(360, 480))
@@ -9,6 +9,14 @@ light = [
     dict(type='PhotoMetricDistortion', contrast_range=(0.7, 1.3), saturation_range=(0.8, 1.2), hue_delta=1),
     dict(type='PackSegInputs'),
 ]
+weather = dict(
+    type='RandomChoice',
+    transforms=[
+        [],
+        [dict(type='Corruptions', corruption='gaussian_blur', severity=1)],
+        [dict(type='Corruptions', corruption='gaussian_noise', severity=1)],
+        [dict(type='Corruptions', corruption='fog', severity=1)],
+    ])
 start = [
     dict(type='SeedAugmentations', views=1),
     dict(type='LoadImageFromFile'),
@@ -25,6 +33,7 @@ augmented_pipeline = [
     paste,
     dict(type='RandomResize', scale=(480, 360), ratio_range=(0.5, 2.0), keep_ratio=True),
     crop,
+    weather,
     *light,
 ]
 idd_pipeline = [

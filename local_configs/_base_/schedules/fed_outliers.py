@@ -1,0 +1,7 @@
+# Large batches (camvid_and_idd_fit.py) need fewer of them.
+_base_ = './fed.py'
+train_cfg = dict(max_iters=200, val_begin=201)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=1e-2, by_epoch=False, begin=0, end=25),
+    dict(type='CosineAnnealingLR', eta_min=0., by_epoch=False, begin=25, end=200),
+]
