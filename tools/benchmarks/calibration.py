@@ -5,13 +5,13 @@ import argparse
 import json
 import os
 import platform
-import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from importlib.util import find_spec
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from mmseg_uncertainty.apis.results_file import versions
 from mmseg_uncertainty.functional.temperature import PUBLISHED_GRID, fit_temperature
 from mmseg_uncertainty.models.calibrators import TemperatureScaling
+from mmseg_uncertainty.runtime.freed_memory import FreedMemory
 from mmseg_uncertainty.runtime.json_files import write_json
 from mmseg_uncertainty.structures import FrozenOutputs
 
@@ -130,11 +131,12 @@ def likelihood_fit(logits: Tensor, labels: Tensor) -> float:
 def stream(frames: int) -> dict:
     """Fit on frames that come and go, as CalibrationLoop does; returns what it took."""
     calibrator = TemperatureScaling(CLASSES)
-    start, spent = peak_megabytes(), 0.
+    start, spent, freed_memory = peak_megabytes(), 0., FreedMemory()
     for stage in range(calibrator.stages):
         calibrator.start_stage(stage)
         for index in range(frames):
             spent += update(calibrator, index)
+            freed_memory.after(FRAME[0] * FRAME[1])
         calibrator.finish_stage(stage)
     return dict(temperature=float(calibrator.temperature), passes=calibrator.stages, imported=start, peak=peak_megabytes(),
                 seconds=spent)
@@ -150,8 +152,9 @@ def update(calibrator: TemperatureScaling, index: int) -> float:
 
 
 def peak_megabytes() -> float:
-    """Largest memory this process ever held."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Largest memory this process ever held; the usual counter starts at that of the process it came from."""
+    lines = Path('/proc/self/status').read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith('VmHWM')) / 1024
 
 
 def memory(frames: int) -> Iterator[dict]:

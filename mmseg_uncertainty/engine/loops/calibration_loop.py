@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from mmseg_uncertainty.functional.conformal_splits import block_positions, frame_blocks
 from mmseg_uncertainty.models.fittable import Fittable
+from mmseg_uncertainty.runtime.freed_memory import FreedMemory
 from mmseg_uncertainty.structures import FrozenOutputs
 
 
@@ -132,9 +133,11 @@ class CalibrationLoop(BaseLoop):
         self.runner.logger.info(f'Fitting {", ".join(modules)}: pass {self.epoch + 1} of {self.max_epochs}')
         for module in modules.values():
             module.start_stage(stage)
+        freed_memory = FreedMemory()
         for outputs, labels, metas in self._batches(part):
             for module in modules.values():
                 module.update(outputs, labels, metas)
+            freed_memory.after(labels.numel())
         for module in modules.values():
             module.merge_ranks()
             module.finish_stage(stage)

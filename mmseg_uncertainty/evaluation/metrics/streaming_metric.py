@@ -15,13 +15,10 @@ from prettytable import PrettyTable
 from torch import Tensor
 
 from mmseg_uncertainty.functional.bootstrap import percentile_interval, resample_images
-from mmseg_uncertainty.runtime.freed_memory import return_freed_memory
+from mmseg_uncertainty.runtime.freed_memory import FreedMemory
 
 from .sample_fields import class_labels, merge_classes
 
-# The small records of images lie between large temporary arrays, and glibc keeps the holes: 13 MB for each frame of two
-# megapixels.
-PIXELS_BETWEEN_RETURNS = 1 << 22
 METRICS_BY_LABEL_KIND = {
     'anomaly': ('mFishy', 'components'),
     'classes': ('mIoU', 'mFscore', 'macroF1', 'oIoU', 'IDM', 'ECE', 'OOD-local', 'coverage'),
@@ -106,7 +103,7 @@ class StreamingMetric(BaseMetric):
         self.results.clear()
         self.state: dict[str, Tensor] = {}
         self._seen: set[str] = set()
-        self._pixels_since_return = 0
+        self._freed_memory = FreedMemory()
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Measure every image of a batch; see :class:`mmengine.evaluator.BaseMetric`."""
@@ -120,10 +117,7 @@ class StreamingMetric(BaseMetric):
             sample = sample if groups is None else merge_classes(sample, groups)
             record = self.measure(sample)
             self.results.append(dict(path=path, **record))
-            self._pixels_since_return += record['pixels']
-            if self._pixels_since_return >= PIXELS_BETWEEN_RETURNS:
-                self._pixels_since_return = 0
-                return_freed_memory()
+            self._freed_memory.after(record['pixels'])
 
     def evaluate(self, size: int) -> dict:
         """Merge all processes and compute every number; see :class:`mmengine.evaluator.BaseMetric`.
