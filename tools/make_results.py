@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import mmseg_uncertainty  # noqa: F401  (connects the host before configs are read)
@@ -19,7 +19,6 @@ from mmseg_uncertainty.apis import results_table
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get('DATA_ROOT', ROOT / 'data'))
 ANOMALIES, MISTAKES = 'mFishy', 'IDM'
-FLOWS = ('FED', 'OUTLIERS')
 TITLES = dict(fs_static='FS Static', fs_lost_found='FS Lost & Found', road_anomaly='RoadAnomaly', camvid='CamVid test',
               toy_roads='ToyRoads test', toy_roads_anomaly='ToyRoads, unknown objects')
 
@@ -34,7 +33,7 @@ class Study:
         base: Base checkpoint.
         fitted_on: What the heads of the table were fitted on, in words.
         tests: Evaluator of each test dataset.
-        seeds: How often the flows are fitted.
+        seeds: How often the flows of a config are fitted; once where it is not named.
     """
 
     title: str
@@ -42,7 +41,7 @@ class Study:
     base: Path
     fitted_on: str
     tests: dict[str, str]
-    seeds: int = 3
+    seeds: dict[str, int] = field(default_factory=lambda: dict(FED=3))
 
     def config_of(self, suffix: str) -> Path:
         """Config of this base with these heads."""
@@ -50,7 +49,7 @@ class Study:
 
     def runs(self, suffixes: Sequence[str]) -> dict[str, list[int]]:
         """Seeds of the fits of each config that this base has; statistics need one."""
-        return {suffix: list(range(self.seeds if suffix in FLOWS else 1))
+        return {suffix: list(range(self.seeds.get(suffix, 1)))
                 for suffix in suffixes if self.config_of(suffix).is_file()}
 
 
@@ -138,8 +137,9 @@ def section(study: Study, suffixes: Sequence[str], folder: Path, cache: Path) ->
                           sorted(heads, key=lambda head: head.startswith('fed')))
     counts = '; '.join(f'{title}: {runs[0]["images"]} images, {runs[0]["evaluators"][0]["positives"]:,} positives and '
                        f'{runs[0]["evaluators"][0]["negatives"]:,} negatives' for title, runs in columns.items())
+    seeds = ', '.join(f'{suffix}: {len(runs)} seed{"s" * (len(runs) > 1)}' for suffix, runs in study.runs(suffixes).items())
     command = f'`python tools/make_results.py --only "{study.title}" --configs {" ".join(suffixes)}`'
-    return f'## {study.title}\n\n{study.fitted_on}. Flows: {study.seeds} seeds. {counts}. Made by {command}.\n\n{table}'
+    return f'## {study.title}\n\n{study.fitted_on}. {seeds}. {counts}. Made by {command}.\n\n{table}'
 
 
 def written_sections(page: Path) -> dict[str, str]:
