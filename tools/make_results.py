@@ -62,8 +62,9 @@ STUDIES = [
           ROOT / 'checkpoints/deeplabv3plus_mnv2_camvid.pth', CAMVID, dict(camvid=MISTAKES, **OBJECTS)),
     Study('SegFormer-B0, trained on CamVid', 'segformer/segformer_b0_camvid', ROOT / 'checkpoints/segformer_b0_camvid.pth',
           CAMVID, dict(camvid=MISTAKES, **OBJECTS)),
-    Study('CGNet, trained on CamVid', 'cgnet/cgnet_camvid', DATA / 'weights/cgnet_camvid11_mmseg.pth', CAMVID,
-          dict(camvid=MISTAKES, **OBJECTS)),
+    Study('CGNet, trained on CamVid', 'cgnet/cgnet_camvid', DATA / 'weights/cgnet_camvid11_mmseg.pth',
+          CAMVID.replace('(367 images)', '(367 images, which the model was trained on together with val)'),
+          dict(camvid=MISTAKES, **OBJECTS), seeds={}),
     Study('ERFNet, trained on Cityscapes', 'erfnet/erfnet_cityscapes', DATA / 'weights/erfnet_cityscapes_mmseg.pth',
           CAMVID.replace('its own 11 classes', 'the Cityscapes classes that its labels translate to')
           .replace('void pixels', 'bicyclists and void pixels'), OBJECTS),
