@@ -15,6 +15,7 @@ from mmengine.config import Config
 from tqdm.auto import tqdm
 
 from mmseg_uncertainty.apis import results_table
+from mmseg_uncertainty.apis.results_table import page_sections
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get('DATA_ROOT', ROOT / 'data'))
@@ -143,12 +144,6 @@ def section(study: Study, suffixes: Sequence[str], folder: Path, cache: Path) ->
     return f'## {study.title}\n\n{study.fitted_on}. {seeds}. {counts}. Made by {command}.\n\n{table}'
 
 
-def written_sections(page: Path) -> dict[str, str]:
-    """Sections that a page holds already, by title."""
-    parts = page.read_text(encoding='utf-8').split('\n## ')[1:] if page.is_file() else []
-    return {part.split('\n')[0]: f'## {part.rstrip()}\n' for part in parts}
-
-
 INTRODUCTION = """# Results
 
 AP / FPR95 / AUROC in %, protocol `pooled`: the pixels of all images of a column together, step-wise average precision, false
@@ -156,19 +151,20 @@ positive rate at the first threshold that finds 95 % of the positives, void pixe
 The best number of a column is bold; ± is the standard deviation over seeds. Mistakes are pixels whose predicted class is
 wrong; unknown objects are those the dataset labels as anomalies. `fedu` and `fedc` learn from mistakes and pasted outliers,
 `fedc_outliers` nearly only from outliers; `mc_dropout` takes 32 samples. Intervals and error bounds are in the results files that `tools/test.py --out` writes.
-U-Nets with three losses are in [unet.md](unet.md), calibration under shift in [reliability.md](reliability.md).
+Calibration under shift is in [reliability.md](reliability.md).
 """
 
 
 def main() -> None:
     """Run the tool."""
     args = parse_args()
-    sections = written_sections(args.out)
+    sections = page_sections(args.out)
     for study in STUDIES:
         if not args.only or any(word in study.title for word in args.only):
             folder = args.work_dir / Path(study.config).name
             sections[study.title] = section(study, args.configs, folder, args.cache)
-    ordered = [sections[study.title] for study in STUDIES if study.title in sections]
+    titles = [study.title for study in STUDIES]
+    ordered = [sections[title] for title in sorted(sections, key=lambda title: (titles + [title]).index(title))]
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text('\n'.join([INTRODUCTION, *ordered]), encoding='utf-8')
 

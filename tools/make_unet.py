@@ -1,4 +1,5 @@
-"""Train the lab's U-Net on CamVid with three losses, calibrate each and their ensemble, and write docs/unet.md.
+"""Train the lab's U-Net on CamVid with three losses, calibrate each and their ensemble, and write their section
+of docs/results.md.
 
 What an earlier run finished is kept, and a training that was stopped goes on. With --iterations 0 nothing is trained, and
 losses that were never trained are left out.
@@ -16,6 +17,7 @@ import mmseg_uncertainty  # noqa: F401  (connects the host before configs are re
 from mmengine.config import Config
 
 from mmseg_uncertainty.apis.results_file import versions
+from mmseg_uncertainty.apis.results_table import page_sections
 from mmseg_uncertainty.engine.checkpoints import read_checkpoint, state_dict_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,6 +27,7 @@ LOSSES = {
     'weighted': 'cross-entropy, weighted by 1/√frequency',
     'focal': 'softmax focal, γ = 2',
 }
+TITLE = 'U-Net with three losses, trained on CamVid'
 ENSEMBLE = 'ensemble'
 TITLES = LOSSES | {ENSEMBLE: 'ensemble of the three'}
 COLUMNS = {
@@ -38,7 +41,7 @@ def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs/unet')
-    parser.add_argument('--out', type=Path, default=ROOT / 'docs/unet.md')
+    parser.add_argument('--out', type=Path, default=ROOT / 'docs/results.md')
     parser.add_argument('--iterations', type=int, metavar='N', help='length of each training; default: that of the config')
     return parser.parse_args()
 
@@ -105,13 +108,14 @@ def table(header: Sequence[str], lines: Iterable[str]) -> str:
     return '\n'.join([f'| {" | ".join(header)} |', '|' + '---|' * len(header), *lines]) + '\n'
 
 
-def page(runs: dict[str, dict]) -> str:
-    """The page of these runs."""
+def section(runs: dict[str, dict]) -> str:
+    """The section of these runs."""
     first = next(iter(runs.values()))
     model = Config.fromfile(CONFIGS / 'unet_camvid_ce_BASE.py')
     pipeline = model.train_dataloader.dataset.pipeline
     crop = next(step.crop_size for step in pipeline if step.type == 'RandomCrop')
     introduction = INTRODUCTION.format(
+        title=TITLE,
         width=model.model.backbone.base_channels,
         scale='×'.join(map(str, model.scale)),
         crop='×'.join(map(str, crop[::-1])),
@@ -122,7 +126,7 @@ def page(runs: dict[str, dict]) -> str:
             + table(['loss', *(score.replace('_', ' ') for score in SCORES)], (mistakes_line(*item) for item in runs.items())))
 
 
-INTRODUCTION = """# U-Net with three losses
+INTRODUCTION = """## {title}
 
 The lab's U-Net at {width} channels (a quarter of its width, 2.2 million parameters), from random weights, on CamVid
 train (367 images) scaled to {scale}: batches of {batch} crops of {crop}, bfloat16 on a CPU. These are short runs that
@@ -156,7 +160,9 @@ def main() -> None:
         sys.exit(f'{args.work_dir} holds no trained U-Net; leave out --iterations 0 to train one.')
     if len(members) > 1:
         runs[ENSEMBLE] = measured(CONFIGS / 'unet_camvid_ENSEMBLE.py', args.work_dir / ENSEMBLE, members)
-    args.out.write_text(page(runs), encoding='utf-8')
+    sections = page_sections(args.out) | {TITLE: section(runs)}
+    introduction = args.out.read_text(encoding='utf-8').split('\n## ')[0] if args.out.is_file() else '# Results'
+    args.out.write_text('\n'.join([introduction.rstrip() + '\n', *sections.values()]), encoding='utf-8')
 
 
 if __name__ == '__main__':

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from statistics import mean, stdev
 from typing import Union
 
@@ -23,6 +24,12 @@ def results_table(cells: Mapping[str, Runs], heads: Sequence[str], metrics: Sequ
     best = {title: _best(values, heads, metrics) for title, values in runs.items()}
     rows = [[head, *(_entry(values, head, metrics, best[title]) for title, values in runs.items())] for head in heads]
     return '\n'.join(_line(row) for row in (titles, ['---'] * len(titles), *rows)) + '\n'
+
+
+def page_sections(page: Path) -> dict[str, str]:
+    """Sections that a Markdown page holds, by title; none where there is no page yet."""
+    parts = page.read_text(encoding='utf-8').split('\n## ')[1:] if page.is_file() else []
+    return {part.split('\n')[0]: f'## {part.rstrip()}\n' for part in parts}
 
 
 def value_of(metrics: Mapping[str, float], head: str, name: str) -> float | None:
