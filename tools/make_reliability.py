@@ -98,7 +98,7 @@ Made by `python tools/make_reliability.py`: it fits what is missing, measures wh
 "Reading the tables". ECE (15 bins, pooled pixels, a fraction), PRR (prediction rejection ratio: how well MSP ranks mistakes), OOD
 AUROC (how well an image's mean MSP tells shifted images from CamVid's) and mIoU, before and after each calibrator. Calibrators are
 fitted on {calibration} images of CamVid test, in blocks of 20 frames; the other blocks are measured. {measured}
-Columns of `camvid_c` are means over {corruptions} corruptions of Cityscapes-C ({names}) at severities {severities}, noise up to
+Columns of `camvid_c` (and `camvid_c_as_cityscapes`) are means over {corruptions} corruptions of Cityscapes-C ({names}) at severities {severities}, noise up to
 3, as published. IDD-lite has seven classes: the probabilities of the model's classes that make up one of them are added. One
 seed.
 """
