@@ -10,7 +10,7 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import mmseg_uncertainty  # noqa: F401  (connects the host before configs are read)
@@ -18,6 +18,7 @@ from mmengine.config import Config
 
 from mmseg_uncertainty.apis.results_file import versions
 from mmseg_uncertainty.apis.results_table import page_sections
+from mmseg_uncertainty.apis.sweep_tables import table
 from mmseg_uncertainty.engine.checkpoints import read_checkpoint, state_dict_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -84,28 +85,23 @@ def measured(config: Path, folder: Path, members: Sequence[Path]) -> dict:
     return dict(json.loads(results.read_text()), temperature=temperature, iterations=iterations)
 
 
-def line(name: str, run: dict) -> str:
-    """One line of the table of calibration."""
+def calibration_cells(name: str, run: dict) -> list[str]:
+    """One row of the table of calibration."""
     values = []
     for key, factor in COLUMNS.values():
         value, low, high = (run['metrics'].get(key.replace('[', f'{side}[')) for side in ('', '_low', '_high'))
         shown = f'{factor * value:.3g}' if factor == 1 and value < 10 else f'{factor * value:.1f}'
         values.append(shown if low is None or 'NLL' in key else f'{shown} ({factor * low:.1f}–{factor * high:.1f})')
-    return f'| {TITLES[name]} | {run["iterations"]} | {" | ".join(values)} | {run["temperature"]:.3f} |'
+    return [TITLES[name], str(run['iterations']), *values, f'{run["temperature"]:.3f}']
 
 
-def mistakes_line(name: str, run: dict) -> str:
-    """One line of the table of mistakes."""
+def mistakes_cells(name: str, run: dict) -> list[str]:
+    """One row of the table of mistakes."""
     cells = []
     for score in SCORES:
         values = [run['metrics'].get(f'{score}/IDM_{key}[pooled]') for key in ('AP', 'FPR95', 'AUROC')]
         cells.append('' if None in values else ' / '.join(f'{value:.1f}' for value in values))
-    return f'| {TITLES[name]} | {" | ".join(cells)} |'
-
-
-def table(header: Sequence[str], lines: Iterable[str]) -> str:
-    """A Markdown table."""
-    return '\n'.join([f'| {" | ".join(header)} |', '|' + '---|' * len(header), *lines]) + '\n'
+    return [TITLES[name], *cells]
 
 
 def section(runs: dict[str, dict]) -> str:
@@ -122,8 +118,8 @@ def section(runs: dict[str, dict]) -> str:
         batch=model.train_dataloader.batch_size,
         images=first['images'],
         torch=versions()['torch'])
-    return (introduction + table(['loss', 'iterations', *COLUMNS, 'T'], (line(*item) for item in runs.items())) + MISTAKES
-            + table(['loss', *(score.replace('_', ' ') for score in SCORES)], (mistakes_line(*item) for item in runs.items())))
+    return (introduction + table(['loss', 'iterations', *COLUMNS, 'T'], [calibration_cells(*item) for item in runs.items()]) + MISTAKES
+            + table(['loss', *(score.replace('_', ' ') for score in SCORES)], [mistakes_cells(*item) for item in runs.items()]))
 
 
 INTRODUCTION = """## {title}

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import torch
+from side_by_side import row
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -87,12 +88,6 @@ def seconds(function: Callable, *arguments) -> tuple[float, float]:
     start = time.process_time()
     value = function(*arguments)
     return time.process_time() - start, value
-
-
-def row(name: str, ours: float, peer: float | None, unit: str, protocol: str) -> dict:
-    """One line of the result; the ratio says how many times the peer is ours."""
-    ratio = peer / ours if peer is not None and ours else None
-    return dict(name=name, ours=ours, peer=peer, ratio=ratio, unit=unit, protocol=protocol)
 
 
 def speed(count: int) -> Iterator[dict]:
