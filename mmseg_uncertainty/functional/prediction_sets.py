@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .device_counts import count_cells
+
 FAMILIES = ('lac', 'aps', 'raps')
 PIXELS_PER_CHUNK = 2**14
 
@@ -154,7 +156,7 @@ def class_counts(labels: Tensor, num_classes: int) -> Tensor:
     flat = labels.flatten(1).long()
     flat = torch.where((flat >= 0) & (flat < num_classes), flat, num_classes)
     offset = torch.arange(len(flat), device=flat.device).unsqueeze(1) * (num_classes + 1)
-    counts = torch.bincount((flat + offset).flatten(), minlength=len(flat) * (num_classes + 1))
+    counts = count_cells(flat + offset, len(flat) * (num_classes + 1))
     return counts.reshape(len(flat), num_classes + 1)[:, :num_classes]
 
 

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from . import device_counts
+
 BLOCK = 1 << 16
 SIGN_BIT = np.int32(-2**31)
 MIN_BITS, MAX_BITS = 10, 24
@@ -65,6 +67,20 @@ def score_keys(scores: np.ndarray, bits: int = 20) -> np.ndarray:
     return keys
 
 
+def score_keys_of_tensor(scores: Tensor, bits: int = 20) -> Tensor:
+    """The keys of :func:`score_keys`, wherever the scores lie.
+
+    Args:
+        scores: Any shape.
+        bits: Number of key bits, 10 to 24.
+
+    Returns:
+        Same shape, int64 in [0, 2**bits).
+    """
+    patterns = (scores.float() + 0.0).view(torch.int32).long()
+    return torch.where(patterns < 0, ~patterns, patterns + (1 << 31)) >> (32 - bits)
+
+
 def bin_floors(bits: int = 20, bins: np.ndarray | None = None) -> np.ndarray:
     """Lowest float32 score of each bin, the inverse of :func:`score_keys`; NaN for bins beyond the infinities.
 
@@ -87,18 +103,27 @@ class ScoreHistogram:
     Args:
         groups: Number of pixel groups G, for instance correct and wrong.
         bits: Number of key bits; a bin spans a relative width of 2**(9 - bits).
+        device: Where to count; the histogram moves to the device of the scores by itself.
 
     Attributes:
         counts: Shape (G, 2**bits), int64.
     """
 
-    def __init__(self, groups: int = 2, bits: int = 20) -> None:
+    def __init__(self, groups: int = 2, bits: int = 20, device: torch.device | str = 'cpu') -> None:
         self.groups = groups
         self.bits = check_bits(bits)
-        self.counts = torch.zeros(groups, 1 << bits, dtype=torch.int64)
+        self.counts = torch.zeros(groups, 1 << bits, dtype=torch.int64, device=device)
+
+    @classmethod
+    def of(cls, counts: Tensor | np.ndarray) -> ScoreHistogram:
+        """The histogram with these counts, shape (G, 2**bits), int64; they are shared, not copied."""
+        histogram = cls.__new__(cls)
+        histogram.counts = torch.as_tensor(counts)
+        histogram.groups, histogram.bits = len(counts), counts.shape[1].bit_length() - 1
+        return histogram
 
     def update(self, scores: Tensor | np.ndarray, groups: Tensor | np.ndarray) -> None:
-        """Add pixels.
+        """Add pixels. On a device nothing waits for the result: :meth:`check` tells later what is refused at once here.
 
         Args:
             scores: Finite scores, any shape.
@@ -106,18 +131,19 @@ class ScoreHistogram:
 
         Raises:
             ValueError: If the shapes differ.
-            NonFiniteScoreError: If a counted score is NaN or infinite.
+            NonFiniteScoreError: If a counted score on the host is NaN or infinite.
         """
         if tuple(scores.shape) != tuple(groups.shape):
             raise ValueError(f'scores have shape {tuple(scores.shape)}, groups {tuple(groups.shape)}; they must agree.')
-        if isinstance(scores, Tensor) and scores.device.type != 'cpu':
-            self._update_on_device(scores.detach(), groups)
-        else:
+        if device_counts.on_host(scores):
             self._update_on_cpu(_flat(scores, np.float32), _flat(groups))
-        self._refuse_non_finite()
+            self.check()
+        else:
+            self._update_on_device(scores.detach(), groups)
 
     def _update_on_cpu(self, scores: np.ndarray, groups: np.ndarray) -> None:
-        counts = self.counts.cpu().view(-1).numpy()
+        self.counts = self.counts.cpu()
+        counts = self.counts.view(-1).numpy()
         for start in range(0, scores.size, BLOCK):
             block = groups[start:start + BLOCK]
             keep = (block >= 0) & (block < self.groups)
@@ -126,15 +152,20 @@ class ScoreHistogram:
             np.add.at(counts, keys if keep.all() else keys[keep], 1)
 
     def _update_on_device(self, scores: Tensor, groups: Tensor) -> None:
+        # Dropped pixels add nothing where they lie; additions to one bin for all of them would wait for each other.
         groups = groups.to(scores.device).reshape(-1)
-        keep = (groups >= 0) & (groups < self.groups)
-        patterns = (scores.reshape(-1)[keep].float() + 0.0).view(torch.int32).long()
-        patterns = torch.where(patterns < 0, ~patterns, patterns + (1 << 31)) & 0xffffffff
-        keys = (patterns >> (32 - self.bits)) + (groups[keep].long() << self.bits)
+        counted = (groups >= 0) & (groups < self.groups)
+        keys = score_keys_of_tensor(scores.reshape(-1), self.bits)
+        keys += groups.long().masked_fill(~counted, 0) << self.bits
         self.counts = self.counts.to(scores.device)
-        self.counts += torch.bincount(keys, minlength=self.counts.numel()).view_as(self.counts)
+        self.counts.view(-1).scatter_add_(0, keys, counted.long())
 
-    def _refuse_non_finite(self) -> None:
+    def check(self) -> None:
+        """Look whether all scores so far could be ranked.
+
+        Raises:
+            NonFiniteScoreError: If a counted score is NaN or infinite.
+        """
         lowest, highest = (int(key) for key in score_keys(np.float32([-np.inf, np.inf]), self.bits))
         if self.counts[:, :lowest + 1].any() or self.counts[:, highest:].any():
             raise NonFiniteScoreError('a score is NaN or infinite.')
@@ -152,7 +183,11 @@ class ScoreHistogram:
 
         Returns:
             Shapes (G, B), int64, and (B,), float32.
+
+        Raises:
+            NonFiniteScoreError: If a counted score is NaN or infinite.
         """
+        self.check()
         counts = self.counts.cpu().numpy()
         bins = np.flatnonzero(counts.any(axis=0))[::-1]
         return counts[:, bins], bin_floors(self.bits, bins)

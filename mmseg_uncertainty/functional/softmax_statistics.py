@@ -30,14 +30,29 @@ class SoftmaxStatistics:
     probabilities: Tensor | None
 
 
-def softmax_statistics(logits: Tensor, labels: Tensor, predictions: Tensor | None = None) -> SoftmaxStatistics:
-    """Softmax of the pixels and what follows from it for those with a label.
+@dataclass(frozen=True)
+class PixelSoftmax:
+    """Softmax of n pixels on the device of their logits; anything for pixels without label, for which NaN is harmless.
 
     Args:
-        logits: Class logits, shape (K, n); never looked at for pixels without label.
-        labels: Class of each pixel, shape (n,), not negative; K and above is no label.
-        predictions: Arg-max of the logits, shape (n,), if it is known already.
+        labelled: Whether a pixel has a label, shape (n,), bool.
+        confidence: Largest probability, shape (n,), float32.
+        correct: Whether the arg-max is the label, shape (n,), bool.
+        nll: Negative log-likelihood of the label in nats, shape (n,), float32.
+        brier: Squared distance between probabilities and one-hot label, shape (n,), float32, in [0, 2].
+        probabilities: Shape (K, n), float32.
     """
+
+    labelled: Tensor
+    confidence: Tensor
+    correct: Tensor
+    nll: Tensor
+    brier: Tensor
+    probabilities: Tensor
+
+
+def pixel_softmax(logits: Tensor, labels: Tensor, predictions: Tensor | None = None) -> PixelSoftmax:
+    """Softmax of every pixel; see :func:`softmax_statistics`."""
     logits = logits.float()
     void = labels >= len(logits)
     target = labels.long().masked_fill(void, 0)[None]
@@ -48,13 +63,25 @@ def softmax_statistics(logits: Tensor, labels: Tensor, predictions: Tensor | Non
     nll = top + total.log() - logits.gather(0, target)[0]
     probabilities *= total.reciprocal()
     brier = probabilities.square().sum(dim=0) - 2 * probabilities.gather(0, target)[0] + 1
-    labelled = (~void).nonzero()[:, 0]
+    return PixelSoftmax(~void, total.reciprocal().clamp_(max=1), predictions == target[0], nll, brier, probabilities)
+
+
+def softmax_statistics(logits: Tensor, labels: Tensor, predictions: Tensor | None = None) -> SoftmaxStatistics:
+    """Softmax of the pixels and what follows from it for those with a label, on the host.
+
+    Args:
+        logits: Class logits, shape (K, n); never looked at for pixels without label.
+        labels: Class of each pixel, shape (n,), not negative; K and above is no label.
+        predictions: Arg-max of the logits, shape (n,), if it is known already.
+    """
+    pixels = pixel_softmax(logits, labels, predictions)
+    labelled = pixels.labelled.nonzero()[:, 0]
     return SoftmaxStatistics(
-        confidence=total.reciprocal().clamp_(max=1)[labelled].cpu().numpy(),
-        correct=(predictions == target[0])[labelled].cpu().numpy(),
-        nll=float(nll[labelled].sum(dtype=torch.float64)),
-        brier=float(brier[labelled].sum(dtype=torch.float64)),
-        probabilities=probabilities)
+        confidence=pixels.confidence[labelled].cpu().numpy(),
+        correct=pixels.correct[labelled].cpu().numpy(),
+        nll=float(pixels.nll[labelled].sum(dtype=torch.float64)),
+        brier=float(pixels.brier[labelled].sum(dtype=torch.float64)),
+        probabilities=pixels.probabilities)
 
 
 def class_reliability_sums(probabilities: Tensor, labels: Tensor, bins: int = 15) -> ReliabilitySums:

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from mmseg_uncertainty.functional import device_counts
 from mmseg_uncertainty.functional.score_histogram import (NonFiniteScoreError, ScoreHistogram, SpilledScores,
                                                           bin_floors, score_keys)
 
@@ -78,8 +79,10 @@ def test_the_path_for_accelerators_counts_the_same(bits):
     scores[:4] = 0, -0., 1e30, -1e30
     plain, device = ScoreHistogram(3, bits), ScoreHistogram(3, bits)
     plain.update(scores, groups)
-    device._update_on_device(torch.from_numpy(scores), torch.from_numpy(groups))
-    assert torch.equal(plain.counts, device.counts)
+    wide = torch.from_numpy(groups).long()
+    before = wide.clone()
+    device._update_on_device(torch.from_numpy(scores), wide)
+    assert torch.equal(plain.counts, device.counts) and torch.equal(wide, before)
 
 
 @pytest.mark.parametrize('value', [np.nan, -np.nan, np.inf, -np.inf])
@@ -87,6 +90,25 @@ def test_the_path_for_accelerators_counts_the_same(bits):
 def test_non_finite_scores_are_errors(store, value):
     with pytest.raises(NonFiniteScoreError):
         store().update(np.float32([0, value]), np.int64([0, 1]))
+
+
+@pytest.mark.parametrize('value', [np.nan, -np.nan, np.inf, -np.inf])
+def test_a_device_tells_later_of_non_finite_scores(monkeypatch, value):
+    monkeypatch.setattr(device_counts, 'on_host', lambda values: False)
+    histogram = ScoreHistogram()
+    histogram.update(torch.tensor([0., value]), torch.tensor([0, 255]))
+    histogram.check()
+    histogram.update(torch.tensor([0., value]), torch.tensor([0, 1]))
+    for late in (histogram.check, histogram.ranked):
+        with pytest.raises(NonFiniteScoreError):
+            late()
+
+
+def test_counts_make_the_histogram_they_came_from():
+    histogram = ScoreHistogram(3, 12)
+    histogram.update(*pixels())
+    copy = ScoreHistogram.of(histogram.counts.numpy())
+    assert (copy.groups, copy.bits) == (3, 12) and copy.counts.data_ptr() == histogram.counts.data_ptr()
 
 
 def test_largest_finite_scores_are_counted():
