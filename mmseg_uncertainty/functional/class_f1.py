@@ -2,13 +2,16 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from . import device_counts
 from .ranking import defined_mean
 
 ABSENT_VALUES = {'ignore': np.nan, 'perfect': 1., 'zero': 0.}
 
 
-def class_counts(predictions: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+def class_counts(predictions: Tensor, labels: Tensor, classes: int) -> Tensor:
     """True positives, false positives and false negatives of every class.
 
     Args:
@@ -17,13 +20,17 @@ def class_counts(predictions: np.ndarray, labels: np.ndarray, classes: int) -> n
         classes: Number of classes K.
 
     Returns:
-        Shape (3, K), int64.
+        Shape (3, K), int64, on the device of the arguments.
     """
-    cells = np.multiply(labels, classes, dtype=np.int64)
-    cells += predictions
-    confusion = np.bincount(cells.ravel(), minlength=classes**2)[:classes**2].reshape(classes, classes)
-    hits = np.diag(confusion)
-    return np.stack([hits, confusion.sum(0) - hits, confusion.sum(1) - hits]).astype(np.int64)
+    if device_counts.on_host(labels):
+        cells = np.multiply(labels.numpy(), classes, dtype=np.int64)
+        cells += predictions.numpy()
+        cells = torch.from_numpy(cells)
+    else:
+        cells = labels.long() * classes + predictions
+    confusion = device_counts.count_cells(cells, classes**2).view(classes, classes)
+    hits = confusion.diagonal()
+    return torch.stack([hits, confusion.sum(0) - hits, confusion.sum(1) - hits])
 
 
 def f1_per_class(counts: np.ndarray, absent: str = 'ignore') -> np.ndarray:

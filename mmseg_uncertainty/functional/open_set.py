@@ -9,7 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from . import device_counts
 from .ranking import best_f1, ratio
 
 RIGHT, WRONG, UNKNOWN = range(3)
@@ -32,7 +35,7 @@ class OpenSetScores:
     kept: np.ndarray
 
 
-def outcome_groups(predictions: np.ndarray, labels: np.ndarray, classes: int, void: str) -> np.ndarray:
+def outcome_groups(predictions: Tensor, labels: Tensor, classes: int, void: str) -> Tensor:
     """Predicted class and outcome of each pixel as one number, ``outcome * classes + prediction``.
 
     Args:
@@ -42,8 +45,17 @@ def outcome_groups(predictions: np.ndarray, labels: np.ndarray, classes: int, vo
         void: ``'ignore'`` drops void pixels (group -1), ``'unknown'`` takes them as unknown objects.
 
     Returns:
-        Same shape, int32 in [-1, 3 K).
+        Same shape, int32 in [-1, 3 K), on the device of the arguments.
     """
+    if device_counts.on_host(labels):
+        return torch.from_numpy(_groups_of_arrays(predictions.numpy(), labels.numpy(), classes, void))
+    unknown = (labels < 0) | (labels >= classes)
+    predicted = predictions.int()
+    groups = predicted + torch.where(predictions == labels, RIGHT * classes, WRONG * classes).int()
+    return groups.where(~unknown, -1 if void == 'ignore' else predicted + UNKNOWN * classes)
+
+
+def _groups_of_arrays(predictions: np.ndarray, labels: np.ndarray, classes: int, void: str) -> np.ndarray:
     groups = predictions.astype(np.int32)
     unknown = (labels < 0) | (labels >= classes)
     groups += np.where(predictions == labels, np.int32(RIGHT * classes), np.int32(WRONG * classes))

@@ -3,6 +3,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from mmseg_uncertainty.evaluation import OpenSetMetric, PublishedOpenSetMetric
 from mmseg_uncertainty.functional.open_set import outcome_groups
@@ -97,5 +98,5 @@ def test_groups_fit_their_histogram():
     for classes, bits in ((4, 16), (19, 14), (150, 11)):
         metric.dataset_meta = dict(classes=tuple(map(str, range(classes))))
         assert metric.bits == bits
-    groups = outcome_groups(np.array([0, 1, 2]), np.array([0, 0, 255]), 3, 'unknown')
+    groups = outcome_groups(torch.tensor([0, 1, 2]), torch.tensor([0, 0, 255]), 3, 'unknown')
     np.testing.assert_array_equal(groups, [0, 4, 8])

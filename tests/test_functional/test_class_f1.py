@@ -1,20 +1,21 @@
 """F1 against scikit-learn, and what absent classes do."""
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import f1_score
 
 from mmseg_uncertainty.functional.class_f1 import class_counts, f1_per_class, macro_f1
 
 
 def test_f1_is_that_of_scikit_learn():
-    predictions, labels = np.random.default_rng(0).integers(0, 5, (2, 500))
+    predictions, labels = torch.from_numpy(np.random.default_rng(0).integers(0, 5, (2, 500)))
     counts = class_counts(predictions, labels, 5)
     np.testing.assert_allclose(f1_per_class(counts), f1_score(labels, predictions, average=None), atol=1e-12)
     assert macro_f1(counts) == pytest.approx(f1_score(labels, predictions, average='macro'), abs=1e-12)
 
 
 def test_absent_classes_follow_the_policy():
-    counts = class_counts(np.array([0, 0, 1]), np.array([0, 0, 0]), 3)
+    counts = class_counts(torch.tensor([0, 0, 1]), torch.tensor([0, 0, 0]), 3)
     assert macro_f1(counts, 'ignore') == pytest.approx((.8 + 0) / 2)
     assert macro_f1(counts, 'perfect') == pytest.approx((.8 + 0 + 1) / 3)
     assert macro_f1(counts, 'zero') == pytest.approx((.8 + 0 + 0) / 3)
@@ -23,7 +24,7 @@ def test_absent_classes_follow_the_policy():
 
 
 def test_batches_add_up_and_leading_dimensions_are_independent():
-    predictions, labels = np.random.default_rng(1).integers(0, 4, (2, 600))
+    predictions, labels = torch.from_numpy(np.random.default_rng(1).integers(0, 4, (2, 600)))
     parts = [class_counts(predictions[part], labels[part], 4) for part in (slice(200), slice(200, None))]
     np.testing.assert_array_equal(sum(parts), class_counts(predictions, labels, 4))
     np.testing.assert_array_equal(macro_f1(np.stack(parts)), [*map(macro_f1, parts)])

@@ -1,6 +1,7 @@
 """Open-set scores against direct counting, and their limits."""
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,9 +20,13 @@ def pixels(seed=0, size=3000):
     return scores, predictions, labels
 
 
+def groups_of(predictions, labels, void):
+    return outcome_groups(torch.from_numpy(predictions), torch.from_numpy(labels), CLASSES, void).numpy()
+
+
 def curve(scores, predictions, labels, void):
     histogram = ScoreHistogram(3 * CLASSES, 12)
-    histogram.update(scores, outcome_groups(predictions, labels, CLASSES, void))
+    histogram.update(scores, groups_of(predictions, labels, void))
     present = np.bincount(labels[labels < CLASSES], minlength=CLASSES)
     counts, thresholds = histogram.descending()
     return open_set_curve(counts, present), thresholds, counts
@@ -54,7 +59,7 @@ def test_every_threshold_is_direct_counting(void, seed, position):
 
 def test_rejecting_nothing_is_the_closed_set_iou():
     _, predictions, labels = pixels()
-    total = np.bincount(outcome_groups(predictions, labels, CLASSES, 'ignore')[labels != 255], minlength=3 * CLASSES)
+    total = np.bincount(groups_of(predictions, labels, 'ignore')[labels != 255], minlength=3 * CLASSES)
     present = np.bincount(labels[labels < CLASSES], minlength=CLASSES)
     result = open_set_scores(np.zeros((3, CLASSES)), total.reshape(3, CLASSES), present)
     expected = direct_iou(np.zeros(labels.size, bool), predictions, labels, 'ignore')
@@ -69,7 +74,7 @@ def test_rejecting_by_mistake_costs_recall_whereas_the_published_areas_forget_mi
     areas = published_areas(np.stack([0 * total[0], total[1]]), total)
     np.testing.assert_array_equal(areas['intersect'], areas['union'])
     present = np.bincount(labels[labels < CLASSES], minlength=CLASSES)
-    groups = outcome_groups(predictions, labels, CLASSES, 'ignore')
+    groups = groups_of(predictions, labels, 'ignore')
     counts = np.bincount(groups[groups >= 0], minlength=3 * CLASSES).reshape(3, CLASSES)
     result = open_set_scores(counts * np.array([0, 1, 1])[:, None], counts, present)
     assert (result.iou[:CLASSES - 1] < 1).all()

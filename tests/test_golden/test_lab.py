@@ -33,7 +33,8 @@ def test_counts_and_f1_after_every_batch(arrays):
     classes = arrays['logits'].shape[2]
     total = np.zeros((3, classes), np.int64)
     for index, (logits, target) in enumerate(zip(arrays['logits'], arrays['target'])):
-        total += class_counts(logits.argmax(1).ravel(), target.ravel(), classes)
+        predictions, labels = torch.from_numpy(logits).argmax(1), torch.from_numpy(target)
+        total += class_counts(predictions, labels, classes).numpy()
         np.testing.assert_allclose(f1_per_class(total, 'perfect'), arrays['per_class_cumulative'][index], atol=1e-12)
         assert macro_f1(total, 'perfect') == pytest.approx(arrays['macro_cumulative'][index], abs=1e-12)
     for row, name in zip(total, ('true_positive', 'false_positive', 'false_negative')):
@@ -54,8 +55,8 @@ def test_the_evaluator_with_the_published_policy(arrays):
 
 def test_predicting_one_class_everywhere(arrays):
     counts = arrays['class_counts']
-    labels = np.repeat(np.arange(counts.size), counts)
-    value = macro_f1(class_counts(np.full(labels.size, 12), labels, counts.size), 'zero')
+    labels = torch.arange(counts.size).repeat_interleave(torch.from_numpy(counts))
+    value = macro_f1(class_counts(torch.full_like(labels, 12), labels, counts.size), 'zero')
     assert value == pytest.approx(arrays['constant_wall_macro_f1'], abs=1e-12)
 
 

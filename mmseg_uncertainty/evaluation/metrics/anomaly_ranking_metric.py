@@ -27,4 +27,4 @@ class AnomalyRankingMetric(PixelRankingMetric):
         Raises:
             SampleError: If a label is none of 0, 1 and 255.
         """
-        return anomaly_labels(sample)
+        return anomaly_labels(sample, self.check)

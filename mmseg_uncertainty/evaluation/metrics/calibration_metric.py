@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +11,19 @@ from mmseg.registry import METRICS
 from torch import Tensor
 
 from mmseg_uncertainty.functional import calibration_error as errors
+from mmseg_uncertainty.functional import device_counts
 from mmseg_uncertainty.functional.calibration_error import ReliabilitySums, add_to_bins, reliability_sums
+from mmseg_uncertainty.functional.device_calibration import (class_reliability_counts, equal_width_cells,
+                                                              reliability_counts)
 from mmseg_uncertainty.functional.ranking import ratio
-from mmseg_uncertainty.functional.score_histogram import score_keys
-from mmseg_uncertainty.functional.softmax_statistics import (SoftmaxStatistics, class_reliability_sums,
+from mmseg_uncertainty.functional.score_histogram import score_keys, score_keys_of_tensor
+from mmseg_uncertainty.functional.softmax_statistics import (SoftmaxStatistics, class_reliability_sums, pixel_softmax,
                                                              softmax_statistics)
 
 from .sample_fields import SampleError, predicted_classes
 from .streaming_metric import StreamingMetric
 
-CHUNK = 1 << 15
+CHUNK, DEVICE_CHUNK = 1 << 15, 1 << 19
 FINE_BITS = 16
 LOWEST, HIGHEST = (int(key) for key in score_keys(np.float32([0, 1]), FINE_BITS))
 FINE_BINS = HIGHEST - LOWEST + 1
@@ -73,20 +77,45 @@ class CalibrationMetric(StreamingMetric):
                         source: str | None = None) -> dict:
         logits = self._logits(sample, name, labels.numel())
         predictions = logits.argmax(0) if predictions is None else predictions
+        if not device_counts.on_host(logits):
+            return self._measure_on_device(sample['img_path'], logits, labels, predictions, source)
         parts = []
         for start in range(0, labels.numel(), CHUNK):
             part = slice(start, start + CHUNK)
             parts.append(self._measure_chunk(logits[:, part], labels[part].to(logits.device), predictions[part], source))
         nll, brier = (sum(getattr(part, name) for part in parts) for name in ('nll', 'brier'))
         if not np.isfinite(nll + brier):
-            raise SampleError(f'{sample["img_path"]}: the logits are NaN or infinite in a labelled pixel. Check the '
-                              'model, its calibrator, and half precision.')
+            raise _non_finite_logits(sample['img_path'])
         confidence, correct = (np.concatenate([getattr(part, name) for part in parts])
                                for name in ('confidence', 'correct'))
         self._add_fine(confidence, correct, source)
         sums = reliability_sums(confidence, correct, self.bins)
         return dict(pixels=labels.numel(), void=labels.numel() - confidence.size, nll=nll, brier=brier,
                     reliability=np.stack([sums.count, sums.correct, sums.confidence]))
+
+    def _measure_on_device(self, path: str, logits: Tensor, labels: Tensor, predictions: Tensor,
+                           source: str | None) -> dict:
+        labels = labels.to(logits.device, non_blocking=True)
+        record = dict(nll=0., brier=0., void=0, reliability=0)
+        for start in range(0, labels.numel(), DEVICE_CHUNK):
+            part = slice(start, start + DEVICE_CHUNK)
+            pixels = pixel_softmax(logits[:, part], labels[part], predictions[part])
+            sums = pixels.confidence, pixels.correct, pixels.labelled
+            for name in ('nll', 'brier'):
+                values = getattr(pixels, name).masked_fill(~pixels.labelled, 0)
+                record[name] = record[name] + values.sum(dtype=torch.float64)
+            record['void'] = record['void'] + (~pixels.labelled).sum()
+            cells = equal_width_cells(pixels.confidence, self.bins)
+            record['reliability'] = record['reliability'] + reliability_counts(cells, self.bins, *sums)
+            fine = (HIGHEST - score_keys_of_tensor(1 - pixels.confidence, FINE_BITS)).clamp_(0, FINE_BINS - 1)
+            self._add('fine', source, reliability_counts(fine, FINE_BINS, *sums))
+            if self.classwise and self.protocol != 'per_image':
+                self._add('classwise', source, class_reliability_counts(pixels.probabilities, labels[part], self.bins))
+        self.check((~(record['nll'] + record['brier']).isfinite())[None].long(), partial(_non_finite_logits, path))
+        return dict(pixels=labels.numel(), **record)
+
+    def _add(self, name: str, source: str | None, sums: Tensor) -> None:
+        self.state.setdefault(_state_key(name, source), torch.zeros_like(sums)).add_(sums)
 
     def _logits(self, sample: dict, name: str, pixels: int) -> Tensor:
         if name not in sample:
@@ -103,9 +132,7 @@ class CalibrationMetric(StreamingMetric):
         statistics = softmax_statistics(logits, labels, predictions)
         if self.classwise and self.protocol != 'per_image' and np.isfinite(statistics.nll):
             sums = class_reliability_sums(statistics.probabilities, labels, self.bins)
-            parts = np.stack([sums.count, sums.correct, sums.confidence])
-            state = self.state.setdefault(_state_key('classwise', source), torch.zeros(parts.shape, dtype=torch.int64))
-            state.numpy()[...] += parts
+            self._add('classwise', source, torch.from_numpy(np.stack([sums.count, sums.correct, sums.confidence])))
         return replace(statistics, probabilities=None)
 
     def _add_fine(self, confidence: np.ndarray, correct: np.ndarray, source: str | None) -> None:
@@ -183,6 +210,11 @@ class CalibrationMetric(StreamingMetric):
             if means:
                 metrics |= self.interval(name, np.concatenate(means), head=source)
         return metrics
+
+
+def _non_finite_logits(path: str, *_: int) -> SampleError:
+    return SampleError(f'{path}: the logits are NaN or infinite in a labelled pixel. Check the model, its calibrator, and '
+                       'half precision.')
 
 
 def _state_key(name: str, source: str | None) -> str:

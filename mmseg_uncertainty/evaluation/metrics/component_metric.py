@@ -9,10 +9,10 @@ from mmseg.registry import METRICS
 
 from mmseg_uncertainty.functional.component_metrics import component_counts, component_overlaps, mean_component_f1
 from mmseg_uncertainty.functional.ranking import best_f1
-from mmseg_uncertainty.functional.score_histogram import NonFiniteScoreError, ScoreHistogram
+from mmseg_uncertainty.functional.score_histogram import ScoreHistogram
 
 from .open_set_metric import read_thresholds
-from .sample_fields import ANOMALY, VOID, anomaly_labels, non_finite_scores, score_maps
+from .sample_fields import ANOMALY, VOID, anomaly_labels, score_maps
 from .streaming_metric import StreamingMetric
 
 
@@ -21,7 +21,8 @@ class ComponentMetric(StreamingMetric):
     """Component-level metrics of SegmentMeIfYouCan, in percent: ``sIoU``, ``PPV`` and ``F1*``, with the ``threshold``.
 
     ``sIoU`` is the mean over all true components, ``PPV`` over all predicted ones (NaN without any), ``F1*`` the F1
-    averaged over eleven overlap levels from 25 % to 75 %, with its 95 % bootstrap interval over images.
+    averaged over eleven overlap levels from 25 % to 75 %, with its 95 % bootstrap interval over images. Components are found
+    on the host, so every map comes there with its image.
 
     Args:
         threshold: ``score >= threshold`` is an anomaly: a number, one per head, or the JSON file of an earlier run
@@ -53,25 +54,21 @@ class ComponentMetric(StreamingMetric):
 
     def measure(self, sample: dict) -> dict:
         """Compare the components of one image, or spill it until the threshold is known."""
-        groups = anomaly_labels(sample)
-        labels = groups.cpu().numpy()
+        groups = anomaly_labels(sample, self.check).cpu()
+        labels = groups.numpy()
         record = dict(pixels=labels.size, void=int((labels == VOID).sum()), heads={})
-        maps = score_maps(sample, groups)
+        maps = {head: scores.cpu() for head, scores in score_maps(sample, groups).items()}
         for head, scores in maps.items():
             if head not in self.histograms:
                 self.histograms[head] = ScoreHistogram()
-            try:
-                self.histograms[head].update(scores, groups)
-            except NonFiniteScoreError:
-                raise non_finite_scores(sample, head, scores[groups != VOID]) from None
+            self.count_scores(self.histograms[head], sample, head, scores, groups)
             self.state[head] = self.histograms[head].counts
         if self.threshold is not None:
-            record['heads'] = {head: self._compare(labels, scores.cpu().numpy(), self._given(head))
+            record['heads'] = {head: self._compare(labels, scores.numpy(), self._given(head))
                                for head, scores in maps.items()}
             return record
-        record |= dict(heads=dict.fromkeys(maps), file=str(Path(self._folder.name) / f'{len(self.results)}.npz'))
-        np.savez(record['file'], labels=labels, **{f'scores/{head}': scores.cpu().numpy()
-                                                   for head, scores in maps.items()})
+        record |= dict(heads=dict.fromkeys(maps), file=str(Path(self._folder.name) / f'{len(self._seen)}.npz'))
+        np.savez(record['file'], labels=labels, **{f'scores/{head}': scores.numpy() for head, scores in maps.items()})
         return record
 
     def _given(self, head: str) -> float:
@@ -106,9 +103,7 @@ class ComponentMetric(StreamingMetric):
         return metrics
 
     def _oracle(self, head: str) -> float:
-        histogram = ScoreHistogram()
-        histogram.counts = self.state[head].cpu()
-        ranked = histogram.ranked()
+        ranked = ScoreHistogram.of(self.state[head]).ranked()
         if not ranked.positives.any():
             return float('inf')
         return float(ranked.thresholds[best_f1(ranked.positives, ranked.negatives)[1]])

@@ -53,10 +53,10 @@ class CoverageMetric(StreamingMetric):
         covered = membership.gather(0, labels.masked_fill(~valid, 0).unsqueeze(0))[0] & valid
         size = membership.sum(dim=0)
         num_classes = len(membership)
-        counts = [class_counts(kept[None], bins)[0].cpu().numpy()
+        counts = [class_counts(kept[None], bins)[0]
                   for kept, bins in ((labels, num_classes), (labels.where(covered, VOID), num_classes),
                                      (size.where(valid, VOID), num_classes + 1), (size.where(covered, VOID), num_classes + 1))]
-        return dict(zip(COUNTS, counts), pixels=labels.numel(), void=int((~valid).sum()))
+        return dict(zip(COUNTS, counts), pixels=labels.numel(), void=(~valid).sum())
 
     def summarize(self, records: list[dict]) -> dict[str, float]:
         """Compute all ratios and their intervals; see :class:`StreamingMetric`."""

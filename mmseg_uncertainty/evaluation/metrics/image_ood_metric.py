@@ -6,12 +6,14 @@ import re
 from pathlib import Path
 
 import numpy as np
+import torch
 from mmseg.registry import METRICS
 
+from mmseg_uncertainty.functional import device_counts
 from mmseg_uncertainty.functional.ranking import auroc
 from mmseg_uncertainty.functional.score_histogram import rank_exactly
 
-from .sample_fields import non_finite_scores, score_maps
+from .sample_fields import check_scores, score_maps
 from .streaming_metric import StreamingMetric
 
 
@@ -61,9 +63,9 @@ class ImageOODMetric(StreamingMetric):
         path = str(sample['img_path'])
         means = {}
         for head, scores in score_maps(sample).items():
-            means[head] = float(scores.double().mean())
-            if not np.isfinite(means[head]):
-                raise non_finite_scores(sample, head, scores)
+            means[head] = scores.double().mean()
+            if not device_counts.on_host(scores) or not means[head].isfinite():
+                check_scores(sample, head, scores, torch.ones_like(scores, dtype=torch.bool), self.check)
         shifted = self.in_domain is None or re.search(self.in_domain, path) is None
         return dict(pixels=scores.numel(), heads=means, shifted=shifted, condition=self._condition(sample, path))
 

@@ -8,7 +8,7 @@ from mmseg.registry import METRICS
 from torch import Tensor
 
 from .pixel_ranking_metric import PixelRankingMetric
-from .sample_fields import VOID, label_map
+from .sample_fields import VOID, equals_any, label_map
 
 
 @METRICS.register_module()
@@ -50,6 +50,6 @@ class LocalOODMetric(PixelRankingMetric):
     def pixel_groups(self, sample: dict) -> Tensor:
         """1 on novel classes, 0 on classes of the model, 255 elsewhere; shape (H, W), uint8."""
         labels = label_map(sample)
-        groups = torch.full(labels.shape, VOID, dtype=torch.uint8, device=labels.device)
-        groups[(labels >= 0) & (labels < len(self.classes))] = 0
-        return groups.masked_fill_(torch.isin(labels, torch.tensor(self._novel, device=labels.device)), 1)
+        groups = torch.full_like(labels, VOID, dtype=torch.uint8)
+        groups.masked_fill_((labels >= 0) & (labels < len(self.classes)), 0)
+        return groups.masked_fill_(equals_any(labels, self._novel), 1)

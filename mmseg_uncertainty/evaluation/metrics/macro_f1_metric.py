@@ -32,9 +32,9 @@ class MacroF1Metric(StreamingMetric):
 
     def measure(self, sample: dict) -> dict:
         """Count hits, false alarms and misses of one image; see :class:`StreamingMetric`."""
-        labels = self.class_labels(sample).cpu().numpy()
-        counts = class_counts(predicted_classes(sample).cpu().numpy(), labels, len(self.classes))
-        return dict(pixels=labels.size, void=labels.size - int(counts[[0, 2]].sum()), counts=counts)
+        labels = self.class_labels(sample)
+        counts = class_counts(predicted_classes(sample), labels, len(self.classes))
+        return dict(pixels=labels.numel(), void=labels.numel() - counts[0].sum() - counts[2].sum(), counts=counts)
 
     def summarize(self, records: list[dict]) -> dict[str, float]:
         """Mean and per-class F1 in percent; see :class:`StreamingMetric`."""

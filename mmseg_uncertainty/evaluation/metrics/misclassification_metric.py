@@ -70,8 +70,7 @@ class MisclassificationMetric(PixelRankingMetric):
     def pixel_groups(self, sample: dict) -> Tensor:
         """1 where the arg-max is wrong, 0 where it is right, 255 where the label is void; shape (H, W), uint8."""
         labels = self.class_labels(sample)
-        predictions = predicted_classes(sample).to(labels.device)
-        wrong = (predictions != labels).to(torch.uint8)
+        wrong = (predicted_classes(sample) != labels).to(torch.uint8)
         return wrong.masked_fill_(labels == VOID, VOID)
 
     def plot(self, folder: Path) -> None:

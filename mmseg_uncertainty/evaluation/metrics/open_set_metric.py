@@ -11,12 +11,13 @@ import torch
 from mmseg.registry import METRICS
 from torch import Tensor
 
+from mmseg_uncertainty.functional.device_counts import count_cells
 from mmseg_uncertainty.functional.open_set import (OUTCOMES, OpenSetScores, open_set_curve, open_set_scores,
                                                    outcome_groups, threshold_bin)
 from mmseg_uncertainty.functional.ranking import defined_mean
-from mmseg_uncertainty.functional.score_histogram import NonFiniteScoreError, ScoreHistogram
+from mmseg_uncertainty.functional.score_histogram import ScoreHistogram
 
-from .sample_fields import VOID, non_finite_scores, predicted_classes, score_maps
+from .sample_fields import VOID, predicted_classes, score_maps
 from .streaming_metric import StreamingMetric
 
 STATE_BITS, MOST_BITS, FEWEST_BITS = 20, 16, 10
@@ -87,28 +88,24 @@ class OpenSetMetric(StreamingMetric):
         """Count outcomes by score for every head; see :class:`StreamingMetric`."""
         classes, split = len(self.classes), self.split(str(sample['img_path']))
         labels = self.class_labels(sample)
-        predictions = predicted_classes(sample).to(labels.device)
-        groups = torch.from_numpy(outcome_groups(predictions.cpu().numpy(), labels.cpu().numpy(), classes, self.void))
-        present = np.bincount(labels.cpu().numpy().ravel(), minlength=VOID + 1)
-        record = dict(pixels=labels.numel(), void=int(present[VOID]), split=split, labels=present[:classes])
-        record['heads'] = {head: self._measure_head(sample, head, scores.cpu(), groups, split)
+        groups = outcome_groups(predicted_classes(sample), labels, classes, self.void)
+        present = count_cells(labels, max(classes, VOID + 1))
+        record = dict(pixels=labels.numel(), void=present[VOID], split=split, labels=present[:classes])
+        record['heads'] = {head: self._measure_head(sample, head, scores, groups, split)
                            for head, scores in score_maps(sample, labels).items()}
         return record
 
-    def _measure_head(self, sample: dict, head: str, scores: Tensor, groups: Tensor, split: str) -> np.ndarray | None:
+    def _measure_head(self, sample: dict, head: str, scores: Tensor, groups: Tensor, split: str) -> Tensor | None:
         size = OUTCOMES * len(self.classes)
         name = f'{head}/{split}'
         if name not in self.histograms:
-            self.histograms[name] = ScoreHistogram(size, self.bits)
-            self.state[name] = self.histograms[name].counts
-        try:
-            self.histograms[name].update(scores, groups)
-        except NonFiniteScoreError:
-            raise non_finite_scores(sample, head, scores[groups >= 0]) from None
+            self.histograms[name] = ScoreHistogram(size, self.bits, scores.device)
+        self.count_scores(self.histograms[name], sample, head, scores, groups)
+        self.state[name] = self.histograms[name].counts
         if self.threshold is None:
             return None
-        chosen = (groups >= 0, (groups >= 0) & (scores >= self._given(head)))
-        return np.stack([np.bincount(groups[mask].numpy(), minlength=size).reshape(OUTCOMES, -1) for mask in chosen])
+        chosen = groups, groups.where(scores >= self._given(head), -1)
+        return torch.stack([count_cells(part + 1, size + 1)[1:].view(OUTCOMES, -1) for part in chosen])
 
     def _given(self, head: str) -> float:
         if not isinstance(self.threshold, dict):
@@ -134,9 +131,7 @@ class OpenSetMetric(StreamingMetric):
         return metrics
 
     def _histogram(self, head: str, split: str) -> ScoreHistogram:
-        histogram = ScoreHistogram(OUTCOMES * len(self.classes), self.bits)
-        histogram.counts = self.state[f'{head}/{split}'].cpu()
-        return histogram
+        return ScoreHistogram.of(self.state[f'{head}/{split}'])
 
     def _head_metrics(self, head: str, parts: list, labels: np.ndarray) -> dict[str, float]:
         counts, thresholds = self._histogram(head, 'evaluation').descending()

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+import torch
 from mmengine.dist import get_world_size
 from scipy.sparse import csr_array
 from torch import Tensor
 
 from mmseg_uncertainty.functional import ranking
-from mmseg_uncertainty.functional.score_histogram import (NonFiniteScoreError, RankedCounts, ScoreHistogram,
-                                                          SpilledScores)
+from mmseg_uncertainty.functional.score_histogram import RankedCounts, ScoreHistogram, SpilledScores
 
-from .sample_fields import VOID, non_finite_scores, score_maps
+from .pending_records import Later
+from .sample_fields import VOID, score_maps
 from .streaming_metric import StreamingMetric
 
 RECORD_BITS = 14
@@ -44,7 +45,8 @@ class PixelRankingMetric(StreamingMetric):
     Args:
         bits: Key bits of the histogram; one fewer for each doubling beyond eight heads, so that all heads together stay
             below 200 MB.
-        exact: Spill every score to disk and sort instead; one process, 4 bytes per pixel and head of disk.
+        exact: Spill every score to disk and sort instead; one process, 4 bytes per pixel and head of disk. Maps come to
+            the host image by image.
         options: See :class:`StreamingMetric`.
     """
 
@@ -92,29 +94,29 @@ class PixelRankingMetric(StreamingMetric):
     def measure(self, sample: dict) -> dict:
         """Count the pixels of one image; see :class:`StreamingMetric`."""
         groups = self.pixel_groups(sample)
-        record = dict(pixels=groups.numel(), void=int((groups == VOID).sum()), positives=int((groups == 1).sum()))
+        record = dict(pixels=groups.numel(), void=(groups == VOID).sum(), positives=(groups == 1).sum())
         maps = score_maps(sample, groups)
         self.used_bits = self.bits - max(0, ceil(log2(len(maps) / FULL_HEADS)))
         record['heads'] = {head: self._measure_head(sample, head, scores, groups) for head, scores in maps.items()}
         return record
 
-    def _measure_head(self, sample: dict, head: str, scores: Tensor, groups: Tensor) -> dict:
-        small = self._store() if self.by_image else ScoreHistogram(2, RECORD_BITS)
-        if head not in self.pixels and not self.by_image:
-            self.pixels[head] = self._store()
-        try:
-            small.update(scores, groups)
-            if not self.by_image:
-                self.pixels[head].update(scores, groups)
-        except NonFiniteScoreError:
-            raise non_finite_scores(sample, head, scores[groups != VOID]) from None
+    def _measure_head(self, sample: dict, head: str, scores: Tensor, groups: Tensor) -> dict | Later:
+        if self.exact:
+            scores, groups = scores.cpu(), groups.cpu()
+        small = self._store(scores.device) if self.by_image else ScoreHistogram(2, RECORD_BITS, scores.device)
+        self.count_scores(small, sample, head, scores, groups)
         if self.by_image:
-            return self.values(small.ranked())
-        indices = small.counts.view(-1).nonzero()[:, 0].cpu()
-        return dict(bins=indices.int().numpy(), counts=small.counts.view(-1)[indices].int().cpu().numpy())
+            return self.values(small.ranked()) if self.exact else Later(small.counts, self._values_of_counts)
+        if head not in self.pixels:
+            self.pixels[head] = self._store(scores.device)
+        self.pixels[head].update(scores, groups)
+        return Later(small.counts, _occupied)
 
-    def _store(self) -> ScoreHistogram | SpilledScores:
-        return SpilledScores() if self.exact else ScoreHistogram(2, self.used_bits)
+    def _store(self, device: torch.device | str = 'cpu') -> ScoreHistogram | SpilledScores:
+        return SpilledScores() if self.exact else ScoreHistogram(2, self.used_bits, device)
+
+    def _values_of_counts(self, counts: np.ndarray) -> dict[str, float]:
+        return self.values(ScoreHistogram.of(counts).ranked())
 
     def merge_processes(self) -> None:
         """Sum the histograms over all processes.
@@ -129,8 +131,7 @@ class PixelRankingMetric(StreamingMetric):
         super().merge_processes()
         for head, counts in self.state.items():
             self.used_bits = counts.shape[1].bit_length() - 1
-            self.pixels[head] = self._store()
-            self.pixels[head].counts = counts
+            self.pixels[head] = ScoreHistogram.of(counts)
 
     def values(self, ranked: RankedCounts) -> dict[str, float]:
         """Every statistic of one ranking, and the threshold of the best F1."""
@@ -202,6 +203,11 @@ class PixelRankingMetric(StreamingMetric):
             if means and name in self.statistics:
                 metrics |= self.interval(self.name(name), np.concatenate(means), head=head)
         return metrics
+
+
+def _occupied(counts: np.ndarray) -> dict[str, np.ndarray]:
+    bins = np.flatnonzero(counts)
+    return dict(bins=bins.astype(np.int32), counts=counts.ravel()[bins].astype(np.int32))
 
 
 def _image_counts(parts: list[dict]) -> tuple[csr_array, csr_array]:

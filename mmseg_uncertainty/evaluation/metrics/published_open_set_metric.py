@@ -5,13 +5,14 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import torch
 from mmseg.registry import METRICS
 
 from mmseg_uncertainty.functional.open_set import published_areas
 from mmseg_uncertainty.functional.ranking import best_f1, ratio
 from mmseg_uncertainty.functional.score_histogram import rank_exactly
 
-from .sample_fields import non_finite_scores, predicted_classes, score_maps
+from .sample_fields import check_scores, predicted_classes, score_maps
 from .streaming_metric import StreamingMetric
 
 
@@ -21,7 +22,7 @@ class PublishedOpenSetMetric(StreamingMetric):
 
     Its threshold is an oracle: the best F1 of each test image, void counted as wrong, averaged over the images. Its
     ground truth is rewritten, see :func:`~mmseg_uncertainty.functional.open_set.published_areas`. Scores wait on disk
-    for the threshold, 4 bytes per pixel and head plus 2 per pixel.
+    for the threshold, 4 bytes per pixel and head plus 2 per pixel, which takes every map to the host.
 
     Keys, in percent: ``oIoU`` and ``oAcc`` (means over K + 1 classes), ``aAcc``; and ``threshold``. :attr:`areas` holds
     the areas of every head. See :class:`OpenSetMetric` for the right protocol.
@@ -45,13 +46,14 @@ class PublishedOpenSetMetric(StreamingMetric):
         predictions = predicted_classes(sample).cpu().numpy()
         right = predictions == labels.cpu().numpy()
         maps = {head: scores.float().cpu().numpy() for head, scores in score_maps(sample, labels).items()}
-        file = Path(self._folder.name) / f'{len(self.results)}.npz'
+        file = Path(self._folder.name) / f'{len(self._seen)}.npz'
         np.savez(file, predictions=predictions.astype(np.uint16), right=right,
                  **{f'scores/{head}': scores for head, scores in maps.items()})
         thresholds = {}
         for head, scores in maps.items():
             if not np.isfinite(scores).all():
-                raise non_finite_scores(sample, head, sample['uncertainty'][head])
+                scores = torch.from_numpy(scores)
+                check_scores(sample, head, scores, torch.ones_like(scores, dtype=torch.bool), self.check)
             ranked = rank_exactly(scores[~right], scores[right])
             thresholds[head] = float(ranked.thresholds[best_f1(ranked.positives, ranked.negatives)[1]])
         void = int((labels >= len(self.classes)).sum())

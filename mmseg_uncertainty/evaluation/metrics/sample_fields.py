@@ -1,14 +1,17 @@
 """Reads what evaluators need from a data sample, and names the image and the head of whatever does not fit."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from mmseg_uncertainty.functional import device_counts
 from mmseg_uncertainty.functional.class_groups import merge_class_logits
 
 IN_DISTRIBUTION, ANOMALY, VOID = 0, 1, 255
+Check = Callable[[Tensor, Callable[..., Exception]], None]
 
 
 class SampleError(ValueError):
@@ -16,12 +19,15 @@ class SampleError(ValueError):
 
 
 def label_map(sample: dict) -> Tensor:
-    """Ground truth, shape (H, W), integer."""
+    """Ground truth, shape (H, W), integer, on the device of the model."""
     try:
-        return _plane(sample['gt_sem_seg']['data'])
+        labels = _plane(sample['gt_sem_seg']['data'])
     except KeyError:
         raise SampleError(f'{sample["img_path"]} has no labels. Add LoadAnnotations to the test pipeline, after the '
                           'transforms that resize the image.') from None
+    outputs = [sample.get('pred_sem_seg', {}).get('data'), *sample.get('uncertainty', {}).values()]
+    device = next((output.device for output in outputs if isinstance(output, Tensor)), labels.device)
+    return _moved(labels, device)
 
 
 def predicted_classes(sample: dict) -> Tensor:
@@ -29,28 +35,53 @@ def predicted_classes(sample: dict) -> Tensor:
     return _plane(sample['pred_sem_seg']['data'])
 
 
-def class_labels(sample: dict, classes: int, novel: Sequence[int] = ()) -> Tensor:
+def equals_any(labels: Tensor, values: Sequence[int]) -> Tensor:
+    """Whether a label is one of a few values, same shape, bool; nothing is copied to the device of the labels."""
+    found = torch.zeros_like(labels, dtype=torch.bool)
+    for value in values:
+        found |= labels == value
+    return found
+
+
+def class_labels(sample: dict, classes: int, novel: Sequence[int], check: Check) -> Tensor:
     """Ground truth with every value checked to be below ``classes`` or void, shape (H, W), uint8 where that holds it.
 
     Args:
         sample: One data sample.
         classes: Number of classes.
         novel: Further values, which become void.
+        check: Where the error goes; see :meth:`StreamingMetric.check`. On a device wrong labels are void until then.
 
     Raises:
         SampleError: If a label is outside the class range.
     """
     labels = label_map(sample)
     if novel:
-        labels = labels.masked_fill(torch.isin(labels, torch.tensor(novel, device=labels.device)), VOID)
-    lowest, highest = (int(value) for value in labels.aminmax()) if labels.numel() else (0, 0)
-    if lowest >= 0 and highest <= VOID:
+        labels = labels.masked_fill(equals_any(labels, novel), VOID)
+    if device_counts.on_host(labels) and _fits_byte(labels):
         labels = labels.to(torch.uint8)
     outside = ((labels < 0) | (labels >= classes)) & (labels != VOID)
-    if outside.any():
-        raise SampleError(f'{sample["img_path"]}: label {int(labels[outside][0])} is outside the {classes} classes (0 '
-                          f'to {classes - 1}, {VOID} is void). Check label_map and classes of the dataset.')
-    return labels
+    labels = _refuse(labels, outside, partial(_outside_classes, sample['img_path'], classes), check)
+    return labels.to(torch.uint8) if classes <= VOID else labels
+
+
+def _fits_byte(labels: Tensor) -> bool:
+    lowest, highest = (int(value) for value in labels.aminmax()) if labels.numel() else (0, 0)
+    return lowest >= 0 and highest <= VOID
+
+
+def _refuse(labels: Tensor, wrong: Tensor, error: Callable[[int, int], SampleError], check: Check) -> Tensor:
+    """Check that no label is wrong; ``error`` takes the number of wrong ones and the first. They become void."""
+    if device_counts.on_host(labels) and not wrong.any():
+        return labels
+    first = labels.reshape(-1).gather(0, wrong.reshape(-1).to(torch.uint8).argmax(dim=0, keepdim=True))
+    check(torch.cat([wrong.sum()[None], first]), error)
+    return labels.masked_fill(wrong, VOID)
+
+
+def _outside_classes(path: str, classes: int, _: int, label: int) -> SampleError:
+    return SampleError(f'{path}: label {label} is outside the {classes} classes (0 to {classes - 1}, {VOID} is void). '
+                       'Check label_map and classes of the dataset.')
 
 
 def merge_classes(sample: dict, groups: Sequence[int]) -> dict:
@@ -65,39 +96,44 @@ def merge_classes(sample: dict, groups: Sequence[int]) -> dict:
     Raises:
         SampleError: The model has another number of classes.
     """
-    table = torch.tensor(groups)
     merged = dict(sample)
     for name in ('seg_logits', 'calibrated_logits'):
         if name not in sample:
             continue
         logits = sample[name]['data']
-        if len(logits) != len(table):
+        if len(logits) != len(groups):
             raise SampleError(f'{sample["img_path"]}: the model has {len(logits)} classes, and the dataset groups '
-                              f'{len(table)}. Set model_classes of the dataset to the classes of the model.')
-        merged[name] = dict(data=merge_class_logits(logits, table.to(logits.device)))
+                              f'{len(groups)}. Set model_classes of the dataset to the classes of the model.')
+        merged[name] = dict(data=merge_class_logits(logits, groups))
     if 'pred_sem_seg' in sample:
         predictions = sample['pred_sem_seg']['data']
-        merged['pred_sem_seg'] = dict(data=table.to(predictions.device)[predictions.long()])
+        merged['pred_sem_seg'] = dict(data=_moved(torch.tensor(groups), predictions.device)[predictions.long()])
     return merged
 
 
-def anomaly_labels(sample: dict) -> Tensor:
+def anomaly_labels(sample: dict, check: Check) -> Tensor:
     """Ground truth with every value checked to be 0 (in-distribution), 1 (anomaly) or 255, shape (H, W), uint8.
+
+    Args:
+        sample: One data sample.
+        check: See :func:`class_labels`.
 
     Raises:
         SampleError: If a label is none of these.
     """
     labels = label_map(sample)
-    known = (labels == ANOMALY) | (labels == IN_DISTRIBUTION) | (labels == VOID)
-    if not known.all():
-        raise SampleError(f'{sample["img_path"]}: label {int(labels[~known][0])} is none of {IN_DISTRIBUTION} '
-                          f'(in-distribution), {ANOMALY} (anomaly) and {VOID} (ignore). Convert the labels with '
-                          'tools/dataset_converters, or set label_map of the dataset.')
-    return labels.to(torch.uint8)
+    wrong = (labels != ANOMALY) & (labels != IN_DISTRIBUTION) & (labels != VOID)
+    return _refuse(labels, wrong, partial(_no_anomaly_label, sample['img_path']), check).to(torch.uint8)
+
+
+def _no_anomaly_label(path: str, _: int, label: int) -> SampleError:
+    return SampleError(f'{path}: label {label} is none of {IN_DISTRIBUTION} (in-distribution), {ANOMALY} (anomaly) and '
+                       f'{VOID} (ignore). Convert the labels with tools/dataset_converters, or set label_map of the '
+                       'dataset.')
 
 
 def score_maps(sample: dict, labels: Tensor | None = None) -> dict[str, Tensor]:
-    """Uncertainty map of every head, each of shape (H, W).
+    """Uncertainty map of every head, each of shape (H, W), on the device of the labels where they are given.
 
     Args:
         sample: One data sample.
@@ -116,14 +152,34 @@ def score_maps(sample: dict, labels: Tensor | None = None) -> dict[str, Tensor]:
             raise SampleError(f'{sample["img_path"]}: head {head!r} gave a map of {tuple(scores.shape)}, the labels '
                               f'have {tuple(labels.shape)}. Labels must keep the original size of the image; load them '
                               'after Resize in the test pipeline.')
-    return maps
+    return maps if labels is None else {head: _moved(scores, labels.device) for head, scores in maps.items()}
 
 
-def non_finite_scores(sample: dict, head: str, scores: Tensor) -> SampleError:
-    """The error for a map with NaN or infinite scores."""
-    broken = int((~scores.isfinite()).sum())
-    return SampleError(f'{sample["img_path"]}: head {head!r} gave {broken} NaN or infinite scores of {scores.numel()}. '
-                       'A ranking of those means nothing; check the head, its checkpoint, and half precision.')
+def check_scores(sample: dict, head: str, scores: Tensor, counted: Tensor, check: Check) -> None:
+    """Check that scores are neither NaN nor infinite.
+
+    Args:
+        sample: One data sample.
+        head: Which head gave them.
+        scores: Shape (H, W).
+        counted: Which scores matter, shape (H, W), bool.
+        check: See :func:`class_labels`.
+
+    Raises:
+        SampleError: If a score that matters is NaN or infinite.
+    """
+    broken = counted & ~scores.isfinite()
+    check(torch.stack([broken.sum(), counted.sum()]), partial(_non_finite_scores, sample['img_path'], head))
+
+
+def _non_finite_scores(path: str, head: str, broken: int, total: int) -> SampleError:
+    return SampleError(f'{path}: head {head!r} gave {broken} NaN or infinite scores of {total}. A ranking of those means '
+                       'nothing; check the head, its checkpoint, and half precision.')
+
+
+def _moved(data: Tensor, device: torch.device) -> Tensor:
+    # What is queued for a device is there when it is used; what is queued for the host need not be.
+    return data.to(device, non_blocking=device.type != 'cpu')
 
 
 def _plane(data: Tensor) -> Tensor:

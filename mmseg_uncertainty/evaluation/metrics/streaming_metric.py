@@ -3,7 +3,8 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -14,10 +15,13 @@ from mmengine.logging import print_log
 from prettytable import PrettyTable
 from torch import Tensor
 
+from mmseg_uncertainty.functional import device_counts
 from mmseg_uncertainty.functional.bootstrap import percentile_interval, resample_images
+from mmseg_uncertainty.functional.score_histogram import NonFiniteScoreError, ScoreHistogram, SpilledScores
 from mmseg_uncertainty.runtime.freed_memory import FreedMemory
 
-from .sample_fields import class_labels, merge_classes
+from .pending_records import Later, PendingRecords
+from .sample_fields import check_scores, class_labels, merge_classes
 
 METRICS_BY_LABEL_KIND = {
     'anomaly': ('mFishy', 'components'),
@@ -31,6 +35,9 @@ class StreamingMetric(BaseMetric):
     Subclasses measure one image at a time in :meth:`measure`, keep mergeable int64 tensors in :attr:`state`, and turn
     state and records into numbers in :meth:`summarize`. Records are sorted by image before they are summarized, so
     neither the order of the images nor the batch size nor the number of processes changes a result.
+
+    On an accelerator nothing is read back image by image: records may hold tensors and :class:`Later`, which come to
+    the host together for many images. An image that does not fit is therefore named up to 32 images late there.
 
     A sampler that pads would count images twice. An image that one process sees again is left out with a warning; one
     that two processes have seen is an error, since its pixels cannot be taken back out of a merged state.
@@ -96,13 +103,15 @@ class StreamingMetric(BaseMetric):
 
     def class_labels(self, sample: dict) -> Tensor:
         """Checked class labels, shape (H, W); the dataset's ``novel_labels`` count as void."""
-        return class_labels(sample, len(self.classes), (self.dataset_meta or {}).get('novel_labels', ()))
+        return class_labels(sample, len(self.classes), (self.dataset_meta or {}).get('novel_labels', ()), self.check)
 
     def reset(self) -> None:
         """Forget all images."""
         self.results.clear()
         self.state: dict[str, Tensor] = {}
         self._seen: set[str] = set()
+        self._checks: list[Later] = []
+        self._pending = PendingRecords()
         self._freed_memory = FreedMemory()
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
@@ -115,8 +124,9 @@ class StreamingMetric(BaseMetric):
             self._seen.add(path)
             groups = (self.dataset_meta or {}).get('class_groups')
             sample = sample if groups is None else merge_classes(sample, groups)
+            self._checks = []
             record = self.measure(sample)
-            self.results.append(dict(path=path, **record))
+            self._keep(self._pending.add(dict(checks=self._checks, path=path, **record)))
             self._freed_memory.after(record['pixels'])
 
     def evaluate(self, size: int) -> dict:
@@ -125,6 +135,8 @@ class StreamingMetric(BaseMetric):
         Raises:
             RuntimeError: If two processes have seen the same image.
         """
+        self._keep(self._pending.collect())
+        self.state = {key: part.cpu() for key, part in self.state.items()}
         if get_world_size() > 1:
             self._refuse_repeated_images()
             self.merge_processes()
@@ -144,7 +156,40 @@ class StreamingMetric(BaseMetric):
 
     @abstractmethod
     def measure(self, sample: dict) -> dict:
-        """Add one image to :attr:`state`; returns its record, with ``pixels`` and ``void`` counted."""
+        """Add one image to :attr:`state`; returns its record, with ``pixels`` and ``void`` counted.
+
+        Tensors and :class:`Later` in the record become arrays and numbers by themselves, later for those on a device.
+        """
+
+    def check(self, found: Tensor, error: Callable[..., Exception]) -> None:
+        """Refuse the image that is being measured if the first of ``found`` is not zero; on a device with its record.
+
+        Args:
+            found: Shape (n,), int64.
+            error: Takes all numbers of ``found``; must not hold the maps of the image.
+
+        Raises:
+            Exception: ``error(*found)``.
+        """
+        if device_counts.on_host(found):
+            _raise_if(error, found.numpy())
+        else:
+            self._checks.append(Later(found, partial(_raise_if, error)))
+
+    def count_scores(self, store: ScoreHistogram | SpilledScores, sample: dict, head: str, scores: Tensor,
+                     groups: Tensor) -> None:
+        """Add the scores of a head to a histogram; see :meth:`ScoreHistogram.update`.
+
+        Raises:
+            SampleError: If a counted score is NaN or infinite; see :meth:`check`.
+        """
+        refused = False
+        try:
+            store.update(scores, groups)
+        except NonFiniteScoreError:
+            refused = True
+        if refused or not device_counts.on_host(scores):
+            check_scores(sample, head, scores, (groups >= 0) & (groups < store.groups), self.check)
 
     @abstractmethod
     def summarize(self, records: list[dict]) -> dict[str, float]:
@@ -177,6 +222,11 @@ class StreamingMetric(BaseMetric):
         """Log a warning that names metric and dataset."""
         print_log(f'{self.eval_name} on {self.dataset_name}: {message}', 'current', logging.WARNING)
 
+    def _keep(self, records: list[dict]) -> None:
+        for record in records:
+            del record['checks']
+        self.results += records
+
     def _refuse_repeated_images(self) -> None:
         paths = [path for seen in all_gather_object(sorted(self._seen)) for path in seen]
         repeated = sorted(path for path, count in zip(*np.unique(paths, return_counts=True)) if count > 1)
@@ -190,6 +240,11 @@ class StreamingMetric(BaseMetric):
         return dict(
             evaluator=self.eval_name, protocol=self.protocol, images=len(records), pixels=pixels,
             void_share=void / pixels if pixels else 0., resamples=self.resamples, seed=self.seed)
+
+
+def _raise_if(error: Callable[..., Exception], found: np.ndarray) -> None:
+    if found[0]:
+        raise error(*found.tolist())
 
 
 def _table(values: dict[str, float]) -> str:
