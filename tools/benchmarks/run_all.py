@@ -6,11 +6,12 @@ import json
 import math
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm.auto import tqdm
+
+from mmseg_uncertainty.apis.results_table import page_sections
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / 'docs/performance.md'
@@ -69,14 +70,13 @@ def measure(benchmark: Benchmark, folder: Path, quick: bool) -> str | None:
     return None if done.returncode == 0 else (done.stderr.strip().splitlines() or ['no message'])[-1]
 
 
-def section(benchmark: Benchmark, measured: dict) -> Iterator[str]:
-    """Lines of one table."""
-    yield f'## {benchmark.title}\n\n{benchmark.reading}\n'
-    yield '| | ours | peer | ratio | unit | how |\n|---|---|---|---|---|---|'
+def section(benchmark: Benchmark, measured: dict) -> str:
+    """Table of one benchmark with its heading."""
+    lines = [f'## {benchmark.title}\n\n{benchmark.reading}\n', '| | ours | peer | ratio | unit | how |\n|---|---|---|---|---|---|']
     for row in measured['rows']:
         cells = [row['name'], number(row['ours']), number(row['peer']), ratio(row['ratio']), row['unit'], row['protocol']]
-        yield f'| {" | ".join(cell.replace("|", "/") for cell in cells)} |'
-    yield f'\n{machine(measured)}\n'
+        lines.append(f'| {" | ".join(cell.replace("|", "/") for cell in cells)} |')
+    return '\n'.join([*lines, f'\n{machine(measured)}\n'])
 
 
 def machine(measured: dict) -> str:
@@ -98,12 +98,13 @@ def ratio(value: float | None) -> str:
 
 
 def render(folder: Path) -> None:
-    """Replace the part of the page that is generated."""
-    parts = []
+    """Replace the tables that were measured, and keep the others as the page has them."""
+    sections = page_sections(PAGE)
     for benchmark in BENCHMARKS:
         path = folder / f'{benchmark.script}.json'
         if path.is_file():
-            parts.extend(section(benchmark, json.loads(path.read_text())))
+            sections[benchmark.title] = section(benchmark, json.loads(path.read_text()))
+    parts = [sections[benchmark.title] for benchmark in BENCHMARKS if benchmark.title in sections]
     by_hand = PAGE.read_text().split(MARK)[0].rstrip()
     PAGE.write_text('\n'.join([by_hand, '', MARK, '', *parts]).rstrip() + '\n')
 
