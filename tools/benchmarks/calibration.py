@@ -4,7 +4,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -12,17 +11,16 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from pathlib import Path
 
 import torch
-from side_by_side import row
+from side_by_side import row, run_benchmark, status_megabytes
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmseg_uncertainty.apis.results_file import versions
 from mmseg_uncertainty.functional.temperature import PUBLISHED_GRID, fit_temperature
 from mmseg_uncertainty.models.calibrators import TemperatureScaling
 from mmseg_uncertainty.runtime.freed_memory import FreedMemory
-from mmseg_uncertainty.runtime.json_files import write_json
 from mmseg_uncertainty.structures import FrozenOutputs
 
 CLASSES, PLANTED = 19, 2.5
@@ -126,15 +124,15 @@ def likelihood_fit(logits: Tensor, labels: Tensor) -> float:
 def stream(frames: int) -> dict:
     """Fit on frames that come and go, as CalibrationLoop does; returns what it took."""
     calibrator = TemperatureScaling(CLASSES)
-    start, spent, freed_memory = peak_megabytes(), 0., FreedMemory()
+    start, spent, freed_memory = status_megabytes('VmHWM'), 0., FreedMemory()
     for stage in range(calibrator.stages):
         calibrator.start_stage(stage)
         for index in range(frames):
             spent += update(calibrator, index)
             freed_memory.after(FRAME[0] * FRAME[1])
         calibrator.finish_stage(stage)
-    return dict(temperature=float(calibrator.temperature), passes=calibrator.stages, imported=start, peak=peak_megabytes(),
-                seconds=spent)
+    return dict(temperature=float(calibrator.temperature), passes=calibrator.stages, imported=start,
+                peak=status_megabytes('VmHWM'), seconds=spent)
 
 
 def update(calibrator: TemperatureScaling, index: int) -> float:
@@ -146,19 +144,14 @@ def update(calibrator: TemperatureScaling, index: int) -> float:
     return time.process_time() - begin
 
 
-def peak_megabytes() -> float:
-    """Largest memory this process ever held; the usual counter starts at that of the process it came from."""
-    lines = Path('/proc/self/status').read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith('VmHWM')) / 1024
-
-
 def memory(frames: int) -> Iterator[dict]:
     """Memory and passes of the streamed fit, in a process of its own."""
-    result = subprocess.run([sys.executable, __file__, '--stream', str(frames)], check=True, capture_output=True, text=True,
+    command = f'import calibration, json; print(json.dumps(calibration.stream({frames})))'
+    result = subprocess.run([sys.executable, '-c', command], check=True, capture_output=True, text=True, cwd=Path(__file__).parent,
                             env=os.environ | {'OMP_NUM_THREADS': str(torch.get_num_threads())})
     found = json.loads(result.stdout.splitlines()[-1])
     size = f'{frames} frames {FRAME[0]}x{FRAME[1]}x{CLASSES}, {VOID_SHARE:.0%} void'
-    held = frames * FRAME[0] * FRAME[1] * CLASSES * 4 / 2**20
+    held = frames * FRAME[0] * FRAME[1] * CLASSES * 4 / 1e6
     before = f'{found["imported"]:.0f} MB of it before the first frame'
     yield row('peak memory of the streamed fit', found['peak'], held, 'MB', f'{size}, {before}; peer = all logits in memory')
     yield row('passes over the images', found['passes'], len(PUBLISHED_GRID), 'passes', f'{size}; peer = the published grid')
@@ -166,29 +159,11 @@ def memory(frames: int) -> Iterator[dict]:
     yield row('streamed fit', found['seconds'] / frames, None, 's per frame', f'{size}, both passes, frames ready')
 
 
-def main() -> None:
-    """Run the tool."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--quick', action='store_true', help='fewer pixels and frames, under a minute')
-    parser.add_argument('--json', metavar='FILE', help='write the rows here')
-    parser.add_argument('--stream', type=int, metavar='FRAMES', help=argparse.SUPPRESS)
-    args = parser.parse_args()
-    if args.stream:
-        sys.stdout.write(json.dumps(stream(args.stream)) + '\n')
-        return
-    rows = []
-    for part in (speed(20_000 if args.quick else 400_000), memory(3 if args.quick else 200)):
-        for entry in part:
-            rows.append(entry)
-            peer, ratio = ('' if entry[key] is None else f'{entry[key]:.4g}' for key in ('peer', 'ratio'))
-            sys.stdout.write(f'{entry["name"]:<58}{entry["ours"]:>12.4g}{peer:>12} {entry["unit"]:<12}{ratio:>9}  '
-                             f'{entry["protocol"]}\n')
-    if args.json:
-        peers = {'fiducio': version('fiducio')} if find_spec('fiducio') else {}
-        machine = dict(processor=platform.processor() or platform.machine(), cores=os.cpu_count(),
-                       threads=torch.get_num_threads())
-        write_json(args.json, dict(machine=machine, versions=versions() | peers, rows=rows))
+def rows(args: argparse.Namespace) -> Iterator[dict]:
+    """Rows of the table."""
+    yield from speed(20_000 if args.quick else 400_000)
+    yield from memory(3 if args.quick else 200)
 
 
 if __name__ == '__main__':
-    main()
+    run_benchmark(__doc__, rows, **{name: version(name) for name in ('fiducio', ) if find_spec(name)})

@@ -2,10 +2,7 @@
 from __future__ import annotations
 
 import argparse
-import gc
-import os
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -17,13 +14,12 @@ from types import ModuleType
 import numpy as np
 import torch
 from mmseg.registry import METRICS, MODELS
-from side_by_side import row, run_benchmark
+from side_by_side import extra_megabytes, row, run_benchmark
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from mmseg_uncertainty.evaluation import AnomalyRankingMetric, evaluator_config
 from mmseg_uncertainty.functional import calibration_error, ranking
 from mmseg_uncertainty.functional.score_histogram import ScoreHistogram, score_keys
-from mmseg_uncertainty.runtime.freed_memory import return_freed_memory
 
 FRAME = 1024, 2048
 PEERS = {'torchmetrics': 'torchmetrics', 'pytorch-ood': 'pytorch_ood', 'scikit-learn': 'sklearn'}
@@ -177,30 +173,7 @@ def memory(frames: int, heads: int) -> Iterator[dict]:
                               uncertainty=dict(head=torch.from_numpy(values[0])))])
     warm_up.evaluate(1)
     protocol = f'{frames} frames of {FRAME[0]}x{FRAME[1]}, {frames * labels.numel() / 1e6:.0f} Mpx, {heads} heads'
-    yield row('mFishy peak extra memory', peak_megabytes(run), 200., 'MB', protocol + '; peer is the limit')
-
-
-def peak_megabytes(function: Callable) -> float:
-    """Growth of the resident memory while a function runs, sampled every 2 ms."""
-    gc.collect()
-    return_freed_memory()
-    before, peak, done = _resident(), [0.], threading.Event()
-
-    def watch() -> None:
-        while not done.wait(.002):
-            peak[0] = max(peak[0], _resident())
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    function()
-    done.set()
-    watcher.join()
-    return peak[0] - before
-
-
-def _resident() -> float:
-    pages = int(Path('/proc/self/statm').read_text().split()[1])
-    return pages * os.sysconf('SC_PAGE_SIZE') / 1e6
+    yield row('mFishy peak extra memory', extra_megabytes(run), 200., 'MB', protocol + '; peer is the limit')
 
 
 def overhead(height: int, width: int, images: int) -> Iterator[dict]:

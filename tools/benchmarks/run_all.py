@@ -47,7 +47,7 @@ BENCHMARKS = [
     Benchmark('latency', 'Exported models', 'The peer is eager torch; the ratio is its time over that of the export.'),
     Benchmark('corruptions', 'Corruptions', 'Throughput of one worker; the last row has the original loop as peer.'),
     Benchmark('processes', 'Two processes', 'The ratio is the time of one process over that of two.'),
-    Benchmark('scaling', 'How cost grows', '![Time by pixels, classes, heads and images](pictures/scaling.png)'),
+    Benchmark('scaling', 'How cost grows', '![Time and memory by pixels, classes, heads and images](pictures/scaling.png)'),
 ]
 
 

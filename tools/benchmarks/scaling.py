@@ -1,4 +1,4 @@
-"""How time grows with pixels, classes, heads and calibration images; draws docs/pictures/scaling.png."""
+"""How time and memory grow with pixels, classes, heads and calibration images; draws docs/pictures/scaling.png."""
 from __future__ import annotations
 
 import argparse
@@ -9,7 +9,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import torch
-from side_by_side import row, run_benchmark, seconds_in_turns
+from side_by_side import extra_megabytes, row, run_benchmark, seconds_in_turns
 
 from mmseg_uncertainty.functional import energy, entropy, margin, max_logit, msp, summarize
 from mmseg_uncertainty.functional.calibration_error import reliability_sums
@@ -20,6 +20,7 @@ from mmseg_uncertainty.structures import FrozenOutputs
 matplotlib.use('Agg')
 PICTURE = Path(__file__).resolve().parents[2] / 'docs/pictures/scaling.png'
 SCORES = (msp, max_logit, energy, entropy, margin)
+UNITS = {'s': 'seconds of one thread', 'MB': 'megabytes beyond the input'}
 Sizes = Sequence[int]
 
 
@@ -75,9 +76,9 @@ AXES = {
 }
 
 
-def exponent(sizes: Sizes, seconds: Sequence[float]) -> float:
+def exponent(sizes: Sizes, costs: Sequence[float]) -> float:
     """Slope of a line through the logarithms: 1 is linear."""
-    return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
+    return float(np.polyfit(np.log(sizes), np.log(costs), 1)[0])
 
 
 def sizes_of(axis: str) -> Sizes:
@@ -86,35 +87,41 @@ def sizes_of(axis: str) -> Sizes:
 
 
 def rows(args: argparse.Namespace) -> Iterator[dict]:
-    """One row per curve."""
+    """Two rows per curve."""
     curves = {}
     for axis, (functions_of, *choices) in AXES.items():
         sizes = choices[args.quick]
-        times = [seconds_in_turns(functions_of(size), 3) for size in sizes]
-        for name in times[0]:
-            curves[axis, name] = sizes, [entry[name] for entry in times]
-            slope = exponent(*curves[axis, name])
-            yield row(f'{name} by {axis}', times[-1][name], None, 's', f'at {sizes[-1]:,} {axis}; grows with the power '
-                      f'{slope:.2f} from {sizes[0]:,}')
+        costs = {unit: [] for unit in UNITS}
+        for size in sizes:
+            functions = functions_of(size)
+            costs['s'].append(seconds_in_turns(functions, 3))
+            costs['MB'].append({name: extra_megabytes(function) for name, function in functions.items()})
+        for unit, measured in costs.items():
+            for name in measured[0]:
+                curve = curves[unit, axis, name] = [entry[name] for entry in measured]
+                slope = f'grows with the power {exponent(sizes, curve):.2f}' if min(curve) > 0 else f'{curve[0]:.3g}'
+                yield row(f'{name} by {axis}', curve[-1], None, unit, f'at {sizes[-1]:,} {axis}; {slope} from {sizes[0]:,}')
     if not args.quick:
         draw(curves)
 
 
-def draw(curves: dict[tuple[str, str], tuple[Sizes, list[float]]]) -> None:
-    """One panel per axis, with a line of slope 1."""
+def draw(curves: dict[tuple[str, str, str], list[float]]) -> None:
+    """One panel per unit and axis, with a line of slope 1."""
     from matplotlib import pyplot
-    figure, panels = pyplot.subplots(1, len(AXES), figsize=(3.2 * len(AXES), 3), layout='constrained')
-    for panel, axis in zip(panels, AXES):
-        for (of, name), (sizes, seconds) in curves.items():
-            if of == axis:
-                panel.loglog(sizes, seconds, marker='o', markersize=3, label=name)
-        low, high = panel.get_xlim()
-        start = math.exp(np.mean([np.log(line.get_ydata()[0]) for line in panel.get_lines()]))
-        panel.loglog([low, high], [start, start * high / low], color='0.7', linestyle='--', label='linear')
-        panel.set_xticks(sizes_of(axis), [f'{size:,}' for size in sizes_of(axis)], fontsize=7)
-        panel.minorticks_off()
-        panel.set(xlabel=axis, ylabel='seconds of one thread')
-        panel.legend(fontsize=7)
+    figure, panels = pyplot.subplots(len(UNITS), len(AXES), figsize=(3.2 * len(AXES), 3 * len(UNITS)), layout='constrained')
+    for (unit, words), line_of_panels in zip(UNITS.items(), panels):
+        for panel, axis in zip(line_of_panels, AXES):
+            for (of_unit, of_axis, name), costs in curves.items():
+                if (of_unit, of_axis) == (unit, axis):
+                    panel.loglog(sizes_of(axis), costs, marker='o', markersize=3, label=name)
+            low, high = panel.get_xlim()
+            first = [line.get_ydata()[0] for line in panel.get_lines() if line.get_ydata()[0] > 0]
+            start = math.exp(np.mean(np.log(first))) if first else 1
+            panel.loglog([low, high], [start, start * high / low], color='0.7', linestyle='--', label='linear')
+            panel.set_xticks(sizes_of(axis), [f'{size:,}' for size in sizes_of(axis)], fontsize=7)
+            panel.minorticks_off()
+            panel.set(xlabel=axis, ylabel=words)
+            panel.legend(fontsize=7)
     figure.savefig(PICTURE, dpi=110)
 
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import math
 import os
 import platform
@@ -13,6 +14,7 @@ from pathlib import Path
 import torch
 
 from mmseg_uncertainty.apis import versions, write_json
+from mmseg_uncertainty.runtime.freed_memory import return_freed_memory
 
 
 def seconds_in_turns(functions: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
@@ -30,6 +32,22 @@ def seconds_in_turns(functions: Mapping[str, Callable[[], object]], rounds: int)
                 torch.cuda.synchronize()
             times[name].append(clock() - start)
     return {name: min(values[1:]) for name, values in times.items()}
+
+
+def extra_megabytes(function: Callable[[], object]) -> float:
+    """Growth of the resident memory at its peak while a function runs, on Linux."""
+    gc.collect()
+    return_freed_memory()
+    Path('/proc/self/clear_refs').write_text('5')
+    before = status_megabytes('VmRSS')
+    function()
+    return status_megabytes('VmHWM') - before
+
+
+def status_megabytes(field: str) -> float:
+    """Memory of this process: ``VmRSS`` now, ``VmHWM`` at its peak."""
+    lines = Path('/proc/self/status').read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field)) * 1024 / 1e6
 
 
 def row(name: str, ours: float, peer: float | None, unit: str, protocol: str, ratio: float | None = None) -> dict:
