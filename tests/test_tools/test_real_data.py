@@ -45,16 +45,16 @@ def test_cgnet_segments_camvid_as_well_as_known(run_tool, data_root, monkeypatch
     assert next(value for key, value in metrics.items() if key.endswith('ECE[pooled]')) == pytest.approx(0.031, abs=0.002)
 
 
-SETS = {'cgnet/cgnet_camvid_CRC.py': ([], 0.07, 3.0),
+SETS = {'cgnet/cgnet_camvid_CRC.py': ([], 0.03, 2.5, 0.4),
         'cgnet/cgnet_camvid_KANDINSKY.py': (['model.set_head.grouping=zones', 'model.set_head.risk.alpha=0.1'],
-                                            0.12, 5.0)}
+                                            0.03, 4.5, 0.07)}
 
 
 @pytest.mark.parametrize('config', SETS)
 def test_sets_calibrated_on_real_frames_cover_other_frames(run_tool, data_root, monkeypatch, two_threads, config):
     """Every fifth frame of each half; every quantity appears with its interval."""
     monkeypatch.setenv('DATA_ROOT', str(data_root.resolve()))
-    options, highest_risk, largest_size = SETS[config]
+    options, highest_risk, largest_size, fewest_singletons = SETS[config]
     base = data_root.resolve() / 'weights/cgnet_camvid11_mmseg.pth'
     fifth = ','.join(map(str, range(0, 110, 5)))
     few = [f'{loader}_dataloader.dataset.indices=[{fifth}]' for loader in ('train', 'test')]
@@ -69,4 +69,4 @@ def test_sets_calibrated_on_real_frames_cover_other_frames(run_tool, data_root, 
     # Few frames make careful sets: n / (n + 1) of the level is promised, and 1 / (n + 1) of it given away.
     assert 0 < metrics['set/risk[pooled]'] <= highest_risk
     assert 1 < metrics['set/mean_size[pooled]'] <= largest_size
-    assert metrics['set/singletons[pooled]'] > 0.05 and metrics['set/full[pooled]'] < 0.3
+    assert metrics['set/singletons[pooled]'] > fewest_singletons and metrics['set/full[pooled]'] < 0.01

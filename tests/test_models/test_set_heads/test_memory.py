@@ -48,5 +48,5 @@ def test_one_image_takes_less_than_two_softmax_maps(head, rows):
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     used, sets = map(float, result.stdout.split()[-2:])
-    # A softmax map itself is 1; far less would mean that the peak was not seen.
-    assert 0.9 < used < 2 and 0.9 < sets < 2
+    # A softmax map itself is 1, less the pages that the process had already.
+    assert 0.98 < used < 2 and 0.98 < sets < 2
