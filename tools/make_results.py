@@ -42,7 +42,7 @@ class Study:
     base: Path
     fitted_on: str
     tests: dict[str, str]
-    seeds: dict[str, int] = field(default_factory=lambda: dict(FED=3))
+    seeds: dict[str, int] = field(default_factory=lambda: dict(FED=3, OUTLIERS=3))
 
     def config_of(self, suffix: str) -> Path:
         """Config of this base with these heads."""
@@ -65,7 +65,7 @@ STUDIES = [
           CAMVID, dict(camvid=MISTAKES, **OBJECTS)),
     Study('CGNet, trained on CamVid', 'cgnet/cgnet_camvid', DATA / 'weights/cgnet_camvid11_mmseg.pth',
           CAMVID.replace('(367 images)', '(367 images, which the model was trained on together with val)'),
-          dict(camvid=MISTAKES, **OBJECTS), seeds={}),
+          dict(camvid=MISTAKES, **OBJECTS)),
     Study('ERFNet, trained on Cityscapes', 'erfnet/erfnet_cityscapes', DATA / 'weights/erfnet_cityscapes_mmseg.pth',
           CAMVID.replace('its own 11 classes', 'the Cityscapes classes that its labels translate to')
           .replace('void pixels', 'bicyclists and void pixels'), OBJECTS),
