@@ -55,8 +55,9 @@ class Study:
 
 
 CAMVID = ('Fitted on CamVid train (367 images): statistics and the mistakes on its own 11 classes, void pixels ignored; '
-          'outliers are polygons pasted into these images with the texture of IDD-lite train images in other hues, or noise. '
-          '`fedc_outliers` also learns from 700 IDD-lite train images with such polygons: pixels with any label there are inliers')
+          'outliers are polygons pasted into these images with the texture of IDD-lite train images in other hues, or noise')
+FURTHER = dict(OUTLIERS='`fedc_outliers` also learns from 700 IDD-lite train images with such polygons: pixels with any label '
+                        'there are inliers. ')
 OBJECTS = dict(fs_static=ANOMALIES, fs_lost_found=ANOMALIES, road_anomaly=ANOMALIES)
 STUDIES = [
     Study('DeepLabV3+ MobileNetV2, trained on CamVid', 'deeplabv3plus/deeplabv3plus_mnv2_camvid',
@@ -141,7 +142,8 @@ def section(study: Study, suffixes: Sequence[str], folder: Path, cache: Path) ->
                        f'{runs[0]["evaluators"][0]["negatives"]:,} negatives' for title, runs in columns.items())
     seeds = ', '.join(f'{suffix}: {len(runs)} seed{"s" * (len(runs) > 1)}' for suffix, runs in study.runs(suffixes).items())
     command = f'`python tools/make_results.py --only "{study.title}" --configs {" ".join(suffixes)}`'
-    return f'## {study.title}\n\n{study.fitted_on}. {seeds}. {counts}. Made by {command}.\n\n{table}'
+    further = ''.join(FURTHER.get(suffix, '') for suffix in study.runs(suffixes))
+    return f'## {study.title}\n\n{study.fitted_on}. {further}{seeds}. {counts}. Made by {command}.\n\n{table}'
 
 
 INTRODUCTION = """# Results
