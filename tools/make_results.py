@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import mmseg_uncertainty  # noqa: F401  (connects the host before configs are read)
@@ -20,6 +20,7 @@ from mmseg_uncertainty.apis.results_table import page_sections
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get('DATA_ROOT', ROOT / 'data'))
 ANOMALIES, MISTAKES = 'mFishy', 'IDM'
+SEEDS = dict(FED=3, OUTLIERS=3)
 TITLES = dict(fs_static='FS Static', fs_lost_found='FS Lost & Found', road_anomaly='RoadAnomaly', camvid='CamVid test',
               toy_roads='ToyRoads test', toy_roads_anomaly='ToyRoads, unknown objects')
 
@@ -34,7 +35,6 @@ class Study:
         base: Base checkpoint.
         fitted_on: What the heads of the table were fitted on, in words.
         tests: Evaluator of each test dataset.
-        seeds: How often the flows of a config are fitted; once where it is not named.
     """
 
     title: str
@@ -42,7 +42,6 @@ class Study:
     base: Path
     fitted_on: str
     tests: dict[str, str]
-    seeds: dict[str, int] = field(default_factory=lambda: dict(FED=3, OUTLIERS=3))
 
     def config_of(self, suffix: str) -> Path:
         """Config of this base with these heads."""
@@ -50,7 +49,7 @@ class Study:
 
     def runs(self, suffixes: Sequence[str]) -> dict[str, list[int]]:
         """Seeds of the fits of each config that this base has; statistics need one."""
-        return {suffix: list(range(self.seeds.get(suffix, 1)))
+        return {suffix: list(range(SEEDS.get(suffix, 1)))
                 for suffix in suffixes if self.config_of(suffix).is_file()}
 
 
@@ -152,7 +151,8 @@ AP / FPR95 / AUROC in %, protocol `pooled`: the pixels of all images of a column
 positive rate at the first threshold that finds 95 % of the positives, void pixels left out, maps at the size of the labels.
 The best number of a column is bold; ± is the standard deviation over seeds. Mistakes are pixels whose predicted class is
 wrong; unknown objects are those the dataset labels as anomalies. `fedu` and `fedc` learn from mistakes and pasted outliers,
-`fedc_outliers` nearly only from outliers; `mc_dropout` takes 32 samples. Intervals and error bounds are in the results files that `tools/test.py --out` writes.
+`fedc_outliers` nearly only from outliers; `fedu_published` and `fedc_published` are the released networks, fitted here;
+`mc_dropout` takes 32 samples. Intervals and error bounds are in the results files that `tools/test.py --out` writes.
 Calibration under shift is in [reliability.md](reliability.md).
 """
 
