@@ -1,5 +1,26 @@
 """Models and runs small enough for tests."""
 import copy
+from types import SimpleNamespace
+
+from mmseg_uncertainty.models.bases import FrozenBase
+
+
+class HeadAsBase(FrozenBase):
+    """A frozen base of a decode head alone, for what heads ask when they are bound."""
+
+    def __init__(self, head):
+        super().__init__()
+        self.network, self.dropout_ratio = head, getattr(head, 'dropout_ratio', 0)
+        self.features_from = 'conv_seg' if hasattr(head, 'conv_seg') else None
+        self.freeze()
+
+    def scores(self, inputs, metas):
+        return self.network.conv_seg(inputs)
+
+
+def model_around(head):
+    """What a head is bound to, around a decode head alone."""
+    return SimpleNamespace(base=HeadAsBase(head))
 
 
 def tiny_base(mode='whole', **decode_head):

@@ -9,11 +9,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmseg_uncertainty.models import PosthocSegmentor
+from mmseg_uncertainty.models.decode_heads import ScoreHead
 from mmseg_uncertainty.models.calibrators import LocalTemperatureScaling
 from mmseg_uncertainty.models.flows.class_conditional_gaussian import ClassConditionalGaussian
 from mmseg_uncertainty.models.flows.invertible_convolution import InvertibleConvolution
 from mmseg_uncertainty.models.set_heads import ConformalRiskControlHead
-from mmseg_uncertainty.structures import FrozenOutputs
+from mmseg_uncertainty.structures import FrozenOutputs, GridOutputs
 
 
 class ExportedSegmentor(nn.Module):
@@ -41,9 +42,6 @@ class ExportedSegmentor(nn.Module):
         self.heads = list(model.uncertainty_heads) if heads is None else list(heads)
         for name in set(model.uncertainty_heads) - set(self.heads):
             del model.uncertainty_heads[name]
-        self._features: Tensor | None = None
-        if model.calibrator is not None and model.calibrator.needs_features:
-            model._last_decode_head.conv_seg.register_forward_hook(self._remember)
         # Nothing predicts from the curves of calibration images.
         for module in list(model.modules()):
             _make_traceable(module)
@@ -80,21 +78,23 @@ class ExportedSegmentor(nn.Module):
             maps (N, H, W), set membership (N, K, H, W) bool.
         """
         images = self.normalize(images) if self.preprocess else images
-        size = images.shape[2:]
-        merged = self.model.encode_decode(images, [dict(img_shape=size, pad_shape=size)])
-        logits, native_maps = merged[:, :self.model.num_classes], merged[:, self.model.num_classes:]
-        labels = logits.argmax(dim=1)
-        class_logits = self.model.class_logits(logits)
-        calibrated = self._calibrate(FrozenOutputs(class_logits, class_logits, self._features, images), labels)
-        scores = self.model.head_scores(calibrated, native_maps)
-        sets = [self._sets(calibrated, labels)] if self.model.set_head else []
-        return (labels, logits, *([calibrated.softmax(dim=1)] if self.probabilities else []),
-                *(scores[name] for name in self.heads), *sets)
+        model, distribution = self.model, self.model.distribution
+        passed = model.base(images, [{}])
+        labels = distribution.predict(passed.scores)
+        output, cells = model.at_output(passed.scores), model.cells(passed)
+        calibrated = self._calibrate(FrozenOutputs(output.logits, images=images, windows=[cells]))
+        read = GridOutputs(calibrated, predicted=output.predicted, distribution=distribution)
+        scores = [self._score(head, cells, read, images) for head in (model.uncertainty_heads[name] for name in self.heads)]
+        sets = [self._sets(calibrated, labels)] if model.set_head else []
+        return (labels, passed.scores, *([distribution.probabilities(calibrated)] if self.probabilities else []), *scores, *sets)
 
-    def _remember(self, _: nn.Module, inputs: tuple[Tensor, ...], __: Tensor) -> None:
-        self._features = inputs[0]
+    def _score(self, head: ScoreHead, cells: GridOutputs, output: GridOutputs, images: Tensor) -> Tensor:
+        if head.resolution != 'native':
+            return head(output)
+        return F.interpolate(head(cells)[:, None], size=images.shape[2:], mode='bilinear',
+                             align_corners=self.model.align_corners)[:, 0]
 
-    def _calibrate(self, outputs: FrozenOutputs, labels: Tensor) -> Tensor:
+    def _calibrate(self, outputs: FrozenOutputs) -> Tensor:
         calibrator = self.model.calibrator
         if calibrator is None:
             return outputs.logits
@@ -103,7 +103,7 @@ class ExportedSegmentor(nn.Module):
             calibrated = outputs.logits / calibrator.network(outputs.logits, rgb)
         else:
             calibrated = calibrator.calibrate(outputs, [])
-        return exchange_winner(calibrated, labels) if calibrator.keep_argmax else calibrated
+        return exchange_winner(calibrated, outputs.logits.argmax(dim=1)) if calibrator.keep_argmax else calibrated
 
     def _sets(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Sets of the LAC family, without the scatter in place that ONNX lacks."""
@@ -120,7 +120,7 @@ def exchange_winner(calibrated: Tensor, labels: Tensor) -> Tensor:
 
     Args:
         calibrated: Shape (N, K, H, W).
-        labels: Predicted classes, shape (N, H, W).
+        labels: Likeliest classes of the base model, shape (N, H, W).
     """
     winner, leader = labels.unsqueeze(1), calibrated.argmax(dim=1, keepdim=True)
     top, own = calibrated.gather(1, leader), calibrated.gather(1, winner)
@@ -132,8 +132,6 @@ def check_exportable(model: PosthocSegmentor, heads: list[str] | None) -> None:
     unknown = set(heads or ()) - set(model.uncertainty_heads)
     if unknown:
         raise ValueError(f'Unknown heads {sorted(unknown)}; this model has {sorted(model.uncertainty_heads)}.')
-    if model._last_decode_head.out_channels == 1:
-        raise ValueError('A model with one sigmoid output cannot be exported; use one with two classes.')
     for part in (model.calibrator, model.set_head):
         if part is not None and not part.is_fitted():
             raise ValueError(f'{type(part).__name__} is not fitted yet; fit it with tools/train.py and export the checkpoint '

@@ -17,7 +17,6 @@ from PIL import Image
 
 from mmseg_uncertainty.engine.hooks.best_and_worst_hook import BestAndWorstHook, RankedImage
 from mmseg_uncertainty.runtime.prediction_figure import draw_prediction, figure_pixels
-from mmseg_uncertainty.visualization.score_scale import score_scale
 
 from .dataset_meta import colours
 
@@ -114,7 +113,7 @@ def _ranked_figure(ranked: RankedImage, runner: Runner) -> str:
     known = len(meta.get('classes') or ()) == model.num_classes
     classes = meta['classes'] if known else [f'class {index}' for index in range(model.num_classes)]
     palette = meta['palette'] if known and meta.get('palette') else colours(model.num_classes)
-    scales = {name: score_scale(head, model.num_classes) for name, head in model.uncertainty_heads.items()}
+    scales = {name: head.scale(model.num_classes) for name, head in model.uncertainty_heads.items()}
     figure = draw_prediction(ranked.image, ranked.prediction, classes, palette,
                              {name: scale.range for name, scale in scales.items()},
                              units={name: scale.units for name, scale in scales.items()})

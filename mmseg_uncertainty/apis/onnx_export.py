@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from mmseg_uncertainty.models.set_heads import ConformalRiskControlHead
-from mmseg_uncertainty.visualization.score_scale import score_scale
 
 from .exported_segmentor import ExportedSegmentor, takes_rgb
 from .run_config import test_pipeline
@@ -110,7 +109,7 @@ def _metadata(segmentor: ExportedSegmentor) -> dict[str, str]:
     meta = getattr(model, 'dataset_meta', {})
     preprocessor = model.data_preprocessor
     order = 'RGB' if takes_rgb(preprocessor) else 'BGR'
-    scales = {name: score_scale(model.uncertainty_heads[name], model.num_classes) for name in segmentor.heads}
+    scales = {name: model.uncertainty_heads[name].scale(model.num_classes) for name in segmentor.heads}
     content = dict(
         images='uint8 RGB (N, H, W, 3)' if segmentor.preprocess else f'normalized float32 {order} (N, 3, H, W)',
         mean=getattr(preprocessor, 'mean', torch.zeros(3)).flatten().tolist(),

@@ -242,7 +242,7 @@ def load_calibrator(part: FittedCalibrator, model: PosthocSegmentor) -> tuple[Ca
     state = state_dict_of(checkpoint)
     if base_fingerprint(state) != base_fingerprint(model.state_dict()):
         raise CheckpointError(f'{part.checkpoint} was fitted on another base model. Fit the calibrator again on this one.')
-    calibrator = MODELS.build(dict(num_classes=max(model.num_classes, 2)) | config.to_dict())
+    calibrator = MODELS.build(dict(num_classes=model.num_classes) | config.to_dict())
     calibrator.bind(model)
     own = {key.removeprefix('calibrator.'): value for key, value in state.items() if key.startswith('calibrator.')}
     calibrator.load_state_dict(own, strict=True)

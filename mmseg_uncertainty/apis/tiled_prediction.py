@@ -11,8 +11,9 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from mmseg_uncertainty.models import PosthocSegmentor
-from mmseg_uncertainty.models.utils import output_to_label_size
+from mmseg_uncertainty.models.segmentors.image_result import write_result
 from mmseg_uncertainty.runtime.tiles import CONTEXT, TILE, Window, allocate, tiles
+from mmseg_uncertainty.structures import Grid, ImageOutputs, MapOnGrid, Place
 
 from .small_inputs import pad_small
 
@@ -24,15 +25,13 @@ class TiledPrediction:
     """Predict one image in tiles with context on all sides.
 
     An input of at most ``max_pixels`` takes one pass, and only the result is put together tile by tile, which changes
-    nothing. A larger input passes through the network in tiles of 1,024 pixels that overlap by 256. Large maps are kept in
-    temporary files; logits and sets are returned where all logits have at most 2^28 values.
+    nothing. A larger input passes through the network in tiles of 1,024 pixels that overlap by 256; a calibrator that reads
+    the mean feature of the image lets all tiles pass once more before. Large maps are kept in temporary files; logits and sets
+    are returned where all logits have at most 2^28 values.
 
     Args:
         model: The model.
         max_pixels: Most pixels of one pass through the network.
-
-    Raises:
-        ValueError: The calibrator or set head of the model needs the whole image at once.
     """
 
     def __init__(self, model: PosthocSegmentor, max_pixels: int) -> None:
@@ -53,50 +52,69 @@ class TiledPrediction:
         Returns:
             A sample as :class:`~mmseg_uncertainty.models.PosthocSegmentor` returns it, with labels of fewer bits.
         """
-        self._check_parts()
         size, input_size = tuple(sample.ori_shape[:2]), tuple(inputs.shape[1:])
         scale = min(1.0, size[0] / input_size[0], size[1] / input_size[1])
         whole = Window(0, input_size[0], 0, input_size[1])
-        merged = self._pass(inputs, whole, sample) if inputs[0].numel() <= self.max_pixels else None
-        result = _Canvas(size, self._classes)
+        passed = self._pass(inputs, whole, sample, self._pools) if inputs[0].numel() <= self.max_pixels else None
+        means = passed.feature_means if passed else self._feature_means(inputs, sample) if self._pools else None
+        merged, result = passed and self._maps(passed), _Canvas(size, self._classes)
         for tile in tiles(size, max(int(TILE * scale), 1)):
             grown = tile.grown(FILTER_REACH, size)
             if merged is not None:
                 maps, source = merged, whole
             else:
                 source = source_window(grown, size, input_size).grown(CONTEXT, input_size)
-                maps = self._pass(inputs, source, sample)
+                maps = self._maps(self._pass(inputs, source, sample))
             maps = resample(maps, source, input_size, size, grown, self.model.align_corners)
-            part = SegDataSample(metainfo=dict(ori_shape=maps.shape[1:], img_shape=maps.shape[1:],
-                                               img_path=sample.get('img_path')))
-            part, = self.model.postprocess_result(maps[None], [part])
-            result.add(part, tile, tile.within(grown))
+            result.add(self._result(maps, means, sample, Place(grown, size)), tile, tile.within(grown))
         return result.sample(sample)
 
     @property
     def _classes(self) -> int:
         return self.model.num_classes
 
-    def _pass(self, inputs: Tensor, window: Window, sample: SegDataSample) -> Tensor:
-        """Logits and native maps of a rectangle of the input, shape (C, h, w)."""
+    @property
+    def _pools(self) -> bool:
+        return getattr(self.model.calibrator, 'needs_features', False)
+
+    def _pass(self, inputs: Tensor, window: Window, sample: SegDataSample, pool_features: bool = False,
+              keep_windows: bool = False) -> ImageOutputs:
+        """A rectangle of the input through the model."""
         crop = inputs[(slice(None), *window.slices)]
-        # mmseg takes a torch.Size for the size of a window of its own and ignores the padding.
         shape = tuple(crop.shape[1:])
         meta = dict(sample.metainfo, ori_shape=shape, img_shape=shape, pad_shape=shape)
         data = dict(inputs=crop, data_samples=SegDataSample(metainfo=meta))
         data = data if self.model.data_preprocessor.test_cfg else pad_small(data)
         data = self.model.data_preprocessor({key: [value] for key, value in data.items()}, False)
         metas = [part.metainfo for part in data['data_samples']]
-        return output_to_label_size(self.model.inference(data['inputs'], metas), metas[0], None,
-                                    self.model.align_corners)[0]
+        return self.model.run(data['inputs'], metas, self.model.native_heads(), keep_windows, pool_features)[0]
 
-    def _check_parts(self) -> None:
-        for name in ('calibrator', 'set_head'):
-            part = getattr(self.model, name)
-            if part is not None and (hasattr(part, 'group_map') or part.info.needs & {'features', 'images'}):
-                raise ValueError(f'The image is too large for one pass, and {type(part).__name__} needs all of it at once. '
-                                 'Shrink the image, give a larger max_pixels (--max-pixels), or leave out the '
-                                 f'{name} of the model.')
+    def _maps(self, run: ImageOutputs) -> Tensor:
+        """Scores, maps of native heads and the image itself, without padding, shape (C, h, w)."""
+        maps = [run.scores, *([run.head_maps] if run.head_maps else []), run.image]
+        return torch.cat([part.grid.to_content(part.values)[0] for part in maps])
+
+    def _result(self, maps: Tensor, means: Tensor | None, sample: SegDataSample, place: Place) -> SegDataSample:
+        """What follows from the maps of a rectangle of the result."""
+        scores, heads, image = maps[None].tensor_split([self.model.base.out_channels, len(maps) - 3], dim=1)
+        grid = Grid.of_input(place.window.size, {}, self.model.align_corners)
+        run = ImageOutputs(MapOnGrid(scores, grid), MapOnGrid(image, grid), feature_means=means)
+        result = self.model.result(scores, heads if heads.shape[1] else None, run, dict(sample.metainfo), place)
+        return write_result(result, SegDataSample())
+
+    def _feature_means(self, inputs: Tensor, sample: SegDataSample) -> Tensor:
+        """Mean feature of the whole image: every cell counts in the tile in which its centre lies."""
+        sums, count = 0., 0.
+        for tile in tiles(tuple(inputs.shape[1:]), TILE):
+            source = tile.grown(CONTEXT, tuple(inputs.shape[1:]))
+            rows, columns = tile.within(source)
+            for cells in self._pass(inputs, source, sample, keep_windows=True).windows:
+                height, width = cells.grids[0].input_size
+                padding = (columns.start, width - columns.stop, rows.start, height - rows.stop)
+                inner = replace(cells, grids=(replace(cells.grids[0], padding=padding), ))
+                own = inner.image_features()
+                sums, count = sums + own[0], count + own[1]
+        return sums / count
 
 
 class _Canvas:
@@ -126,7 +144,7 @@ class _Canvas:
 
     def _maps(self, part: SegDataSample) -> Iterator[tuple[tuple[str, str], Tensor]]:
         for group in part.keys():
-            if group not in ('seg_logits', 'calibrated_logits') or self.keep_logits:
+            if group not in ('seg_logits', 'class_logits', 'calibrated_logits') or self.keep_logits:
                 for name, values in part.get(group).items():
                     if (group, name) == ('pred_sem_seg', 'data'):
                         values = values.to(self.label_type)

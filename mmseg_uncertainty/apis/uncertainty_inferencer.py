@@ -18,7 +18,6 @@ from mmseg_uncertainty.datasets import DatasetError
 from mmseg_uncertainty.models import PosthocSegmentor
 from mmseg_uncertainty.runtime.image_sources import ImageSource, count_images, each_image, find_images, read_image
 from mmseg_uncertainty.runtime.prediction_files import save_prediction, summarize_prediction
-from mmseg_uncertainty.visualization.score_scale import score_scale
 from mmseg_uncertainty.visualization.uncertainty_figure import draw_uncertainty, figure_pixels, prediction_of
 
 from .load_posthoc import load_posthoc
@@ -46,7 +45,7 @@ class UncertaintyInferencer(BaseInferencer):
         weights: Checkpoint that fills the base model and all heads; a named model has its own.
         device: Where to run; by default the best there is.
         thresholds: Value at which a pixel is flagged, by head; by default that of
-            :func:`~mmseg_uncertainty.visualization.score_scale.score_scale`.
+            :meth:`~mmseg_uncertainty.models.decode_heads.ScoreHead.scale`.
         show_progress: Whether to show a progress bar.
         max_pixels: Most pixels of one pass through the network; larger inputs are cut in tiles.
 
@@ -72,7 +71,7 @@ class UncertaintyInferencer(BaseInferencer):
         self.tiled = TiledPrediction(self.model, max_pixels)
         heads = self.model.uncertainty_heads
         self.classes, self.palette = self.model.dataset_meta['classes'], self.model.dataset_meta['palette']
-        self.scales = {name: score_scale(head, len(self.classes)) for name, head in heads.items()}
+        self.scales = {name: head.scale(self.model.num_classes) for name, head in heads.items()}
         for name, threshold in (thresholds or {}).items():
             if name not in self.scales:
                 raise ValueError(f'A threshold names the head {name!r}; this model has {sorted(self.scales)}.')

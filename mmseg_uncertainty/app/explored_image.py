@@ -118,8 +118,8 @@ class ImageStore:
         if 'seg_logits' not in sample:
             raise DatasetError('The image is too large for the app with this number of classes. Shrink it, or use '
                                'tools/infer.py, which takes any size.')
-        logits = sample.get('calibrated_logits', sample.seg_logits).data[every].cpu().float()
-        if len(logits) == 1:
-            return torch.cat([1 - logits, logits])
-        set_head = self.inferencer.model.set_head
-        return logits.softmax(dim=0) if set_head is None else set_head.probabilities(logits[None])[0]
+        fields = (sample.get(name) for name in ('calibrated_logits', 'class_logits', 'seg_logits'))
+        logits = next(field for field in fields if field is not None).data[every].cpu().float()[None]
+        model = self.inferencer.model
+        read = model.distribution if model.set_head is None else model.set_head
+        return read.probabilities(logits)[0]

@@ -84,15 +84,17 @@ class Moments(NamedTuple):
         return mean.item(), variance if variance > 0 else 1.0
 
 
-def correct_top_logit_moments(logits: Tensor, labels: Tensor) -> Moments:
-    """Moments of the largest logit where the prediction is right, by class.
+def correct_top_logit_moments(logits: Tensor, labels: Tensor, predicted: Tensor | None = None) -> Moments:
+    """Moments of the predicted class's logit where the prediction is right, by class.
 
     Jung et al., "Standardized Max Logits", ICCV 2021, eq. 2-3, taken where prediction and label agree.
 
     Args:
         logits: Shape (N, K, H, W).
         labels: Shape (N, H, W).
+        predicted: Predicted classes, shape (N, H, W); ``None`` is the arg-max.
     """
-    top, predicted = logits.max(dim=1)
+    predicted = logits.argmax(dim=1) if predicted is None else predicted
     right = predicted == labels
+    top = logits.gather(1, predicted.unsqueeze(1)).squeeze(1)
     return Moments.of(top[right], predicted[right], logits.shape[1])

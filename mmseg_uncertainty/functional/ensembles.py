@@ -1,8 +1,12 @@
 """Mean and disagreement of several models, one after the other."""
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
+
+from .class_distributions import SOFTMAX, ClassDistribution
 
 
 class EnsembleStatistics:
@@ -12,16 +16,17 @@ class EnsembleStatistics:
     NeurIPS 2017; the disagreement is the mutual information of Houlsby et al., 2011.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, distribution: ClassDistribution = SOFTMAX) -> None:
+        self.distribution = distribution
         self.members = 0
         self._probabilities: Tensor | float = 0.
         self._entropies: Tensor | float = 0.
 
     def add(self, logits: Tensor) -> None:
         r"""Add one model by its class logits, shape (N, K, \*)."""
-        probabilities = logits.double().softmax(dim=1)
+        probabilities = self.distribution.probabilities(logits.double())
         self._probabilities = self._probabilities + probabilities
-        self._entropies = self._entropies + torch.special.entr(probabilities).sum(dim=1)
+        self._entropies = self._entropies + self.distribution.entropy(probabilities)
         self.members += 1
 
     def mean(self) -> Tensor:
@@ -35,13 +40,29 @@ class EnsembleStatistics:
         return self._probabilities / self.members
 
     def msp(self) -> Tensor:
-        r"""One minus the largest mean probability, shape (N, \*), in [0, 1 - 1/K]; higher is more uncertain."""
-        return 1 - self.mean().amax(dim=1)
+        r"""One minus the mean probability of the class decided for, shape (N, \*), in [0, 1]; higher is more uncertain."""
+        mean = self.mean()
+        return 1 - mean.gather(1, self.distribution.choose(mean).unsqueeze(1)).squeeze(1)
 
     def entropy(self) -> Tensor:
         r"""Entropy of the mean in nats, shape (N, \*), in [0, log K]; higher is more uncertain."""
-        return torch.special.entr(self.mean()).sum(dim=1)
+        return self.distribution.entropy(self.mean())
 
     def mutual_information(self) -> Tensor:
         r"""Entropy of the mean minus mean entropy, shape (N, \*), in [0, log K]; 0 where all models agree."""
         return (self.entropy() - self._entropies / self.members).clamp_min(0)
+
+    def of(self, index: int) -> EnsembleStatistics:
+        """The sums of one image, N = 1."""
+        return self._like(self._probabilities[index:index + 1], self._entropies[index:index + 1])
+
+    @classmethod
+    def joined(cls, parts: Sequence[EnsembleStatistics]) -> EnsembleStatistics:
+        """Sums of the same models on different images, one after the other."""
+        return parts[0]._like(*(torch.cat([getattr(part, name) for part in parts])
+                                for name in ('_probabilities', '_entropies')))
+
+    def _like(self, probabilities: Tensor, entropies: Tensor) -> EnsembleStatistics:
+        other = EnsembleStatistics(self.distribution)
+        other.members, other._probabilities, other._entropies = self.members, probabilities, entropies
+        return other

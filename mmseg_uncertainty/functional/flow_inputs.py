@@ -42,17 +42,17 @@ INPUTS: dict[str, Callable[[ClassSummary], Tensor]] = {
 """Scalar functions of the logits that a flow may take as input; all of them grow with uncertainty."""
 
 
-def flow_input(logits: Tensor, names: Sequence[str]) -> Tensor:
+def flow_input(logits: Tensor | ClassSummary, names: Sequence[str]) -> Tensor:
     """Stack scalar functions of the logits into the input of a flow.
 
     Args:
-        logits: Class logits, shape (N, K, h, w).
+        logits: Class logits, shape (N, K, h, w), or their summary.
         names: Keys of :data:`INPUTS`.
 
     Returns:
         Shape (N, len(names), h, w).
     """
-    summary = summarize(logits)
+    summary = logits if isinstance(logits, ClassSummary) else summarize(logits)
     return torch.stack([INPUTS[name](summary) for name in names], dim=1)
 
 
@@ -106,7 +106,7 @@ def pool_channels(features: Tensor, channels: int) -> Tensor:
     return features.unflatten(1, (channels, -1)).mean(dim=2)
 
 
-def standardize_over_image(maps: Tensor, eps: float = 1e-4) -> Tensor:
+def standardize_over_image(maps: Tensor, valid: Tensor | None = None, eps: float = 1e-4) -> Tensor:
     r"""Remove what all pixels of an image have in common, :math:`(f_{ij} - \mu) / \sqrt{\sigma^2 + \epsilon}` by channel.
 
     Light, camera and city shift the features of a whole image; how a pixel differs from the rest of its image moves less
@@ -114,10 +114,16 @@ def standardize_over_image(maps: Tensor, eps: float = 1e-4) -> Tensor:
 
     Args:
         maps: Shape (N, C, h, w).
+        valid: Which cells lie in the image and not in its padding, shape (N, 1, h, w), bool; ``None`` where all do.
         eps: Keeps channels that are constant over an image at zero.
 
     Returns:
         Shape (N, C, h, w).
     """
-    variance, mean = torch.var_mean(maps, dim=(2, 3), correction=0, keepdim=True)
+    if valid is None:
+        variance, mean = torch.var_mean(maps, dim=(2, 3), correction=0, keepdim=True)
+    else:
+        count = valid.sum(dim=(2, 3), keepdim=True).clamp_min(1)
+        mean = maps.where(valid, 0).sum(dim=(2, 3), keepdim=True) / count
+        variance = (maps - mean).square().where(valid, 0).sum(dim=(2, 3), keepdim=True) / count
     return (maps - mean) / (variance + eps).sqrt()

@@ -21,20 +21,24 @@ def draw_pixels(labels: Tensor, count: int) -> Tensor:
     return torch.stack([flat // width, flat % width], dim=-1)
 
 
-def at_pixels(maps: Tensor, pixels: Tensor, size: tuple[int, int]) -> Tensor:
-    """Values that maps have at these pixels once they are resized, bilinear with ``align_corners=False``.
+def at_pixels(maps: Tensor, pixels: Tensor, size: tuple[int, int], align_corners: bool = False) -> Tensor:
+    """Values that maps have at these pixels once they are resized, bilinear.
 
     Args:
         maps: Shape (N, C, h, w).
         pixels: Row and column in the resized maps, shape (N, S, 2).
         size: Height and width of the resized maps.
+        align_corners: How they are resized, as in :func:`torch.nn.functional.interpolate`.
 
     Returns:
         Shape (N, C, S, 1).
     """
     scale = torch.tensor(size, device=maps.device)
-    grid = ((2 * pixels.to(maps) + 1) / scale - 1).flip(-1)
-    return F.grid_sample(maps, grid[:, :, None], mode='bilinear', padding_mode='border', align_corners=False)
+    if align_corners:
+        grid = (2 * pixels.to(maps) / (scale - 1).clamp_min(1) - 1).flip(-1)
+    else:
+        grid = ((2 * pixels.to(maps) + 1) / scale - 1).flip(-1)
+    return F.grid_sample(maps, grid[:, :, None], mode='bilinear', padding_mode='border', align_corners=align_corners)
 
 
 def labels_at(labels: Tensor, pixels: Tensor) -> Tensor:

@@ -49,11 +49,12 @@ class SetFamily:
             raise ValueError(f'SetFamily: penalty={self.penalty} must be at least 0 and free_ranks={self.free_ranks} '
                              'at least 1.')
 
-    def conformity(self, probabilities: Tensor) -> Tensor:
+    def conformity(self, probabilities: Tensor, predicted: Tensor | None = None) -> Tensor:
         """Conformity of every class.
 
         Args:
             probabilities: Shape (N, K, \\*), in [0, 1].
+            predicted: Class that ``force_top`` of LAC puts into the set, shape (N, \\*); ``None`` is the arg-max.
 
         Returns:
             Shape (N, K, \\*), in [0, 1], higher conforms more.
@@ -62,14 +63,15 @@ class SetFamily:
             return _by_pixels(self._ranked_conformity, probabilities)
         if not self.force_top:
             return probabilities
-        return probabilities.scatter(1, probabilities.argmax(dim=1, keepdim=True), 1.0)
+        return probabilities.scatter(1, _top(probabilities, predicted).unsqueeze(1), 1.0)
 
-    def label_conformity(self, probabilities: Tensor, labels: Tensor) -> Tensor:
+    def label_conformity(self, probabilities: Tensor, labels: Tensor, predicted: Tensor | None = None) -> Tensor:
         """Conformity of one given class per pixel: the pixel is covered where it reaches the threshold.
 
         Args:
             probabilities: Shape (N, K, \\*), in [0, 1].
             labels: Shape (N, \\*), in 0..K-1.
+            predicted: See :meth:`conformity`.
 
         Returns:
             Shape (N, \\*), in [0, 1].
@@ -80,14 +82,15 @@ class SetFamily:
         conformity = probabilities.gather(1, index).squeeze(1)
         if not self.force_top:
             return conformity
-        return conformity.masked_fill(labels == probabilities.argmax(dim=1), 1.0)
+        return conformity.masked_fill(labels == _top(probabilities, predicted), 1.0)
 
-    def sets(self, probabilities: Tensor, threshold: float | Tensor) -> Tensor:
+    def sets(self, probabilities: Tensor, threshold: float | Tensor, predicted: Tensor | None = None) -> Tensor:
         r"""Prediction sets at one threshold :math:`1 - \lambda`.
 
         Args:
             probabilities: Shape (N, K, \*), in [0, 1].
             threshold: One number in [0, 1], or one per class, shape (K,).
+            predicted: See :meth:`conformity`.
 
         Returns:
             Whether class k is in the set of a pixel, shape (N, K, \*), bool.
@@ -99,7 +102,7 @@ class SetFamily:
             return _by_pixels(compare, probabilities, dtype=torch.bool)
         membership = probabilities >= shaped
         if self.force_top:
-            membership.scatter_(1, probabilities.argmax(dim=1, keepdim=True), True)
+            membership.scatter_(1, _top(probabilities, predicted).unsqueeze(1), True)
         return membership
 
     def _ranked_conformity(self, probabilities: Tensor, index: Tensor | None = None) -> Tensor:
@@ -118,6 +121,10 @@ class SetFamily:
         remaining = max(num_classes - self.free_ranks, 0) - penalized
         scale = 1 + self.penalty * max(num_classes - self.free_ranks, 0)
         return (mass + self.penalty * remaining.to(mass.dtype).reshape(1, -1, 1)) / scale
+
+
+def _top(probabilities: Tensor, predicted: Tensor | None) -> Tensor:
+    return probabilities.argmax(dim=1) if predicted is None else predicted.long()
 
 
 @dataclass(frozen=True)

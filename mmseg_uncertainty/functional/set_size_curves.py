@@ -15,13 +15,14 @@ SIZE_BINS = (OCTAVES << SIZE_BITS) + 2
 PIXELS_PER_CHUNK = 2**14
 
 
-def size_histogram(family: SetFamily, probabilities: Tensor, valid: Tensor) -> Tensor:
+def size_histogram(family: SetFamily, probabilities: Tensor, valid: Tensor, predicted: Tensor | None = None) -> Tensor:
     """Count the conformities of all classes at the labelled pixels of every image.
 
     Args:
         family: Family of the sets.
         probabilities: Shape (N, K, \\*), in [0, 1].
         valid: Which pixels count, shape (N, \\*), bool.
+        predicted: See :meth:`~mmseg_uncertainty.functional.SetFamily.conformity`.
 
     Returns:
         Counts in the bins of :func:`~mmseg_uncertainty.functional.conformity_histogram.bin_lower_edges`, shape
@@ -31,7 +32,8 @@ def size_histogram(family: SetFamily, probabilities: Tensor, valid: Tensor) -> T
     histogram = torch.zeros(len(flat), SIZE_BINS, dtype=torch.int64, device=flat.device)
     for start in range(0, flat.shape[2], PIXELS_PER_CHUNK):
         part = slice(start, start + PIXELS_PER_CHUNK)
-        bins = bin_indices(family.conformity(flat[..., part]), SIZE_BITS)
+        top = None if predicted is None else predicted.flatten(1)[:, part]
+        bins = bin_indices(family.conformity(flat[..., part], top), SIZE_BITS)
         for image, kept in enumerate(counted[:, part]):
             histogram[image] += torch.bincount(bins[image][:, kept].flatten(), minlength=SIZE_BINS)
     return histogram

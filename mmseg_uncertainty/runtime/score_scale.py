@@ -1,6 +1,7 @@
 """What the numbers of an uncertainty map mean: unit, range, and the value at which a pixel is flagged."""
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 
@@ -28,3 +29,14 @@ class ScoreScale:
     def flagging_at(self, threshold: float) -> ScoreScale:
         """The same scale with another threshold."""
         return replace(self, threshold=threshold)
+
+
+def probability_scale(num_classes: int) -> ScoreScale:
+    """Probability that a prediction of K classes is wrong; flagged where no class has at least half of it."""
+    highest = 1 - 1 / num_classes
+    return ScoreScale('probability', 0., highest, min(0.5, highest))
+
+
+def nats_scale(num_classes: int) -> ScoreScale:
+    """Entropy over K classes."""
+    return ScoreScale('nats', 0., math.log(num_classes))

@@ -26,6 +26,11 @@ class Window:
         """Index of the rectangle."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.bottom - self.top, self.right - self.left
+
     def grown(self, pixels: int, size: tuple[int, int]) -> Window:
         """The rectangle with a margin, as far as the image goes."""
         return Window(max(self.top - pixels, 0), min(self.bottom + pixels, size[0]),
@@ -35,6 +40,23 @@ class Window:
         """Index of the rectangle in one that contains it."""
         return (slice(self.top - outer.top, self.bottom - outer.top),
                 slice(self.left - outer.left, self.right - outer.left))
+
+
+def sliding_windows(size: tuple[int, int], crop: tuple[int, int], stride: tuple[int, int]) -> Iterator[Window]:
+    """Windows of sliding-window inference, row by row, as mmseg lays them: the last of a row or column moves back inside.
+
+    Args:
+        size: Height and width of the input.
+        crop: Height and width of a window; an input that is smaller is covered by one window of its own size.
+        stride: Rows and columns from one window to the next.
+    """
+    def starts(axis: int) -> list[int]:
+        steps = max(size[axis] - crop[axis] + stride[axis] - 1, 0) // stride[axis] + 1
+        return [max(min(step * stride[axis] + crop[axis], size[axis]) - crop[axis], 0) for step in range(steps)]
+
+    for top in starts(0):
+        for left in starts(1):
+            yield Window(top, min(top + crop[0], size[0]), left, min(left + crop[1], size[1]))
 
 
 def allocate(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

@@ -64,8 +64,8 @@ def test_one_pass_put_together_in_tiles_changes_nothing(model, size, monkeypatch
 def test_large_inputs_pass_in_tiles_of_their_own(model, monkeypatch):
     monkeypatch.setattr(tiled_prediction, 'TILE', 128)
     image, passes = image_of(301, 275), []
-    run = model.inference
-    monkeypatch.setattr(model, 'inference', lambda inputs, metas: passes.append(inputs.shape) or run(inputs, metas))
+    run = model.run
+    monkeypatch.setattr(model, 'run', lambda inputs, *rest: passes.append(inputs.shape) or run(inputs, *rest))
     found = TiledPrediction(model, 200 * 200)(image, sample_of(image, (301, 275)))
     assert len(passes) == 9 and max(height * width for _, _, height, width in passes) <= 384 * 384
     assert found.pred_sem_seg.shape == (301, 275) and found.uncertainty.msp.isfinite().all()
@@ -94,8 +94,50 @@ def test_windows_stay_inside():
     assert sum((w.bottom - w.top) * (w.right - w.left) for w in tiles((33, 70), 16)) == 33 * 70
 
 
-def test_position_dependent_sets_need_the_whole_image():
-    model = MODELS.build(Config(tiny_posthoc({}, set_head=dict(type='KandinskyHead', num_classes=5)))).eval()
+def test_sets_by_position_know_where_a_tile_lies(monkeypatch):
+    monkeypatch.setattr(tiled_prediction, 'TILE', 32)
+    torch.manual_seed(0)
+    head = dict(type='KandinskyHead', num_classes=5, grouping='pixel', grid=(8, 12))
+    model = MODELS.build(Config(tiny_posthoc({}, set_head=head))).eval()
+    model.set_head.thresholds.copy_(torch.rand(96, 5, generator=torch.Generator().manual_seed(2)))
     image = image_of(64, 96)
-    with pytest.raises(ValueError, match='KandinskyHead needs all of it'):
-        TiledPrediction(model, 100)(image, sample_of(image, (64, 96)))
+    expected, = model.test_step(dict(inputs=[image], data_samples=[sample_of(image, (100, 130))]))
+    found = TiledPrediction(model, 2**21)(image, sample_of(image, (100, 130)))
+    assert (found.prediction_set.membership != expected.prediction_set.membership).float().mean() < 1e-3
+    assert len(expected.prediction_set.get('size').unique()) > 1
+
+
+@pytest.mark.parametrize('calibrator', [dict(type='ClusteredTemperatureScaling', num_clusters=2),
+                                        dict(type='LocalTemperatureScaling')])
+def test_calibrators_that_read_more_than_logits_work_in_tiles(calibrator, monkeypatch):
+    monkeypatch.setattr(tiled_prediction, 'TILE', 64)
+    torch.manual_seed(0)
+    model = MODELS.build(Config(tiny_posthoc(HEADS, calibrator=calibrator))).eval()
+    model.calibrator.fitted.fill_(True)
+    if calibrator['type'].startswith('Clustered'):
+        model.calibrator.clusters.centroids.normal_(generator=torch.Generator().manual_seed(1))
+        model.calibrator.temperatures.copy_(torch.tensor([2., 5.]))
+    else:
+        for parameter in model.calibrator.network.parameters():
+            torch.nn.init.normal_(parameter, std=0.1)
+    image = image_of(64, 96)
+    expected, = model.test_step(dict(inputs=[image], data_samples=[sample_of(image, (150, 201))]))
+    found = TiledPrediction(model, 2**21)(image, sample_of(image, (150, 201)))
+    torch.testing.assert_close(found.calibrated_logits.data, expected.calibrated_logits.data, atol=1e-3, rtol=0)
+    torch.testing.assert_close(found.uncertainty.msp, expected.uncertainty.msp, atol=1e-3, rtol=0)
+
+
+def test_the_mean_feature_of_tiles_counts_every_cell_once(monkeypatch):
+    monkeypatch.setattr(tiled_prediction, 'TILE', 64)
+    monkeypatch.setattr(tiled_prediction, 'CONTEXT', 1000)
+    torch.manual_seed(0)
+    model = MODELS.build(Config(tiny_posthoc({}, calibrator=dict(type='ClusteredTemperatureScaling', num_clusters=2)))).eval()
+    image = image_of(128, 192)
+    whole = model.run(*preprocessed(model, image), pool_features=True)[0].feature_means
+    found = TiledPrediction(model, 100)._feature_means(image, sample_of(image, (128, 192)))
+    torch.testing.assert_close(found, whole)
+
+
+def preprocessed(model, image):
+    data = model.data_preprocessor(dict(inputs=[image], data_samples=[sample_of(image, tuple(image.shape[1:]))]), False)
+    return data['inputs'], [sample.metainfo for sample in data['data_samples']]

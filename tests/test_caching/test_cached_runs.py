@@ -109,7 +109,7 @@ def no_forward(monkeypatch):
     def forbid():
         def fail(*_):
             raise AssertionError('the base model ran')
-        monkeypatch.setattr('mmseg_uncertainty.models.PosthocSegmentor._run_base', fail)
+        monkeypatch.setattr('mmseg_uncertainty.models.bases.MMSegBase.scores', fail)
     return forbid
 
 

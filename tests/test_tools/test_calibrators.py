@@ -5,7 +5,7 @@ from mmengine.config import Config
 from mmseg.registry import DATASETS, MODELS
 
 from mmseg_uncertainty.functional.calibration_error import expected_calibration_error, reliability_sums
-from mmseg_uncertainty.models import PosthocSegmentor
+from mmseg_uncertainty.models.bases import MMSegBase
 from tests.test_tools.conftest import TOOLS
 from tests.test_tools.test_train_and_test import TEST_LOADER
 from tests.tiny import TINY_TOY_ROADS, tiny_base, tiny_posthoc
@@ -27,13 +27,13 @@ def test_forward_passes_of_a_fit(run_tool, tmp_path, monkeypatch, kind, cached, 
                 model=model)).dump(tmp_path / 'config.py')
     torch.manual_seed(0)
     torch.save(dict(state_dict=MODELS.build(Config(tiny_base(num_classes=8))).state_dict()), tmp_path / 'base.pth')
-    seen, run = [], PosthocSegmentor._run_base
+    seen, run = [], MMSegBase.scores
 
     def count(self, inputs, metas):
         seen.append(len(inputs))
         return run(self, inputs, metas)
 
-    monkeypatch.setattr(PosthocSegmentor, '_run_base', count)
+    monkeypatch.setattr(MMSegBase, 'scores', count)
     run_tool('train', tmp_path / 'config.py', '--load-from', tmp_path / 'base.pth', '--work-dir', tmp_path / 'run',
              *(['--cache', tmp_path / 'cache'] if cached else []))
     assert sum(seen) == passes * IMAGES

@@ -8,12 +8,11 @@ import numpy as np
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
-from mmseg.models.utils import resize
 from mmseg.registry import HOOKS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
-from mmseg_uncertainty.visualization.score_scale import score_scale
+from mmseg_uncertainty.structures import Grid
 from mmseg_uncertainty.visualization.uncertainty_visualizer import UncertaintyVisualizer
 
 
@@ -49,7 +48,7 @@ class UncertaintyVisualizationHook(Hook):
         if len(meta.get('classes') or ()) == model.num_classes:
             visualizer.dataset_meta = dict(classes=meta['classes'], palette=meta['palette'])
         for name, head in getattr(model, 'uncertainty_heads', {}).items():
-            scale = score_scale(head, model.num_classes)
+            scale = head.scale(model.num_classes)
             visualizer.units[name] = scale.units
             visualizer.ranges.setdefault(name, scale.range)
 
@@ -69,7 +68,7 @@ class UncertaintyVisualizationHook(Hook):
 
 
 def image_like(network_input: Tensor, sample: SegDataSample) -> np.ndarray:
-    """An unnormalized network input (3, H', W'), BGR, as image (H, W, 3), uint8, RGB, at the size of the prediction."""
-    image = network_input[None].float()
-    image = resize(image, size=sample.pred_sem_seg.shape, mode='bilinear', align_corners=False, warning=False)
+    """An unnormalized network input (3, H', W'), BGR, as image (H, W, 3), uint8, RGB, where and as large as the prediction."""
+    grid = Grid.of_input(network_input.shape[-2:], dict(sample.metainfo, img_padding_size=(0, 0, 0, 0)), False)
+    image = grid.to_image(network_input[None].float(), sample.pred_sem_seg.shape)
     return image[0].flip(0).movedim(0, -1).round().clamp(0, 255).byte().cpu().numpy()

@@ -16,6 +16,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from mmseg_uncertainty.datasets.label_flips import labels_flip, unflip_labels
 from mmseg_uncertainty.functional.conformal_splits import block_positions, frame_blocks
 from mmseg_uncertainty.models.fittable import Fittable
 from mmseg_uncertainty.runtime.freed_memory import FreedMemory
@@ -62,6 +63,7 @@ class CalibrationLoop(BaseLoop):
         self._iter = 0
         self._epoch = 0
         self._check_sampler()
+        self._labels_flip = labels_flip(self.dataloader.dataset)
         self._positions = image_positions(self.dataloader.dataset, block_length, seed)
         if calibrator_share is not None and not self._positions:
             raise ValueError(f'CalibrationLoop: {type(self.dataloader.dataset).__name__} does not name its images '
@@ -151,7 +153,7 @@ class CalibrationLoop(BaseLoop):
             kept = [place for place, (_, inside) in enumerate(places) if inside]
             if kept:
                 chosen = {key: [values[place] for place in kept] for key, values in batch.items()}
-                yield self._outputs(chosen, [places[place][0] for place in kept])
+                yield from self._outputs(chosen, [places[place][0] for place in kept])
             self.runner.call_hook('after_train_iter', batch_idx=index, data_batch=batch)
             self._iter += 1
 
@@ -162,18 +164,24 @@ class CalibrationLoop(BaseLoop):
         (low, high), position = part, self._positions[str(sample.metainfo['img_path'])]
         return (position - low) / (high - low), low <= position < high
 
-    def _outputs(self, batch: dict, positions: list[float | None]) -> tuple[FrozenOutputs, Tensor, list[dict]]:
+    def _outputs(self, batch: dict, positions: list[float | None]) -> Iterator[tuple[FrozenOutputs, Tensor, list[dict]]]:
         data = self.model.data_preprocessor(batch, False)
         samples = data['data_samples']
-        labels = torch.stack([sample.gt_sem_seg.data[0] for sample in samples]).long()
-        outputs = self.model.frozen_outputs(data['inputs'], samples)
-        if outputs.logits.shape[-2:] != labels.shape[-2:]:
-            name = samples[0].metainfo.get('img_path', 'the first image')
-            raise ValueError(f'CalibrationLoop: labels of {name} have {tuple(labels.shape[-2:])} pixels and its logits '
-                             f'{tuple(outputs.logits.shape[-2:])}. '
-                             'Load the annotations in the pipeline as the test pipeline does.')
-        return outputs, labels, [dict(sample.metainfo, calibration_position=position)
-                                 for sample, position in zip(samples, positions)]
+        if self._labels_flip:
+            for sample in samples:
+                unflip_labels(sample)
+        shapes = [tuple(sample.gt_sem_seg.shape) for sample in samples]
+        for shape in dict.fromkeys(shapes):
+            same = [index for index, other in enumerate(shapes) if other == shape]
+            chosen = [samples[index] for index in same]
+            outputs = self.model.frozen_outputs(data['inputs'][same] if len(same) < len(samples) else data['inputs'], chosen)
+            if tuple(outputs.logits.shape[-2:]) != shape:
+                name = chosen[0].metainfo.get('img_path', 'the first image')
+                raise ValueError(f'CalibrationLoop: labels of {name} have {shape} pixels and its logits '
+                                 f'{tuple(outputs.logits.shape[-2:])}. '
+                                 'Load the annotations in the pipeline as the test pipeline does.')
+            yield (outputs, torch.stack([sample.gt_sem_seg.data[0] for sample in chosen]).long(),
+                   [dict(samples[index].metainfo, calibration_position=positions[index]) for index in same])
 
     def _save(self) -> None:
         """Write the checkpoint beside its place and move it there, so that no half checkpoint is ever found."""

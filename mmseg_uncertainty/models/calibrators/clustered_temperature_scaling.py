@@ -65,39 +65,31 @@ class ClusteredTemperatureScaling(Calibrator):
         Raises:
             ValueError: The base model has no classifier layer whose input could serve.
         """
-        head = segmentor.decode_head
-        classifier = getattr(head[-1] if isinstance(head, nn.ModuleList) else head, 'conv_seg', None)
-        if classifier is None:
-            raise ValueError('ClusteredTemperatureScaling clusters the input of `conv_seg`, which the decode head of this base '
-                             'model does not have; use TemperatureScaling.')
-        self.allocate(classifier.in_channels)
+        if segmentor.base.feature_channels is None:
+            raise ValueError('ClusteredTemperatureScaling clusters the input of the classifier, which this base model does not '
+                             'have; name a layer with features_from, or use TemperatureScaling.')
+        self.allocate(segmentor.base.feature_channels)
 
     def allocate(self, channels: int) -> None:
         """Make room for centroids of features with this many channels."""
         self.clusters = FeatureClusters(self.num_clusters, channels, self.method, self.seed)
 
     @staticmethod
-    def pooled_features(features: Tensor | None) -> Tensor:
-        """One vector of length 1 per image, shape (N, C), float64.
-
-        Args:
-            features: Shape (N, C, h, w).
+    def pooled_features(outputs: FrozenOutputs) -> Tensor:
+        """Mean feature of each image, padding left out, scaled to length 1; shape (N, C), float64.
 
         Raises:
             ValueError: The base model yields no features.
         """
-        if features is None:
-            raise ValueError('ClusteredTemperatureScaling: the classifier of the base model did not run, so there are no '
-                             'features to cluster; use TemperatureScaling.')
-        return nn.functional.normalize(features.double().mean(dim=(2, 3)), dim=1)
+        return nn.functional.normalize(outputs.image_features(), dim=1)
 
-    def image_temperatures(self, features: Tensor | None) -> Tensor:
-        """Temperature of each image, shape (N,), float64; ``features`` as in :meth:`pooled_features`."""
-        return self.clusters.weights(self.pooled_features(features), self.soft) @ self.temperatures
+    def image_temperatures(self, outputs: FrozenOutputs) -> Tensor:
+        """Temperature of each image, shape (N,), float64."""
+        return self.clusters.weights(self.pooled_features(outputs), self.soft) @ self.temperatures
 
     def calibrate(self, outputs: FrozenOutputs, metas: list[dict]) -> Tensor:
         """Divide by the temperature of each image; see :meth:`Calibrator.calibrate`."""
-        return outputs.logits / self.image_temperatures(outputs.features).to(outputs.logits.dtype)[:, None, None, None]
+        return outputs.logits / self.image_temperatures(outputs).to(outputs.logits.dtype)[:, None, None, None]
 
     def start_stage(self, stage: int) -> None:
         """Forget the sums of earlier passes."""
@@ -110,7 +102,7 @@ class ClusteredTemperatureScaling(Calibrator):
     def update(self, outputs: FrozenOutputs, labels: Tensor, metas: list[dict]) -> None:
         """Add one batch; see :class:`~mmseg_uncertainty.models.fittable.Fittable`."""
         if self._stage == 0:
-            vectors = self.pooled_features(outputs.features).cpu().numpy()
+            vectors = self.pooled_features(outputs).cpu().numpy()
             self._features.update(zip(map(image_key, metas), vectors))
         for logits, label, meta in zip(outputs.logits, labels, metas):
             key, (pixels, label) = image_key(meta), self.all_pixels(logits, label)

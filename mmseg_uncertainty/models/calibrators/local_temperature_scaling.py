@@ -11,8 +11,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmseg_uncertainty.models.utils import output_to_label_size
-from mmseg_uncertainty.structures import FrozenOutputs, MethodInfo
+from mmseg_uncertainty.structures import FrozenOutputs, Grid, MethodInfo
 
 from .calibrator import VOID, Calibrator, image_generator, image_key
 from .local_temperature_network import LocalTemperatureNetwork
@@ -71,27 +70,21 @@ class LocalTemperatureScaling(Calibrator):
             self.mean.copy_(preprocessor.mean)
             self.std.copy_(preprocessor.std)
 
-    def temperature(self, logits: Tensor, image: Tensor, meta: dict) -> Tensor:
-        """Temperature map of one image.
+    def temperatures(self, outputs: FrozenOutputs, metas: list[dict]) -> Tensor:
+        """Temperature of every pixel, shape (N, 1, H, W); arguments as in :meth:`Calibrator.forward`."""
+        return torch.cat([self.network(logits[None], image[None])
+                          for logits, image in zip(outputs.logits, self._images(outputs, metas))])
 
-        Args:
-            logits: At output size, shape (K, H, W).
-            image: Preprocessed network input, shape (3, H', W').
-            meta: ``metainfo`` of the image.
-
-        Returns:
-            Shape (1, H, W).
-        """
-        return self.network(logits[None], self._rgb(image, meta, logits.shape[-2:])[None])[0]
-
-    def _rgb(self, image: Tensor, meta: dict, size: Sequence[int]) -> Tensor:
-        image = output_to_label_size(image[None], meta, size, self.align_corners)[0]
-        return (image * self.std + self.mean) / 255
+    def _images(self, outputs: FrozenOutputs, metas: list[dict]) -> list[Tensor]:
+        """Images as the network reads them: RGB in [0, 1], at the size of the logits."""
+        grids = outputs.grids or [Grid.of_input(outputs.images.shape[-2:], meta, self.align_corners) for meta in metas]
+        resized = [grid.to_image(image[None], tuple(outputs.logits.shape[-2:]))[0]
+                   for grid, image in zip(grids, outputs.images, strict=True)]
+        return [(image * self.std + self.mean) / 255 for image in resized]
 
     def calibrate(self, outputs: FrozenOutputs, metas: list[dict]) -> Tensor:
         """Divide by the temperature maps; see :meth:`Calibrator.calibrate`."""
-        maps = [self.temperature(logits, image, meta) for logits, image, meta in zip(outputs.logits, outputs.images, metas)]
-        return outputs.logits / torch.stack(maps)
+        return outputs.logits / self.temperatures(outputs, metas)
 
     def start_stage(self, stage: int) -> None:
         """Forget the crops and what was learned from them."""
@@ -101,9 +94,9 @@ class LocalTemperatureScaling(Calibrator):
 
     def update(self, outputs: FrozenOutputs, labels: Tensor, metas: list[dict]) -> None:
         """Keep crops of one batch; see :class:`~mmseg_uncertainty.models.fittable.Fittable`."""
-        for logits, image, label, meta in zip(outputs.logits, outputs.images, labels, metas):
+        for logits, image, label, meta in zip(outputs.logits, self._images(outputs, metas), labels, metas):
             self.labelled_pixels(logits, label)
-            images = (self._rgb(image, meta, label.shape).clamp(0, 1) * 255).round()
+            images = (image.clamp(0, 1) * 255).round()
             generator = image_generator(meta, self.seed)
             self._crops[image_key(meta)] = [
                 tuple(maps[..., window[0], window[1]].cpu()

@@ -4,8 +4,9 @@ from __future__ import annotations
 from mmseg.registry import MODELS
 from torch import Tensor
 
-from mmseg_uncertainty.functional.ensembles import EnsembleStatistics
-from mmseg_uncertainty.structures import MethodInfo
+from mmseg_uncertainty.structures import GridOutputs, MethodInfo
+
+from mmseg_uncertainty.runtime.score_scale import ScoreScale, nats_scale, probability_scale
 
 from .score_head import ScoreHead
 
@@ -34,20 +35,22 @@ class EnsembleHead(ScoreHead):
             raise ValueError(f'EnsembleHead: measure={measure!r} is unknown; choose from {MEASURES}.')
         self.measure = measure
         self.resolution = 'native'
-        self._statistics: EnsembleStatistics | None = None
-
-    def take(self, statistics: EnsembleStatistics) -> None:
-        """Take what the members said in the last pass, at the classifier's resolution."""
-        self._statistics = statistics
 
     def score(self, logits: Tensor, features: Tensor | None) -> Tensor:
-        """Score every pixel; see :meth:`ScoreHead.score`.
+        """Refuse the logits of one model; see :meth:`score_cells`."""
+        return self.score_cells(GridOutputs(logits, features))
+
+    def score_cells(self, outputs: GridOutputs) -> Tensor:
+        """Score what the members said; see :meth:`ScoreHead.score_cells`.
 
         Raises:
-            RuntimeError: No ensemble ran before.
+            RuntimeError: There is one model only.
         """
-        statistics, self._statistics = self._statistics, None
-        if statistics is None:
+        if outputs.members is None:
             raise RuntimeError("EnsembleHead scores several models: use model=dict(type='EnsembleSegmentor', members=[...]) "
                                'in the place of PosthocSegmentor.')
-        return getattr(statistics, self.measure)().to(logits)
+        return getattr(outputs.members, self.measure)().to(outputs.logits)
+
+    def scale(self, num_classes: int) -> ScoreScale:
+        """See :meth:`ScoreHead.scale`."""
+        return probability_scale(num_classes) if self.measure == 'msp' else nats_scale(num_classes)

@@ -5,6 +5,7 @@ from mmseg.registry import MODELS
 from torch import Tensor
 
 from mmseg_uncertainty.functional import ClassSummary, entropy
+from mmseg_uncertainty.runtime.score_scale import ScoreScale, nats_scale
 from mmseg_uncertainty.structures import MethodInfo
 from .summary_head import SummaryHead
 
@@ -18,3 +19,7 @@ class EntropyHead(SummaryHead):
     def score_summary(self, summary: ClassSummary) -> Tensor:
         """Score every pixel; see :meth:`SummaryHead.score_summary`."""
         return entropy(summary)
+
+    def scale(self, num_classes: int) -> ScoreScale:
+        """See :meth:`ScoreHead.scale`."""
+        return nats_scale(num_classes)

@@ -5,11 +5,9 @@ from abc import abstractmethod
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from mmseg_uncertainty.models.fittable import Fittable
-from mmseg_uncertainty.models.utils import classifier_of
-from mmseg_uncertainty.structures import FrozenOutputs
+from mmseg_uncertainty.structures import FrozenOutputs, GridOutputs
 
 from .score_head import ScoreHead
 
@@ -21,32 +19,29 @@ class FeatureScoreHead(ScoreHead, Fittable):
 
     Args:
         num_classes: Classes K of the base model.
-        feature_channels: Channels C of the features; ``None`` takes those of the classifier's input in :meth:`bind`.
+        feature_channels: Channels C of the features; ``None`` asks the base model in :meth:`bind`.
         score_options: Options of :class:`ScoreHead`.
     """
 
     def __init__(self, num_classes: int, feature_channels: int | None = None, **score_options) -> None:
         super().__init__(**score_options)
         self.num_classes = num_classes
-        self.classifier: tuple[nn.Module, ...] = ()
         self.feature_channels = None
         self.register_buffer('fitted', torch.tensor(False))
         if feature_channels is not None:
             self._allocate(feature_channels)
 
-    def bind(self, decode_head: nn.Module) -> None:
-        """Take the classifier of the base model; the segmentor calls this once, before weights are loaded.
-
-        Args:
-            decode_head: The base model's (last) decode head.
+    def bind(self, model: nn.Module) -> None:
+        """Take the width of the features; see :meth:`ScoreHead.bind`.
 
         Raises:
-            TypeError: The decode head has no convolution ``conv_seg`` as classifier.
+            TypeError: The base model has no classifier that says how wide its input is.
         """
-        classifier = classifier_of(decode_head, type(self).__name__)
-        self.classifier = (classifier, )
         if self.feature_channels is None:
-            self._allocate(classifier.in_channels)
+            if model.base.feature_channels is None:
+                raise TypeError(f'{type(self).__name__} needs the features in front of a classifier, and the base model has '
+                                'none. Name a layer with features_from (and feature_channels of this head), or remove it.')
+            self._allocate(model.base.feature_channels)
 
     def _allocate(self, channels: int) -> None:
         self.feature_channels = channels
@@ -57,17 +52,23 @@ class FeatureScoreHead(ScoreHead, Fittable):
         """Register the buffers for features of ``channels`` channels."""
 
     @abstractmethod
-    def add(self, features: Tensor, labels: Tensor, outputs: FrozenOutputs, metas: list[dict]) -> None:
-        """Add features (N, h, w, C) with labels (N, h, w); labels outside [0, K) do not count."""
+    def add(self, features: Tensor, labels: Tensor, cells: GridOutputs, metas: list[dict]) -> None:
+        """Add one window.
+
+        Args:
+            features: Shape (N, h, w, C).
+            labels: Shape (N, h, w); labels outside [0, K), among them those of padding, do not count.
+            cells: All that the base model says in the window.
+            metas: ``metainfo`` of each image.
+        """
 
     def update(self, outputs: FrozenOutputs, labels: Tensor, metas: list[dict]) -> None:
-        """Add one batch; labels are read at the centres of the features' cells."""
-        if outputs.features is None:
-            raise ValueError(f'{type(self).__name__} needs the features in front of the base model\'s classifier, and '
-                             'this base model yields none; remove this head from the config.')
-        features = outputs.features.movedim(1, -1)
-        native = F.interpolate(labels[:, None].double(), size=features.shape[1:3], mode='nearest-exact')[:, 0].long()
-        self.add(features, native, outputs, metas)
+        """Add one batch, window by window; labels are read at the centres of the features' cells."""
+        for cells in outputs.windows:
+            if cells.features is None:
+                raise ValueError(f'{type(self).__name__} needs the features in front of the base model\'s classifier, and '
+                                 'this base model yields none; remove this head from the config.')
+            self.add(cells.features.movedim(1, -1), cells.labels(labels), cells, metas)
 
     def check_fitted(self) -> None:
         """Raise unless the head was fitted or loaded."""

@@ -13,7 +13,8 @@ from mmseg_uncertainty.functional.flow_inputs import (INPUTS, flow_input, pool_c
 from mmseg_uncertainty.functional.pixel_samples import at_pixels, draw_pixels, labels_at
 from mmseg_uncertainty.models.flows import FlowEneDetFlow, PublishedFlow
 from mmseg_uncertainty.models.losses import FlowEneDetLoss
-from mmseg_uncertainty.structures import FrozenOutputs, MethodInfo
+from mmseg_uncertainty.runtime.score_scale import ScoreScale
+from mmseg_uncertainty.structures import FrozenOutputs, GridOutputs, MethodInfo
 
 from .score_head import ScoreHead
 from .top_logit_statistics import TopLogitStatistics
@@ -64,6 +65,7 @@ class FlowEneDetHead(ScoreHead):
     info = MethodInfo(
         'Concurrent Misclassification and Out-of-Distribution Detection for Semantic Segmentation via Energy-Based '
         'Normalizing Flow', 'Gudovskiy et al.', 2023, needs={'logits', 'features'}, fitted=True)
+    without_features = 'use conditional=False'
 
     def __init__(self,
                  num_classes: int,
@@ -128,40 +130,53 @@ class FlowEneDetHead(ScoreHead):
             Input (N, D, h', w') and condition (N, P', h', w') or ``None``; h', w' are h, w times ``scale_factor``.
 
         Raises:
-            ValueError: Features are needed and missing, or cannot be pooled.
+            ValueError: Features cannot be pooled.
         """
         if self.conditional and features is None:
             raise ValueError("FlowEneDetHead(conditional=True) needs the features in front of the base model's "
                              'classifier, and this base model yields none; use conditional=False.')
-        return self._flow_variables(*[self._resize(maps) for maps in (logits, *self._condition(features))])
+        return self._cell_variables(GridOutputs(logits, features))
 
-    def _flow_variables(self, logits: Tensor, *condition: Tensor) -> tuple[Tensor, Tensor | None]:
-        condition = list(condition)
+    def _cell_variables(self, cells: GridOutputs) -> tuple[Tensor, Tensor | None]:
+        if self.scale_factor == 1:
+            return self._flow_variables(cells, self._condition(cells))
+        logits, *condition = (F.interpolate(maps, scale_factor=self.scale_factor, mode='bilinear',
+                                            align_corners=cells.align_corners)
+                              for maps in (cells.logits, *self._condition(cells)))
+        return self._flow_variables(GridOutputs(logits, distribution=cells.distribution), condition)
+
+    def _flow_variables(self, cells: GridOutputs, condition: list[Tensor]) -> tuple[Tensor, Tensor | None]:
         if self.class_condition:
-            condition.append(F.one_hot(logits.argmax(dim=1), self.num_classes).permute(0, 3, 1, 2).to(logits))
-        return self._flow_input(logits), torch.cat(condition, dim=1) if condition else None
+            classes = F.one_hot(cells.classes, self.num_classes).permute(0, 3, 1, 2).to(cells.logits)
+            condition = [*condition, classes]
+        return self._flow_input(cells), torch.cat(condition, dim=1) if condition else None
 
-    def _condition(self, features: Tensor | None) -> list[Tensor]:
+    def _condition(self, cells: GridOutputs) -> list[Tensor]:
         if not self.conditional:
             return []
-        pooled = pool_channels(features, self.condition_channels)
-        return [standardize_over_image(pooled) if self.standardize_features else pooled]
+        pooled = pool_channels(cells.features, self.condition_channels)
+        return [standardize_over_image(pooled, cells.valid) if self.standardize_features else pooled]
 
-    def _flow_input(self, logits: Tensor) -> Tensor:
+    def _flow_input(self, cells: GridOutputs) -> Tensor:
         if self.variant == 'exact':
-            return flow_input(logits, self.inputs)
+            return flow_input(cells.summary(), self.inputs)
         self.statistics.check(type(self).__name__)
-        return published_flow_input(logits, self.statistics.means, self.statistics.variances)
-
-    def _resize(self, maps: Tensor) -> Tensor:
-        if self.scale_factor == 1:
-            return maps
-        return F.interpolate(maps, scale_factor=self.scale_factor, mode='bilinear', align_corners=False)
+        return published_flow_input(cells.logits, self.statistics.means, self.statistics.variances)
 
     def score(self, logits: Tensor, features: Tensor | None) -> Tensor:
         """Log-odds (exact) or probability (published) that the prediction is wrong; see :meth:`ScoreHead.score`."""
-        log_odds = self.flow.log_odds(*self.flow_variables(logits, features))
+        return self.score_cells(GridOutputs(logits, features))
+
+    def score_cells(self, outputs: GridOutputs) -> Tensor:
+        """See :meth:`score` and :meth:`ScoreHead.score_cells`."""
+        log_odds = self.flow.log_odds(*self._cell_variables(outputs))
         return log_odds if self.variant == 'exact' else log_odds.sigmoid()
+
+    def scale(self, num_classes: int) -> ScoreScale:
+        """Flagged where a mistake is the likelier; see :meth:`ScoreHead.scale`."""
+        if self.variant == 'published':
+            return ScoreScale('probability of a mistake', 0., 1., 0.5)
+        return ScoreScale('log-odds of a mistake', threshold=0.)
 
     def loss(self, outputs: FrozenOutputs, labels: Tensor) -> dict[str, Tensor]:
         """Losses of one batch; the first batches also set statistics and normalization.
@@ -170,30 +185,31 @@ class FlowEneDetHead(ScoreHead):
             outputs: Outputs of the frozen model.
             labels: Class labels, shape (N, H, W), int64.
         """
+        cells, output, labels = outputs.with_labels(labels)
         if self.training and self.training_pixels:
             pixels, size = draw_pixels(labels, self.training_pixels), labels.shape[-2:]
             labels = labels_at(labels, pixels)
-            logits, *features = (at_pixels(maps, pixels, size) for maps in (outputs.logits, *self._condition(outputs.features)))
-            z, condition = self._flow_variables(logits, *features)
+            logits, *features = (at_pixels(maps, pixels, size, cells.align_corners)
+                                 for maps in (output.logits, *self._condition(cells)))
+            output = GridOutputs(logits, distribution=output.distribution)
+            z, condition = self._flow_variables(output, features)
         else:
-            logits = _at(outputs.logits, labels)
             if self.training:
-                self._observe(logits, labels)
-            z, condition = self.flow_variables(outputs.native_logits if self.resolution == 'native' else outputs.logits,
-                                               outputs.features)
-        wrong, weight = self.loss_decode.targets(logits.argmax(dim=1), labels)
+                self._observe(output, labels)
+            z, condition = self._cell_variables(cells if self.resolution == 'native' else output)
+        wrong, weight = self.loss_decode.targets(output.classes, labels)
         if self.training and not self.flow.initialized:
             self.flow.initialize(z, condition, F.interpolate(weight[:, None], size=z.shape[-2:], mode='area')[:, 0])
         log_joint = self.flow.log_joint(z, condition)
-        log_odds = _at(log_joint[:, 1:] - log_joint[:, :1], labels)[:, 0]
+        log_odds = _at(log_joint[:, 1:] - log_joint[:, :1], labels, cells.align_corners)[:, 0]
         losses = self.loss_decode(log_odds, wrong, weight, log_joint / z.shape[1])
         losses['wrong_share'] = (weight * wrong).sum() / weight.sum().clamp_min(1)
         return losses
 
-    def _observe(self, logits: Tensor, labels: Tensor) -> None:
+    def _observe(self, output: GridOutputs, labels: Tensor) -> None:
         if self.variant == 'published' and self.statistics.source is None:
             if self.iterations < self.statistics_iterations:
-                self.statistics.observe(logits, labels)
+                self.statistics.observe(output.logits, labels, output.classes)
                 self.statistics.finish()
         self.iterations += 1
 
@@ -205,7 +221,7 @@ def _checked(inputs: Sequence[str]) -> tuple[str, ...]:
     return tuple(inputs)
 
 
-def _at(maps: Tensor, labels: Tensor) -> Tensor:
+def _at(maps: Tensor, labels: Tensor, align_corners: bool) -> Tensor:
     if maps.shape[-2:] == labels.shape[-2:]:
         return maps
-    return F.interpolate(maps, size=labels.shape[-2:], mode='bilinear', align_corners=False)
+    return F.interpolate(maps, size=labels.shape[-2:], mode='bilinear', align_corners=align_corners)

@@ -6,7 +6,7 @@ from mmseg.registry import MODELS
 from torch import Tensor
 
 from mmseg_uncertainty.functional.feature_distances import mahalanobis_distance, whitening
-from mmseg_uncertainty.structures import FrozenOutputs, MethodInfo
+from mmseg_uncertainty.structures import GridOutputs, MethodInfo
 
 from .feature_moments import StreamedFeatureMoments
 from .feature_score_head import FeatureScoreHead
@@ -40,7 +40,7 @@ class MahalanobisHead(FeatureScoreHead):
         """Forget an earlier fit."""
         self.streamed.reset()
 
-    def add(self, features: Tensor, labels: Tensor, outputs: FrozenOutputs, metas: list[dict]) -> None:
+    def add(self, features: Tensor, labels: Tensor, cells: GridOutputs, metas: list[dict]) -> None:
         """Add to the sums; see :meth:`FeatureScoreHead.add`."""
         self.streamed.add(features, labels)
 

@@ -7,9 +7,10 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmseg_uncertainty.functional.class_distributions import SOFTMAX, ClassDistribution
 from mmseg_uncertainty.functional.sampled_predictions import MEASURES
-from mmseg_uncertainty.models.utils import classifier_of
-from mmseg_uncertainty.structures import MethodInfo
+from mmseg_uncertainty.runtime.score_scale import ScoreScale, nats_scale, probability_scale
+from mmseg_uncertainty.structures import GridOutputs, MethodInfo
 
 from .score_head import ScoreHead
 
@@ -27,8 +28,8 @@ class MCDropoutHead(ScoreHead):
     Args:
         samples: Number of samples S; with ``measure='published'`` the first one drops nothing, as released.
         measure: Key of :data:`~mmseg_uncertainty.functional.sampled_predictions.MEASURES`.
-        dropout_ratio: Share of channels to drop; ``None`` takes the ratio of the base model's decode head, and 0.5 where
-            that has no dropout.
+        dropout_ratio: Share of channels to drop; ``None`` takes the ratio of the base model, and 0.5 where that was trained
+            without dropout.
         seed: Seed of the masks.
         score_options: Options of :class:`ScoreHead`.
 
@@ -53,40 +54,39 @@ class MCDropoutHead(ScoreHead):
         self.samples, self.measure, self.dropout_ratio, self.seed = samples, measure, dropout_ratio, seed
         self._classifier: tuple[nn.Conv2d, ...] = ()
 
-    def bind(self, decode_head: nn.Module) -> None:
-        """Take the classifier and the dropout ratio of the base model; the segmentor calls this once.
-
-        Args:
-            decode_head: The base model's (last) decode head.
+    def bind(self, model: nn.Module) -> None:
+        """Take the classifier and the dropout ratio of the base model; see :meth:`ScoreHead.bind`.
 
         Raises:
-            TypeError: The decode head has no convolution ``conv_seg`` as classifier.
+            TypeError: The base model has no convolution as classifier.
         """
-        classifier = classifier_of(decode_head, type(self).__name__)
-        self._classifier = (classifier, )
+        self._classifier = (model.base.conv_classifier('MCDropoutHead'), )
         if self.dropout_ratio is None:
-            self.dropout_ratio = getattr(decode_head, 'dropout_ratio', 0) or DEFAULT_RATIO
-            if not getattr(decode_head, 'dropout_ratio', 0):
-                print_log(f'MCDropoutHead: {type(decode_head).__name__} was trained without dropout; adding one of ratio '
-                          f'{DEFAULT_RATIO} in front of its classifier.', 'current')
+            self.dropout_ratio = model.base.dropout_ratio or DEFAULT_RATIO
+            if not model.base.dropout_ratio:
+                print_log(f'MCDropoutHead: the base model was trained without dropout; adding one of ratio {DEFAULT_RATIO} in '
+                          'front of its classifier.', 'current')
 
-    def sampled_probabilities(self, features: Tensor) -> Tensor:
+    def sampled_probabilities(self, features: Tensor, distribution: ClassDistribution = SOFTMAX) -> Tensor:
         """Class probabilities of every sample.
 
         Args:
             features: Input of the classifier, shape (N, C, h, w).
+            distribution: What the output of the classifier means.
 
         Returns:
             Shape (S, N, K, h, w).
         """
         if not self._classifier:
-            raise RuntimeError('MCDropoutHead has no classifier yet; call bind(decode_head) first.')
+            raise RuntimeError('MCDropoutHead has no classifier yet; call bind(model) first.')
         classifier, = self._classifier
         weight = torch.einsum('sc,kcij->skcij', self._masks(features), classifier.weight)
         bias = None if classifier.bias is None else classifier.bias.repeat(self.samples)
         logits = F.conv2d(features, weight.flatten(0, 1), bias, classifier.stride, classifier.padding,
                           classifier.dilation)
-        return logits.unflatten(1, (self.samples, -1)).movedim(1, 0).softmax(dim=2)
+        scores = logits.unflatten(1, (self.samples, -1)).movedim(1, 0)
+        probabilities = distribution.probabilities(distribution.class_logits(scores.flatten(0, 1)))
+        return probabilities.unflatten(0, scores.shape[:2])
 
     def _masks(self, features: Tensor) -> Tensor:
         generator = torch.Generator().manual_seed(self.seed)
@@ -98,4 +98,19 @@ class MCDropoutHead(ScoreHead):
 
     def score(self, logits: Tensor, features: Tensor | None) -> Tensor:
         """Score every pixel; see :meth:`ScoreHead.score`."""
-        return MEASURES[self.measure](self.sampled_probabilities(features))
+        return self.score_cells(GridOutputs(logits, features))
+
+    def score_cells(self, outputs: GridOutputs) -> Tensor:
+        """Score what the output means; see :meth:`ScoreHead.score_cells`."""
+        distribution = outputs.distribution
+        probabilities = distribution.sampled(self.sampled_probabilities(outputs.features, distribution))
+        if self.measure == 'msp' and not distribution.predicts_likeliest:
+            mean = probabilities.mean(dim=0)
+            return 1 - mean.gather(1, distribution.choose(mean).unsqueeze(1)).squeeze(1)
+        return MEASURES[self.measure](probabilities)
+
+    def scale(self, num_classes: int) -> ScoreScale:
+        """See :meth:`ScoreHead.scale`."""
+        if self.measure == 'published':
+            return ScoreScale('raw score', -1., -1 / num_classes)
+        return probability_scale(num_classes) if self.measure == 'msp' else nats_scale(num_classes)

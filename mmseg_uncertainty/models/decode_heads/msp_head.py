@@ -5,6 +5,7 @@ from mmseg.registry import MODELS
 from torch import Tensor
 
 from mmseg_uncertainty.functional import ClassSummary, msp
+from mmseg_uncertainty.runtime.score_scale import ScoreScale, probability_scale
 from mmseg_uncertainty.structures import MethodInfo
 from .summary_head import SummaryHead
 
@@ -18,3 +19,7 @@ class MSPHead(SummaryHead):
     def score_summary(self, summary: ClassSummary) -> Tensor:
         """Score every pixel; see :meth:`SummaryHead.score_summary`."""
         return msp(summary)
+
+    def scale(self, num_classes: int) -> ScoreScale:
+        """See :meth:`ScoreHead.scale`."""
+        return probability_scale(num_classes)

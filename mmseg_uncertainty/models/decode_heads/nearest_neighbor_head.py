@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmseg_uncertainty.functional.feature_distances import nearest_neighbour_distance
-from mmseg_uncertainty.structures import FrozenOutputs, MethodInfo
+from mmseg_uncertainty.structures import GridOutputs, MethodInfo
 
 from .feature_score_head import FeatureScoreHead
 
@@ -47,7 +47,7 @@ class NearestNeighborHead(FeatureScoreHead):
         """Forget an earlier fit."""
         self.priority.fill_(torch.inf)
 
-    def add(self, features: Tensor, labels: Tensor, outputs: FrozenOutputs, metas: list[dict]) -> None:
+    def add(self, features: Tensor, labels: Tensor, cells: GridOutputs, metas: list[dict]) -> None:
         """Offer features to the bank; see :meth:`FeatureScoreHead.add`."""
         for image, image_labels, meta in zip(F.normalize(features, dim=-1), labels, metas):
             priority = _priorities(meta, image_labels)

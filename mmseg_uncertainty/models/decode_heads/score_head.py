@@ -9,7 +9,8 @@ from mmengine.model import BaseModule
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from mmseg_uncertainty.structures import MethodInfo
+from mmseg_uncertainty.runtime.score_scale import ScoreScale
+from mmseg_uncertainty.structures import GridOutputs, MethodInfo
 
 RESOLUTIONS = ('output', 'native')
 
@@ -17,7 +18,8 @@ RESOLUTIONS = ('output', 'native')
 class ScoreHead(BaseModule, metaclass=ABCMeta):
     """Map class logits, and features where needed, to one uncertainty map; higher is more uncertain.
 
-    Subclasses set :attr:`info` and implement :meth:`score`.
+    Subclasses set :attr:`info` and implement :meth:`score`, or :meth:`score_cells` where they read more than logits and
+    features. :meth:`scale` says what the numbers mean.
 
     Args:
         resolution: ``'output'`` scores the logits after they were brought to output size, which is the field's
@@ -28,6 +30,7 @@ class ScoreHead(BaseModule, metaclass=ABCMeta):
     """
 
     info: ClassVar[MethodInfo]
+    without_features: ClassVar[str] = 'remove this head or choose one that needs logits only'
 
     def __init__(self,
                  resolution: str = 'output',
@@ -56,12 +59,32 @@ class ScoreHead(BaseModule, metaclass=ABCMeta):
             Shape (N, h, w), raw units, higher is more uncertain.
         """
 
-    def forward(self, logits: Tensor, features: Tensor | None = None) -> Tensor:
-        """Score every pixel and apply the filters; shapes as in :meth:`score`."""
-        score = self.score(logits, features)
-        if not self.filters:
-            return score
-        class_map = logits.argmax(dim=1)
+    def score_cells(self, outputs: GridOutputs) -> Tensor:
+        """Score every cell from all that the base model says there; shape (N, h, w)."""
+        return self.score(outputs.logits, outputs.features)
+
+    def scale(self, num_classes: int) -> ScoreScale:
+        """Unit, range and natural threshold of the score for a model of K classes."""
+        return ScoreScale('raw score')
+
+    def bind(self, model: nn.Module) -> None:
+        """Learn from the segmentor that holds the base model what the head must know; called once, before weights load."""
+
+    def forward(self, logits: Tensor | GridOutputs, features: Tensor | None = None) -> Tensor:
+        """Score every pixel and apply the filters; shapes as in :meth:`score`.
+
+        Args:
+            logits: Class logits, shape (N, K, h, w), or everything that the base model says.
+            features: Input of the classifier, shape (N, C, h, w), or ``None``.
+
+        Raises:
+            ValueError: The head needs features and the base model has none.
+        """
+        outputs = logits if isinstance(logits, GridOutputs) else GridOutputs(logits, features)
+        if self.needs_features and outputs.features is None:
+            raise ValueError(f'{type(self).__name__} needs features, but the base model has no classifier layer whose input '
+                             f'could serve; name one with features_from, or {self.without_features}.')
+        score = self.score_cells(outputs)
         for score_filter in self.filters:
-            score = score_filter(score, class_map)
+            score = score_filter(score, outputs.classes)
         return score

@@ -6,7 +6,8 @@ from torch import Tensor
 
 from mmseg_uncertainty.functional import standardized_max_logit
 from mmseg_uncertainty.models.fittable import Fittable
-from mmseg_uncertainty.structures import FrozenOutputs, MethodInfo
+from mmseg_uncertainty.runtime.score_scale import ScoreScale
+from mmseg_uncertainty.structures import FrozenOutputs, GridOutputs, MethodInfo
 
 from .score_head import ScoreHead
 from .top_logit_statistics import TopLogitStatistics
@@ -35,8 +36,12 @@ class StandardizedMaxLogitHead(ScoreHead, Fittable):
 
     def score(self, logits: Tensor, features: Tensor | None) -> Tensor:
         """Negative standardized max-logit; shapes as in :meth:`ScoreHead.score`."""
+        return self.score_cells(GridOutputs(logits))
+
+    def score_cells(self, outputs: GridOutputs) -> Tensor:
+        """Score the logit of the predicted class; see :meth:`ScoreHead.score_cells`."""
         self.statistics.check(type(self).__name__)
-        return standardized_max_logit(logits, self.statistics.means, self.statistics.variances)
+        return standardized_max_logit(outputs.summary(), self.statistics.means, self.statistics.variances)
 
     def start_stage(self, stage: int) -> None:
         """Forget earlier statistics."""
@@ -44,7 +49,7 @@ class StandardizedMaxLogitHead(ScoreHead, Fittable):
 
     def update(self, outputs: FrozenOutputs, labels: Tensor, metas: list[dict]) -> None:
         """Add one batch at the size of the labels."""
-        self.statistics.observe(outputs.logits, labels)
+        self.statistics.observe(outputs.logits, labels, outputs.output.classes)
 
     def merge_ranks(self) -> None:
         """Merge the statistics of all processes."""
@@ -53,3 +58,7 @@ class StandardizedMaxLogitHead(ScoreHead, Fittable):
     def finish_stage(self, stage: int) -> None:
         """Write means and variances."""
         self.statistics.finish()
+
+    def scale(self, num_classes: int) -> ScoreScale:
+        """See :meth:`ScoreHead.scale`."""
+        return ScoreScale('standard deviations')

@@ -5,14 +5,16 @@ from abc import abstractmethod
 
 from torch import Tensor
 
-from mmseg_uncertainty.functional import ClassSummary, summarize
+from mmseg_uncertainty.functional import ClassSummary
+from mmseg_uncertainty.structures import GridOutputs
+
 from .score_head import ScoreHead
 
 
 class SummaryHead(ScoreHead):
     """A stateless score of the :class:`~mmseg_uncertainty.functional.ClassSummary`.
 
-    The segmentor gathers one summary for all heads of this kind, so that a second score costs next to nothing.
+    One summary serves all heads of this kind, so that a second score costs next to nothing.
 
     Args:
         temperature: Divides the logits before they are summarized.
@@ -31,4 +33,8 @@ class SummaryHead(ScoreHead):
 
     def score(self, logits: Tensor, features: Tensor | None) -> Tensor:
         """Summarize and score; see :meth:`ScoreHead.score`."""
-        return self.score_summary(summarize(logits if self.temperature == 1 else logits / self.temperature))
+        return self.score_cells(GridOutputs(logits))
+
+    def score_cells(self, outputs: GridOutputs) -> Tensor:
+        """Score from the summary that all heads share; see :meth:`ScoreHead.score_cells`."""
+        return self.score_summary(outputs.summary(self.temperature))

@@ -36,9 +36,9 @@ class TopLogitStatistics(nn.Module):
         for name, value in Moments.empty(self.num_classes)._asdict().items():
             getattr(self, name).copy_(value)
 
-    def observe(self, logits: Tensor, labels: Tensor) -> None:
-        """Add one batch; logits (N, K, H, W) and labels (N, H, W) of the same size."""
-        self._store(self._moments().merge(correct_top_logit_moments(logits, labels)))
+    def observe(self, logits: Tensor, labels: Tensor, predicted: Tensor) -> None:
+        """Add one batch; logits (N, K, H, W), labels and predicted classes (N, H, W) of the same size."""
+        self._store(self._moments().merge(correct_top_logit_moments(logits, labels, predicted)))
 
     def merge_ranks(self) -> None:
         """Merge what every process observed."""

@@ -3,12 +3,12 @@ from __future__ import annotations
 
 import torch
 from mmseg.registry import MODELS
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmseg_uncertainty.functional import energy
 from mmseg_uncertainty.functional.feature_distances import residual_basis, residual_norm
 from mmseg_uncertainty.models.flows.masked_statistics import all_sum
-from mmseg_uncertainty.structures import FrozenOutputs, MethodInfo
+from mmseg_uncertainty.structures import GridOutputs, MethodInfo
 
 from .feature_moments import StreamedFeatureMoments
 from .feature_score_head import FeatureScoreHead
@@ -34,7 +34,18 @@ class ViMHead(FeatureScoreHead):
 
     def __init__(self, num_classes: int, dimensions: int | None = None, **options) -> None:
         self.dimensions = dimensions
+        # In a tuple, so that the classifier does not become a part of the head.
+        self.classifier: tuple[nn.Conv2d, ...] = ()
         super().__init__(num_classes, **options)
+
+    def bind(self, model: nn.Module) -> None:
+        """Take the classifier of the base model; see :meth:`ScoreHead.bind`.
+
+        Raises:
+            TypeError: The base model has no convolution as classifier.
+        """
+        self.classifier = (model.base.conv_classifier('ViMHead'), )
+        super().bind(model)
 
     def allocate(self, channels: int) -> None:
         """Register origin, basis and scale; see :meth:`FeatureScoreHead.allocate`."""
@@ -53,11 +64,11 @@ class ViMHead(FeatureScoreHead):
         self.streamed.reset()
         self.top_logits.zero_()
 
-    def add(self, features: Tensor, labels: Tensor, outputs: FrozenOutputs, metas: list[dict]) -> None:
+    def add(self, features: Tensor, labels: Tensor, cells: GridOutputs, metas: list[dict]) -> None:
         """Add to the sums; see :meth:`FeatureScoreHead.add`."""
         keep = (labels >= 0) & (labels < self.num_classes)
         self.streamed.add(features[keep], torch.zeros_like(labels[keep]))
-        self.top_logits += outputs.native_logits.amax(dim=1)[keep].double().sum()
+        self.top_logits += cells.logits.amax(dim=1)[keep].double().sum()
 
     def merge_ranks(self) -> None:
         """Sum over all processes."""
@@ -78,7 +89,7 @@ class ViMHead(FeatureScoreHead):
 
     def _zero_of_the_classifier(self) -> Tensor:
         if not self.classifier:
-            raise RuntimeError('ViMHead has no classifier yet; call bind(decode_head) first.')
+            raise RuntimeError('ViMHead has no classifier yet; call bind(model) first.')
         classifier, = self.classifier
         weight = classifier.weight.detach().double().sum(dim=(2, 3))
         bias = weight.new_zeros(len(weight)) if classifier.bias is None else classifier.bias.detach().double()

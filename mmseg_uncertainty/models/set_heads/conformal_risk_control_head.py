@@ -14,7 +14,7 @@ from mmseg_uncertainty.functional.conformal_losses import ConformityTable, check
 from mmseg_uncertainty.functional.prediction_sets import SetFamily
 from mmseg_uncertainty.functional.risk_control import RiskTarget, control_classes, control_risk
 from mmseg_uncertainty.functional.set_size_curves import mean_sizes, size_histogram
-from mmseg_uncertainty.structures import FrozenOutputs, MethodInfo
+from mmseg_uncertainty.structures import FrozenOutputs, MethodInfo, Place
 
 from .conformity_curves import ConformityCurves
 from .set_head import SetHead, smallest_threshold, split_risk
@@ -66,11 +66,11 @@ class ConformalRiskControlHead(SetHead):
                  class_conditional: bool = False,
                  mantissa_bits: int = 23,
                  keep_curves: bool = True,
-                 activation: str = 'softmax',
+                 activation: str | None = None,
                  init_cfg: dict | None = None) -> None:
         super().__init__(num_classes, activation, init_cfg)
         self.family = SetFamily(**(family or {}))
-        if activation != 'softmax' and self.family.kind != 'lac':
+        if activation == 'sigmoid' and self.family.kind != 'lac':
             raise ValueError(f"ConformalRiskControlHead: {self.family.kind!r} adds probabilities up, and those of "
                              "activation='sigmoid' do not sum to 1; use family=dict(kind='lac').")
         self.mantissa_bits = mantissa_bits
@@ -116,8 +116,8 @@ class ConformalRiskControlHead(SetHead):
         """Tabulate one batch; see :class:`~mmseg_uncertainty.models.fittable.Fittable`."""
         filled, valid = self.valid_labels(labels)
         probabilities = self.probabilities(outputs.logits)
-        conformity = self.family.label_conformity(probabilities, filled)
-        sizes = size_histogram(self.family, probabilities, valid) if self.keep_curves else None
+        conformity = self.family.label_conformity(probabilities, filled, outputs.predicted)
+        sizes = size_histogram(self.family, probabilities, valid, outputs.predicted) if self.keep_curves else None
         self.curves.add(tabulate(conformity, labels, self.num_classes, self.mantissa_bits), sizes)
 
     def merge_ranks(self) -> None:
@@ -177,9 +177,9 @@ class ConformalRiskControlHead(SetHead):
         pixels = self._kept_table().pixels.sum(axis=1)
         return mean_sizes(self.curves.sizes.cpu().numpy(), pixels, thresholds)[pixels > 0].mean(axis=0)
 
-    def sets(self, probabilities: Tensor) -> Tensor:
-        """Prediction sets; shapes as in :meth:`forward`."""
-        return self.family.sets(probabilities, self.thresholds)
+    def sets(self, probabilities: Tensor, predicted: Tensor | None = None, place: Place | None = None) -> Tensor:
+        """Prediction sets; arguments as in :meth:`forward`."""
+        return self.family.sets(probabilities, self.thresholds, predicted)
 
     def _kept_table(self) -> ConformityTable:
         table = self.curves.table()

@@ -19,7 +19,7 @@ from mmseg_uncertainty.functional.nonconformity_curves import (ALL_CLASSES, CLAS
 from mmseg_uncertainty.functional.position_groups import (GROUPINGS, LEARNED_GROUPINGS, cell_index, curve_features,
                                                           learned_map, zone_map)
 from mmseg_uncertainty.functional.risk_control import RiskTarget, control_risk
-from mmseg_uncertainty.structures import FrozenOutputs, MethodInfo
+from mmseg_uncertainty.structures import FrozenOutputs, MethodInfo, Place
 
 from .conformity_curves import ConformityCurves
 from .released_curves import ReleasedCurves
@@ -87,7 +87,7 @@ class KandinskyHead(SetHead):
                  seed: int = 0,
                  variant: str = 'exact',
                  foreground: int = 1,
-                 activation: str = 'softmax',
+                 activation: str | None = None,
                  init_cfg: dict | None = None) -> None:
         super().__init__(num_classes, activation, init_cfg)
         if grouping not in GROUPINGS or variant not in VARIANTS:
@@ -152,7 +152,10 @@ class KandinskyHead(SetHead):
             if self._part(meta) == self.step:
                 self.images += 1
                 part = slice(index, index + 1)
-                getattr(self, f'_add_{self.steps[self.step]}')(probabilities[part], filled[part], valid[part])
+                pixels = [probabilities[part], filled[part], valid[part]]
+                if self.steps[self.step] == 'risk':
+                    pixels.append(outputs.output.of(index).classes)
+                getattr(self, f'_add_{self.steps[self.step]}')(*pixels)
 
     def merge_ranks(self) -> None:
         """Sum over all processes."""
@@ -175,17 +178,19 @@ class KandinskyHead(SetHead):
         getattr(self, f'_finish_{step}')()
         print_log(f'KandinskyHead: {step} from {int(self.images)} images', 'current')
 
-    def sets(self, probabilities: Tensor) -> Tensor:
-        """Prediction sets; shapes as in :meth:`forward`."""
+    def sets(self, probabilities: Tensor, predicted: Tensor | None = None, place: Place | None = None) -> Tensor:
+        """Prediction sets; arguments as in :meth:`forward`."""
+        place = place or Place.whole(probabilities.shape[-2:])
         if self.released is not None:
-            return self.released.sets(probabilities)
-        groups = self._groups(probabilities.shape[-2:])
+            return self.released.sets(probabilities, place)
+        groups = self._groups(place.size)[place.window.slices]
         thresholds = (self.thresholds * self.odds * (1 - 1e-6)).where(self.thresholds > 0, 0).to(probabilities.dtype)
         membership = torch.empty_like(probabilities, dtype=torch.bool)
         for label in range(self.num_classes):
             membership[:, label] = probabilities[:, label] >= thresholds[:, label][groups]
         if self.force_top:
-            membership.scatter_(1, probabilities.argmax(dim=1, keepdim=True), True)
+            top = probabilities.argmax(dim=1) if predicted is None else predicted.long()
+            membership.scatter_(1, top.unsqueeze(1), True)
         return membership
 
     def _part(self, meta: dict) -> int:
@@ -215,13 +220,13 @@ class KandinskyHead(SetHead):
         kept = conformity[valid[0]].cpu(), group[valid[0]].cpu()
         conformity_histogram(*kept, len(self.counts), self.bits, out=self.counts)
 
-    def _add_risk(self, probabilities: Tensor, labels: Tensor, valid: Tensor) -> None:
+    def _add_risk(self, probabilities: Tensor, labels: Tensor, valid: Tensor, predicted: Tensor) -> None:
         chosen = probabilities.gather(1, labels.unsqueeze(1))[:, 0].double()
         thresholds = self.thresholds[self._groups(chosen.shape[-2:]), labels[0]]
         # Tables hold float32: rounding up there would promise what the sets do not keep.
         conformity = (threshold_conformity(chosen, thresholds) - 2.0**-24).clamp(min=0)
         if self.force_top:
-            conformity = conformity.masked_fill(labels == probabilities.argmax(dim=1), 1.0)
+            conformity = conformity.masked_fill(labels == predicted, 1.0)
         self.curves.add(tabulate(conformity, labels.masked_fill(~valid, 255), self.num_classes))
 
     def _add_released(self, probabilities: Tensor, labels: Tensor, valid: Tensor) -> None:

@@ -11,6 +11,8 @@ from mmseg_uncertainty.functional.nonconformity_curves import (PUBLISHED_FEATURE
                                                                published_curve_index)
 from mmseg_uncertainty.functional.position_groups import kmeans_map
 
+from mmseg_uncertainty.structures import Place
+
 from .resizable_buffers import ResizableBuffers
 
 VOID = 255
@@ -118,20 +120,22 @@ class ReleasedCurves(ResizableBuffers):
         self.thresholds = torch.from_numpy(thresholds.astype(np.float32)).to(self.thresholds.device)
         self.reset()
 
-    def sets(self, probabilities: Tensor) -> Tensor:
+    def sets(self, probabilities: Tensor, place: Place) -> Tensor:
         """Sets of the classes whose score stays within the threshold, empty ones included.
 
         Args:
             probabilities: Shape (N, K, H, W).
+            place: Which rectangle of the image this is.
 
         Raises:
             ValueError: The image has another size than the calibration images.
         """
-        size, fitted = tuple(probabilities.shape[-2:]), tuple(self.thresholds.shape[-2:])
+        size, fitted = tuple(place.size), tuple(self.thresholds.shape[-2:])
         if fitted not in ((1, 1), size):
             raise ValueError(f"KandinskyHead: variant='published' was fitted on images of {fitted} pixels, this one "
                              f'has {size}; resize it in the pipeline.')
-        return 1 - probabilities <= self.thresholds.to(probabilities.dtype)
+        own = self.thresholds if fitted == (1, 1) else self.thresholds[(..., *place.window.slices)]
+        return 1 - probabilities <= own.to(probabilities.dtype)
 
     def _pixel_curves(self, scores: np.ndarray, labels: np.ndarray, label: int, indices: list[int]) -> np.ndarray:
         """Some points of the curve of every pixel, shape (points, H, W)."""

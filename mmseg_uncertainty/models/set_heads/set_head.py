@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from mmengine.logging import print_log
 from mmengine.model import BaseModule
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmseg_uncertainty.functional.conformal_losses import check_loss
 from mmseg_uncertainty.functional.risk_control import ControlledThreshold, RiskTarget
 from mmseg_uncertainty.models.fittable import Fittable
+from mmseg_uncertainty.structures import Place
 
 VOID = 255
 ACTIVATIONS = ('softmax', 'sigmoid')
@@ -24,20 +25,33 @@ class SetHead(BaseModule, Fittable):
     Args:
         num_classes: Number of classes, in 2..254; models of one sigmoid channel have 2, the background first.
         activation: What turns logits into probabilities: ``'softmax'``, also for models of one sigmoid channel, or
-            ``'sigmoid'`` where every class has a channel of its own.
+            ``'sigmoid'`` where every class has a channel of its own; ``None`` asks the base model.
         init_cfg: See :class:`mmengine.model.BaseModule`.
 
     Raises:
         ValueError: An option is out of range.
     """
 
-    def __init__(self, num_classes: int, activation: str = 'softmax', init_cfg: dict | None = None) -> None:
+    def __init__(self, num_classes: int, activation: str | None = None, init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
-        if not 2 <= num_classes < VOID or activation not in ACTIVATIONS:
+        if not 2 <= num_classes < VOID or activation not in (None, *ACTIVATIONS):
             raise ValueError(f'{type(self).__name__}: num_classes={num_classes} must lie in 2..{VOID - 1} and '
                              f'activation={activation!r} be one of {ACTIVATIONS}.')
         self.num_classes = num_classes
         self.activation = activation
+
+    def bind(self, model: nn.Module) -> None:
+        """Ask the base model what its output means; the segmentor calls this once.
+
+        Raises:
+            ValueError: The base model has one sigmoid channel, and ``activation`` is another.
+        """
+        distribution = model.base.distribution
+        if distribution.name == 'sigmoid' and self.activation == 'sigmoid':
+            raise ValueError('PosthocSegmentor: one sigmoid channel is read as two classes of logits 0 and z, whose '
+                             "softmax is the sigmoid of z; give the set head activation='softmax' and num_classes=2.")
+        if self.activation is None:
+            self.activation = 'softmax' if distribution.sums_to_one else 'sigmoid'
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Class probabilities, which sum to 1 for ``'softmax'`` only.
@@ -51,8 +65,8 @@ class SetHead(BaseModule, Fittable):
         return logits.sigmoid() if self.activation == 'sigmoid' else logits.softmax(dim=1)
 
     @abstractmethod
-    def sets(self, probabilities: Tensor) -> Tensor:
-        """Prediction sets; shapes as in :meth:`forward`."""
+    def sets(self, probabilities: Tensor, predicted: Tensor | None = None, place: Place | None = None) -> Tensor:
+        """Prediction sets; arguments as in :meth:`forward`."""
 
     @abstractmethod
     def is_fitted(self) -> bool:
@@ -62,11 +76,13 @@ class SetHead(BaseModule, Fittable):
     def nominal_coverage(self) -> float:
         """Share of the pixels that pictures measure the coverage against, in (0, 1]."""
 
-    def forward(self, probabilities: Tensor) -> Tensor:
+    def forward(self, probabilities: Tensor, predicted: Tensor | None = None, place: Place | None = None) -> Tensor:
         """Prediction sets at every pixel.
 
         Args:
             probabilities: Class probabilities, shape (N, K, H, W), in [0, 1].
+            predicted: Predicted classes, shape (N, H, W); ``None`` is the arg-max.
+            place: Which rectangle of the image this is; ``None`` for all of it.
 
         Returns:
             Whether a class is in the set, shape (N, K, H, W), bool.
@@ -81,7 +97,7 @@ class SetHead(BaseModule, Fittable):
         if probabilities.shape[1] != self.num_classes:
             raise ValueError(f'{type(self).__name__}: the model has {probabilities.shape[1]} classes and the head '
                              f'num_classes={self.num_classes}; set num_classes of the set head to that of the model.')
-        return self.sets(probabilities)
+        return self.sets(probabilities, predicted, place)
 
     def valid_labels(self, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Labels with void replaced by class 0, and which pixels are not void.

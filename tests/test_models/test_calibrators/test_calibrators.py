@@ -131,7 +131,7 @@ def test_each_cluster_finds_its_temperature():
     data = images(40, [1.5, 4.] * 20)
     for method in ('kmeans', 'gmm'):
         calibrator = fit(ClusteredTemperatureScaling(CLASSES, 2, method), data)
-        assert calibrator.image_temperatures(data[0].features).tolist() == pytest.approx([1.5, 4.] * 20, rel=0.03)
+        assert calibrator.image_temperatures(data[0]).tolist() == pytest.approx([1.5, 4.] * 20, rel=0.03)
 
 
 @pytest.mark.parametrize('method', ['kmeans', 'gmm'])
@@ -172,7 +172,8 @@ def test_local_temperature_reads_rgb_of_the_base_model():
     calibrator.bind(SimpleNamespace(data_preprocessor=preprocessor, align_corners=False))
     image = 255 * torch.rand(3, *SIZE)
     padded = nn.functional.pad((image - 100) / 50, (0, 8, 0, 4))
-    rgb = calibrator._rgb(padded, dict(padding_size=[0, 8, 0, 4]), SIZE)
+    outputs = FrozenOutputs(torch.zeros(1, CLASSES, *SIZE), images=padded[None])
+    rgb, = calibrator._images(outputs, [dict(padding_size=[0, 8, 0, 4])])
     assert_close(rgb, image / 255, atol=1e-5, rtol=0)
 
 

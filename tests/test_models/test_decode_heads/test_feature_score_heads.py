@@ -8,6 +8,7 @@ from torch.testing import assert_close
 
 from mmseg_uncertainty.models.decode_heads import MahalanobisHead, NearestNeighborHead, ViMHead
 from mmseg_uncertainty.structures import FrozenOutputs
+from tests.tiny import model_around
 
 K, C = 3, 6
 HEADS = [lambda: MahalanobisHead(K), lambda: ViMHead(K, dimensions=3), lambda: NearestNeighborHead(K, per_class=20)]
@@ -35,7 +36,7 @@ def calibration_set(images: int = 6):
 def fit(head, order: list[int], batch: int):
     features, labels, metas = calibration_set()
     base = DecodeHead()
-    head.bind(base)
+    head.bind(model_around(base))
     head.start_stage(0)
     for start in range(0, len(order), batch):
         chosen = order[start:start + batch]
@@ -69,7 +70,7 @@ def test_the_fit_survives_saving(build):
     logits = DecodeHead().conv_seg(features).detach()
     head, copy = fit(build(), list(range(6)), 2), build()
     with pytest.raises(RuntimeError, match='was not fitted'):
-        copy.bind(DecodeHead())
+        copy.bind(model_around(DecodeHead()))
         copy(logits, features)
     copy.load_state_dict(head.state_dict())
     assert_close(copy(logits, features), head(logits, features))
@@ -78,7 +79,7 @@ def test_the_fit_survives_saving(build):
 @pytest.mark.parametrize('build', HEADS)
 def test_void_does_not_count(build):
     head = build()
-    head.bind(DecodeHead())
+    head.bind(model_around(DecodeHead()))
     features, labels, metas = calibration_set()
     logits = DecodeHead().conv_seg(features).detach()
     clean = fit(build(), list(range(6)), 6)
@@ -92,14 +93,16 @@ def test_void_does_not_count(build):
 
 
 def test_wrong_use_is_named():
-    with pytest.raises(TypeError, match='conv_seg'):
-        MahalanobisHead(K).bind(nn.Identity())
+    with pytest.raises(TypeError, match='features_from'):
+        MahalanobisHead(K).bind(model_around(nn.Identity()))
+    with pytest.raises(TypeError, match='ViMHead needs a base model whose classifier is a Conv2d'):
+        ViMHead(K).bind(model_around(nn.Identity()))
     with pytest.raises(ValueError, match='dimensions=9'):
-        ViMHead(K, dimensions=9).bind(DecodeHead())
+        ViMHead(K, dimensions=9).bind(model_around(DecodeHead()))
     with pytest.raises(ValueError, match='neighbor=5'):
         NearestNeighborHead(K, per_class=3)
     head = NearestNeighborHead(K)
-    head.bind(DecodeHead())
+    head.bind(model_around(DecodeHead()))
     with pytest.raises(ValueError, match='fewer than'):
         head.finish_stage(0)
     with pytest.raises(ValueError, match='yields none'):

@@ -10,6 +10,7 @@ from torch.testing import assert_close
 from mmseg_uncertainty.functional.sampled_predictions import MEASURES
 from mmseg_uncertainty.models.decode_heads.mc_dropout_head import MCDropoutHead
 from mmseg_uncertainty.models.segmentors import PosthocSegmentor
+from tests.tiny import model_around
 
 
 def decode_head(dropout_ratio: float = 0.3) -> FCNHead:
@@ -21,7 +22,7 @@ def decode_head(dropout_ratio: float = 0.3) -> FCNHead:
 
 def bound(head: FCNHead, **options) -> MCDropoutHead:
     mc_dropout = MCDropoutHead(**options)
-    mc_dropout.bind(head)
+    mc_dropout.bind(model_around(head))
     return mc_dropout
 
 
@@ -81,8 +82,8 @@ def test_wrong_use_is_named():
         MCDropoutHead(measure='variance')
     with pytest.raises(ValueError, match='dropout_ratio'):
         MCDropoutHead(dropout_ratio=1.5)
-    with pytest.raises(TypeError, match='conv_seg'):
-        MCDropoutHead().bind(torch.nn.Identity())
+    with pytest.raises(TypeError, match='classifier is a Conv2d'):
+        MCDropoutHead().bind(model_around(torch.nn.Identity()))
     with pytest.raises(RuntimeError, match='bind'):
         MCDropoutHead()(torch.zeros(1, 4, 2, 2), torch.zeros(1, 8, 2, 2))
 
@@ -94,7 +95,7 @@ def test_the_segmentor_binds_its_classifier():
         decode_head=dict(type='FCNHead', in_channels=16, channels=16, num_convs=0, concat_input=False, num_classes=3,
                          dropout_ratio=0.25),
         train_cfg=dict(), test_cfg=dict(mode='whole')).eval()
-    maps = segmentor.encode_decode(torch.randn(1, 3, 32, 32), [dict(img_shape=(32, 32), ori_shape=(32, 32))])
-    assert maps.shape == (1, 4, 32, 32)
+    sample, = segmentor.predict(torch.randn(1, 3, 32, 32))
+    assert sample.uncertainty.mcd.shape == (1, 32, 32)
     assert segmentor.uncertainty_heads.mcd.dropout_ratio == 0.25
     assert not any('mcd' in key for key in segmentor.state_dict())

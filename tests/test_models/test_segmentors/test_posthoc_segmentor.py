@@ -73,7 +73,7 @@ def test_a_native_map_is_resized_as_logits_are():
     _, posthoc = build_pair(tiny_base(), uncertainty_heads=dict(native=HEADS['native']))
     images = torch.rand(1, 3, *SIZE)
     with torch.no_grad():
-        native = msp(posthoc._forward(images))[:, None]
+        native = msp(posthoc(images))[:, None]
         sample = posthoc.predict(images, samples(1))[0]
     for size in (SIZE, (50, 70)):
         native = torch.nn.functional.interpolate(native, size=size, mode='bilinear', align_corners=False)

@@ -1,0 +1,161 @@
+"""A trained segmentation model that is held, never changed."""
+from __future__ import annotations
+
+from abc import ABCMeta, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mmseg_uncertainty.functional.class_distributions import SOFTMAX, ClassDistribution
+from mmseg_uncertainty.functional.ensembles import EnsembleStatistics
+
+from .frozen import Frozen
+from .layer_tap import LayerTap, at_least_float32
+
+
+@dataclass(frozen=True)
+class BasePass:
+    """What one forward pass of a base model gives for one window of the input.
+
+    Args:
+        scores: Output of the model at the size of the window, shape (N, C, H', W').
+        native: The output where the classifier computes it, shape (N, C, h, w); ``None`` where that is the same.
+        features: Input of the classifier, shape (N, F, h, w); ``None`` where there is no such layer.
+        members: What the members of an ensemble say where the classifier works, or ``None``.
+    """
+
+    scores: Tensor
+    native: Tensor | None = None
+    features: Tensor | None = None
+    members: EnsembleStatistics | None = None
+
+    @property
+    def native_scores(self) -> Tensor:
+        """The output where the classifier computes it, shape (N, C, h, w)."""
+        return self.scores if self.native is None else self.native
+
+
+class FrozenBase(nn.Module, metaclass=ABCMeta):
+    """Hold a network, freeze it for good, and say what it is: what posthoc models ask of a base model.
+
+    Subclasses build :attr:`network`, say what its output means, and implement :meth:`scores`. They end their constructor
+    with :meth:`freeze`. Checkpoints hold the tensors of the network under the names that they have in it.
+
+    Attributes:
+        network: The network.
+        num_classes: Number of classes K, 2 for one sigmoid channel.
+        out_channels: Channels of the output C.
+        distribution: What the output means.
+        align_corners: How the model resizes its output.
+        features_from: Name in the network of its last layer, whose input are the features; ``None`` where there is none.
+        dropout_ratio: Share of the features that were dropped in training, 0 where nothing is known.
+        ignore_index: Label that the model was not trained on.
+        classes: Names of the classes, ``None`` where the model does not know them.
+        size_divisor: Height and width of the input must be multiples of it.
+        has_weights: Whether the network was filled when it was built, so that no checkpoint is needed.
+    """
+
+    network: nn.Module
+    num_classes: int
+    out_channels: int
+    distribution: ClassDistribution = SOFTMAX
+    align_corners: bool = False
+    features_from: str | None = None
+    dropout_ratio: float = 0.
+    ignore_index: int = 255
+    classes: Sequence[str] | None = None
+    size_divisor: int = 1
+    has_weights: bool = False
+
+    @abstractmethod
+    def scores(self, inputs: Tensor, metas: Sequence[Mapping]) -> Tensor:
+        """Output of the network at the size of its input.
+
+        Args:
+            inputs: Preprocessed images, shape (N, 3, H', W').
+            metas: ``metainfo`` of each image, with the size of this input as ``img_shape`` and ``pad_shape``.
+
+        Returns:
+            Shape (N, C, H', W').
+        """
+
+    def at_input_size(self, native: Tensor, size: tuple[int, int], metas: Sequence[Mapping]) -> Tensor:
+        """The output at the size of the input, from where the classifier computes it."""
+        return F.interpolate(native, size=tuple(size), mode='bilinear', align_corners=self.align_corners)
+
+    def preprocessor(self) -> dict | None:
+        """Config of a data preprocessor that prepares images as the model expects them, where the model knows that."""
+        return None
+
+    def forward(self, inputs: Tensor, metas: Sequence[Mapping]) -> BasePass:
+        """One pass without gradients; see :meth:`scores`."""
+        size = inputs.shape[2:]
+        metas = [dict(meta, img_shape=size, pad_shape=size) for meta in metas]
+        with self.frozen.running(), LayerTap(self.classifier) as tap:
+            scores = at_least_float32(self.scores(inputs, metas))
+        features = tap.input if tap.input is not None and tap.input.dim() == 4 else None
+        if tap.output is None or tap.output.shape[:2] != scores.shape[:2] or tap.output.dim() != 4:
+            return BasePass(scores)
+        return BasePass(scores, tap.output, features)
+
+    def freeze(self) -> None:
+        """Take gradients and training mode from the network, once and for all."""
+        self.frozen = Frozen([self.network])
+
+    def train(self, mode: bool = True) -> FrozenBase:
+        """Stay in evaluation mode, whatever is asked."""
+        self.training = mode
+        self.network.eval()
+        return self
+
+    @property
+    def classifier(self) -> nn.Module | None:
+        """The layer that :attr:`features_from` names."""
+        return None if self.features_from is None else self.network.get_submodule(self.features_from)
+
+    @property
+    def feature_channels(self) -> int | None:
+        """Channels of the features, ``None`` where there are none."""
+        for name in ('in_channels', 'in_features', 'num_features'):
+            if hasattr(self.classifier, name):
+                return int(getattr(self.classifier, name))
+        return None
+
+    def conv_classifier(self, owner: str) -> nn.Conv2d:
+        """The classifier of a method that repeats it.
+
+        Args:
+            owner: Who needs it, for the message.
+
+        Raises:
+            TypeError: The model has no convolution as classifier.
+        """
+        if not isinstance(self.classifier, nn.Conv2d):
+            raise TypeError(f'{owner} needs a base model whose classifier is a Conv2d; that of {type(self).__name__} '
+                            f'({type(self.network).__name__}) is {type(self.classifier).__name__}. Name the layer with '
+                            'features_from, or choose a method that needs logits only.')
+        return self.classifier
+
+
+def check_output(scores: Tensor, base: FrozenBase) -> None:
+    """Check the output of a network that is not known beforehand, at its first pass.
+
+    Raises:
+        ValueError: The number of channels is wrong, or the output holds probabilities instead of logits.
+    """
+    if scores.dim() != 4 or scores.shape[1] != base.out_channels:
+        raise ValueError(f'{type(base).__name__}: the output has the shape {tuple(scores.shape)}, expected (N, '
+                         f'{base.out_channels}, H, W). Check num_classes, or say with logits_from where the logits are.')
+    low, high = (float(value) for value in scores.detach().aminmax())
+    if scores.shape[1] > 1 and low >= 0 and high <= 1 and torch.allclose(scores.sum(dim=1), scores.new_ones(()), atol=1e-3):
+        raise ValueError(f'{type(base).__name__}: the output sums to 1 over the classes, so it holds probabilities; scores '
+                         f'need logits. Remove {_activation(base.network)} from the network.')
+
+
+def _activation(network: nn.Module) -> str:
+    """Name of the last softmax or sigmoid of a network, for a message."""
+    found = [name for name, module in network.named_modules() if isinstance(module, (nn.Softmax, nn.Softmax2d, nn.Sigmoid))]
+    return f'the activation {found[-1]!r}' if found else 'the softmax (or torch.softmax call) at its end'
