@@ -60,6 +60,24 @@ def _read(path: Path, map_location: str | torch.device | None) -> Mapping:
     return checkpoint
 
 
+def fill_network(network: nn.Module, path: str | Path) -> None:
+    """Fill a network from a file of its own tensors.
+
+    Raises:
+        CheckpointError: The file cannot be read, or its tensors are not those of the network.
+    """
+    state = state_dict_of(read_checkpoint(path))
+    own = network.state_dict()
+    missing = [key for key in own if key not in state and not key.endswith(IGNORED_SUFFIXES)]
+    reshaped = [key for key, value in own.items() if key in state and state[key].shape != value.shape]
+    unknown = [key for key in state if key not in own]
+    if missing or reshaped or unknown:
+        raise CheckpointError(f'{path} does not fit {type(network).__name__}: {len(missing)} tensors are missing {missing[:2]}, '
+                              f'{len(reshaped)} have another shape {reshaped[:2]}, {len(unknown)} have no place '
+                              f'{unknown[:2]}. Use the file that was saved from this network.')
+    network.load_state_dict(state, strict=False)
+
+
 def load_checkpoints_safely() -> None:
     """Make mmengine read local checkpoints through :func:`read_checkpoint`; its own loader falls back to pickle."""
 
