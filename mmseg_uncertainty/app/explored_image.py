@@ -12,6 +12,7 @@ from mmseg.structures import SegDataSample
 
 from mmseg_uncertainty.apis import UncertaintyInferencer
 from mmseg_uncertainty.datasets import DatasetError
+from mmseg_uncertainty.functional.class_distributions import class_distribution
 from mmseg_uncertainty.functional.prediction_sets import SetFamily
 from mmseg_uncertainty.visualization.uncertainty_figure import prediction_of
 
@@ -120,6 +121,7 @@ class ImageStore:
                                'tools/infer.py, which takes any size.')
         fields = (sample.get(name) for name in ('calibrated_logits', 'class_logits', 'seg_logits'))
         logits = next(field for field in fields if field is not None).data[every].cpu().float()[None]
-        model = self.inferencer.model
-        read = model.distribution if model.set_head is None else model.set_head
-        return read.probabilities(logits)[0]
+        set_head = self.inferencer.model.set_head
+        if set_head is not None:
+            return set_head.probabilities(logits)[0]
+        return class_distribution(sample.get('class_distribution', 'softmax')).probabilities(logits)[0]

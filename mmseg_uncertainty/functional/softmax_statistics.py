@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numba import njit
 from torch import Tensor
+from torch.nn import functional as F
 
 from .calibration_error import UNIT, ReliabilitySums, bin_between, bin_edges
 
@@ -51,12 +52,19 @@ class PixelSoftmax:
     probabilities: Tensor
 
 
-def pixel_softmax(logits: Tensor, labels: Tensor, predictions: Tensor | None = None) -> PixelSoftmax:
-    """Softmax of every pixel; see :func:`softmax_statistics`."""
+def pixel_softmax(logits: Tensor, labels: Tensor, predictions: Tensor | None = None,
+                  exclusive: bool = True) -> PixelSoftmax:
+    """Class probabilities of every pixel; see :func:`softmax_statistics`."""
     logits = logits.float()
     void = labels >= len(logits)
     target = labels.long().masked_fill(void, 0)[None]
     predictions = logits.argmax(dim=0) if predictions is None else predictions.long()
+    if not exclusive:
+        probabilities = logits.sigmoid()
+        nll = F.softplus(logits).sum(dim=0) - logits.gather(0, target)[0]
+        brier = probabilities.square().sum(dim=0) - 2 * probabilities.gather(0, target)[0] + 1
+        confidence = probabilities.gather(0, predictions[None])[0]
+        return PixelSoftmax(~void, confidence, predictions == target[0], nll, brier, probabilities)
     top = logits.gather(0, predictions[None])[0]
     probabilities = (logits - top).exp_()
     total = probabilities.sum(dim=0)
@@ -66,13 +74,16 @@ def pixel_softmax(logits: Tensor, labels: Tensor, predictions: Tensor | None = N
     return PixelSoftmax(~void, total.reciprocal().clamp_(max=1), predictions == target[0], nll, brier, probabilities)
 
 
-def softmax_statistics(logits: Tensor, labels: Tensor, predictions: Tensor | None = None) -> SoftmaxStatistics:
-    """Softmax of the pixels and what follows from it for those with a label, on the host.
+def softmax_statistics(logits: Tensor, labels: Tensor, predictions: Tensor | None = None,
+                       exclusive: bool = True) -> SoftmaxStatistics:
+    """Class probabilities of the pixels and what follows from them for those with a label, on the host.
 
     Args:
         logits: Class logits, shape (K, n); never looked at for pixels without label.
         labels: Class of each pixel, shape (n,), not negative; K and above is no label.
-        predictions: Arg-max of the logits, shape (n,), if it is known already.
+        predictions: Predicted classes, shape (n,), whose probabilities are the confidences; ``None`` is the arg-max.
+        exclusive: Whether probabilities are a softmax, or one sigmoid per class; the likelihood and the Brier score are then
+            those of K independent labels, of which one is 1.
     """
     pixels = pixel_softmax(logits, labels, predictions)
     labelled = pixels.labelled.nonzero()[:, 0]

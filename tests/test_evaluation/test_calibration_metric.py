@@ -97,6 +97,7 @@ def test_logits_that_do_not_fit_are_named(evaluate, class_samples):
 def test_calibrated_logits_are_measured_where_there_are_any(evaluate, class_samples):
     halved, calibrated = class_samples(), class_samples()
     for one, other in zip(halved, calibrated):
+        other['class_logits'] = other['seg_logits']
         other['calibrated_logits'] = dict(data=one['seg_logits']['data'] / 2)
         one['seg_logits']['data'] = one['seg_logits']['data'] / 2
     before, after = (evaluate(CalibrationMetric(), samples, META) for samples in (class_samples(), halved))

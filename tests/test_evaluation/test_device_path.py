@@ -102,7 +102,7 @@ def samples(anomaly_samples, class_samples):
                 labels[:, 0, :3], labels[:, index, 4:6] = 21, 20
             if meta is MERGED:
                 labels.copy_(torch.where(labels == 255, 255, torch.tensor([0, 1, 1, 0])[labels.clamp(max=3)]))
-                sample['calibrated_logits'] = dict(data=logits / 2)
+                sample.update(class_logits=dict(data=logits), calibrated_logits=dict(data=logits / 2))
         return data
     return make
 

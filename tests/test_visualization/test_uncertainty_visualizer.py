@@ -10,7 +10,6 @@ from mmseg.structures import SegDataSample
 from mmseg_uncertainty.models.decode_heads import EntropyHead, FlowEneDetHead, MSPHead
 from mmseg_uncertainty.visualization import UncertaintyVisualizer
 from mmseg_uncertainty.runtime.overlays import overlay_scores
-from mmseg_uncertainty.visualization.score_scale import score_scale
 from tests.tiny import tiny_posthoc
 
 CLASSES = dict(classes=['road', 'sky'], palette=[[90, 0, 90], [0, 90, 200]])
@@ -49,13 +48,13 @@ def test_sets_and_mistakes_have_panels_of_their_own():
 def test_scales_bound_their_scores():
     logits = 5 * torch.randn(2, 7, 9, 9, generator=torch.Generator().manual_seed(0))
     for head in (MSPHead(), EntropyHead()):
-        low, high = score_scale(head, 7).range
+        low, high = head.scale(7).range
         scores = head(logits)
         assert low <= scores.min() and scores.max() <= high + 1e-6
         uniform = head(torch.zeros(1, 7, 1, 1))
         assert uniform.item() == pytest.approx(high, rel=1e-6)
-    assert score_scale(FlowEneDetHead(7), 7).threshold == 0
-    assert score_scale(FlowEneDetHead(7), 7).range is None
+    assert FlowEneDetHead(7).scale(7).threshold == 0
+    assert FlowEneDetHead(7).scale(7).range is None
 
 
 def test_overlays_brighten_with_the_score():

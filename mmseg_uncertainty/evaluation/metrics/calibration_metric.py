@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mmseg_uncertainty.functional import calibration_error as errors
 from mmseg_uncertainty.functional import device_counts
+from mmseg_uncertainty.functional.class_distributions import OneSigmoid, Sigmoids
 from mmseg_uncertainty.functional.calibration_error import ReliabilitySums, add_to_bins, reliability_sums
 from mmseg_uncertainty.functional.device_calibration import (class_reliability_counts, equal_width_cells,
                                                               reliability_counts)
@@ -32,12 +33,12 @@ UNCALIBRATED = 'uncalibrated'
 
 @METRICS.register_module()
 class CalibrationMetric(StreamingMetric):
-    """Calibration of the softmax of the logits, after the calibrator where the model has one; void pixels are left out.
+    """Calibration of the class probabilities, after the calibrator where the model has one; void pixels are left out.
 
     Keys, as fractions unless stated otherwise: ``ECE``, ``MCE`` (equal-width bins), ``adaptive_ECE`` (equally filled
     bins), ``KS``, ``classwise_ECE`` (one-vs-rest, mean over the classes), ``NLL`` in nats per pixel,
     ``Brier`` in [0, 2]. ECE, NLL and Brier carry 95 % bootstrap intervals over images. Where the model has a calibrator, the
-    same numbers of the base model's own logits follow under ``uncalibrated/``, and ``logits`` of the provenance says
+    same numbers of the base model's own probabilities follow under ``uncalibrated/``, and ``logits`` of the provenance says
     ``'calibrated'`` instead of ``'base model'``.
 
     Rank-based errors come from 16257 bins, 128 for each halving of 1 - confidence; ``KS_bound`` is what these may hide.
@@ -64,25 +65,31 @@ class CalibrationMetric(StreamingMetric):
     def measure(self, sample: dict) -> dict:
         """Add one image in chunks of pixels; see :class:`StreamingMetric`."""
         labels = self.class_labels(sample).reshape(-1)
+        # The likeliest of merged classes need not hold the likeliest class.
+        merged = 'class_groups' in (self.dataset_meta or {})
+        predictions = None if merged else predicted_classes(sample).reshape(-1)
+        base = 'class_logits' if 'class_logits' in sample else 'seg_logits'
         if 'calibrated_logits' not in sample:
-            # The likeliest of merged classes need not hold the likeliest class.
-            merged = 'class_groups' in (self.dataset_meta or {})
-            predictions = None if merged else predicted_classes(sample).reshape(-1)
-            return self._measure_logits(sample, 'seg_logits', labels, predictions)
-        record = self._measure_logits(sample, 'calibrated_logits', labels)
-        record[UNCALIBRATED] = self._measure_logits(sample, 'seg_logits', labels, source=UNCALIBRATED)
+            return self._measure_logits(sample, base, labels, predictions)
+        # A decision threshold decides whatever the calibrator says; else the calibrated probabilities do.
+        decided = predictions if sample.get('class_distribution') == OneSigmoid.name else None
+        record = self._measure_logits(sample, 'calibrated_logits', labels, decided)
+        if base == 'class_logits':
+            record[UNCALIBRATED] = self._measure_logits(sample, base, labels, decided, UNCALIBRATED)
         return record
 
     def _measure_logits(self, sample: dict, name: str, labels: Tensor, predictions: Tensor | None = None,
                         source: str | None = None) -> dict:
         logits = self._logits(sample, name, labels.numel())
         predictions = logits.argmax(0) if predictions is None else predictions
+        exclusive = sample.get('class_distribution') != Sigmoids.name
         if not device_counts.on_host(logits):
-            return self._measure_on_device(sample['img_path'], logits, labels, predictions, source)
+            return self._measure_on_device(sample['img_path'], logits, labels, predictions, exclusive, source)
         parts = []
         for start in range(0, labels.numel(), CHUNK):
             part = slice(start, start + CHUNK)
-            parts.append(self._measure_chunk(logits[:, part], labels[part].to(logits.device), predictions[part], source))
+            parts.append(self._measure_chunk(logits[:, part], labels[part].to(logits.device), predictions[part], exclusive,
+                                             source))
         nll, brier = (sum(getattr(part, name) for part in parts) for name in ('nll', 'brier'))
         if not np.isfinite(nll + brier):
             raise _non_finite_logits(sample['img_path'])
@@ -93,13 +100,13 @@ class CalibrationMetric(StreamingMetric):
         return dict(pixels=labels.numel(), void=labels.numel() - confidence.size, nll=nll, brier=brier,
                     reliability=np.stack([sums.count, sums.correct, sums.confidence]))
 
-    def _measure_on_device(self, path: str, logits: Tensor, labels: Tensor, predictions: Tensor,
+    def _measure_on_device(self, path: str, logits: Tensor, labels: Tensor, predictions: Tensor, exclusive: bool,
                            source: str | None) -> dict:
         labels = labels.to(logits.device, non_blocking=True)
         record = dict(nll=0., brier=0., void=0, reliability=0)
         for start in range(0, labels.numel(), DEVICE_CHUNK):
             part = slice(start, start + DEVICE_CHUNK)
-            pixels = pixel_softmax(logits[:, part], labels[part], predictions[part])
+            pixels = pixel_softmax(logits[:, part], labels[part], predictions[part], exclusive)
             sums = pixels.confidence, pixels.correct, pixels.labelled
             for name in ('nll', 'brier'):
                 values = getattr(pixels, name).masked_fill(~pixels.labelled, 0)
@@ -127,9 +134,9 @@ class CalibrationMetric(StreamingMetric):
                               'test pipeline, and check num_classes.')
         return logits.reshape(logits.shape[0], -1)
 
-    def _measure_chunk(self, logits: Tensor, labels: Tensor, predictions: Tensor,
+    def _measure_chunk(self, logits: Tensor, labels: Tensor, predictions: Tensor, exclusive: bool,
                        source: str | None) -> SoftmaxStatistics:
-        statistics = softmax_statistics(logits, labels, predictions)
+        statistics = softmax_statistics(logits, labels, predictions, exclusive)
         if self.classwise and self.protocol != 'per_image' and np.isfinite(statistics.nll):
             sums = class_reliability_sums(statistics.probabilities, labels, self.bins)
             self._add('classwise', source, torch.from_numpy(np.stack([sums.count, sums.correct, sums.confidence])))

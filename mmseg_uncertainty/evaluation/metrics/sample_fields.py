@@ -97,7 +97,7 @@ def merge_classes(sample: dict, groups: Sequence[int]) -> dict:
         SampleError: The model has another number of classes.
     """
     merged = dict(sample)
-    for name in ('seg_logits', 'calibrated_logits'):
+    for name in ('class_logits' if 'class_logits' in sample else 'seg_logits', 'calibrated_logits'):
         if name not in sample:
             continue
         logits = sample[name]['data']

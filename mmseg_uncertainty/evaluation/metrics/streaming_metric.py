@@ -110,6 +110,7 @@ class StreamingMetric(BaseMetric):
         self.results.clear()
         self.state: dict[str, Tensor] = {}
         self._seen: set[str] = set()
+        self.test_time_views = ''
         self._checks: list[Later] = []
         self._pending = PendingRecords()
         self._freed_memory = FreedMemory()
@@ -122,6 +123,7 @@ class StreamingMetric(BaseMetric):
                 print_log(f'{self.eval_name}: {path} came twice; it is counted once.', 'current', logging.WARNING)
                 continue
             self._seen.add(path)
+            self.test_time_views = sample.get('test_time_views') or ''
             groups = (self.dataset_meta or {}).get('class_groups')
             sample = sample if groups is None else merge_classes(sample, groups)
             self._checks = []
@@ -204,8 +206,9 @@ class StreamingMetric(BaseMetric):
             all_reduce(part)
 
     def key(self, name: str, head: str | None = None) -> str:
-        """``<head>/<name>[<protocol>]``."""
-        return f'{head}/{name}[{self.protocol}]' if head else f'{name}[{self.protocol}]'
+        """``<head>/<name>[<protocol>]``; the protocol names the test-time augmentation of the predictions, if any."""
+        protocol = f'{self.protocol}, {self.test_time_views}' if self.test_time_views else self.protocol
+        return f'{head}/{name}[{protocol}]' if head else f'{name}[{protocol}]'
 
     def interval(self, name: str, values: np.ndarray, shift: float = 0., head: str | None = None) -> dict[str, float]:
         """The 95 % interval of resampled ``values``, moved by ``shift``, under ``<name>_low`` and ``<name>_high``."""
