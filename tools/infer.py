@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from mmseg_uncertainty.runtime.command_line import run_plain_command
+from mmseg_uncertainty.runtime.tta_options import add_tta_options, tta_of
 
 
 def parse_args() -> argparse.Namespace:
@@ -23,6 +24,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--every', type=int, default=1, metavar='N', help='predict every N-th frame of videos')
     parser.add_argument('--batch-size', type=int, default=1, help='most images of one size in one pass')
     parser.add_argument('--max-pixels', type=int, help='most pixels of one pass; larger inputs are cut in tiles')
+    add_tta_options(parser)
     parser.add_argument('--device', help='such as cpu or cuda:0; default: the best there is')
     parser.add_argument('--skip-broken', action='store_true', help='leave out and report files that cannot be read')
     parser.add_argument('--debug', action='store_true', help='show the traceback of errors')
@@ -41,10 +43,13 @@ def predict(args: argparse.Namespace) -> dict:
     common = dict(out_dir=args.out, skip_broken=args.skip_broken, every=args.every)
     if args.model.endswith('.onnx'):
         from mmseg_uncertainty.runtime.onnx_segmentor import OnnxSegmentor
+        if tta_of(args) is not None:
+            raise ValueError(f'{args.model} predicts images as they are; --tta needs the config and the checkpoint of the model.')
         return OnnxSegmentor(args.model, dict(args.threshold), **options)(args.inputs, **common)
     import mmseg_uncertainty.registered  # noqa: F401  (connects the host before configs are read)
     from mmseg_uncertainty.apis import UncertaintyInferencer
-    inferencer = UncertaintyInferencer(args.model, args.checkpoint, args.device, dict(args.threshold), **options)
+    inferencer = UncertaintyInferencer(args.model, args.checkpoint, args.device, dict(args.threshold), tta=tta_of(args),
+                                       **options)
     return inferencer(args.inputs, batch_size=args.batch_size, **common)
 
 

@@ -16,6 +16,7 @@ from mmseg_uncertainty.datasets import CORRUPTIONS
 from mmseg_uncertainty.engine.checkpoints import load_checkpoints_safely, read_checkpoint
 from mmseg_uncertainty.engine.hooks import BestAndWorstHook
 from mmseg_uncertainty.evaluation import EVALUATORS
+from mmseg_uncertainty.runtime.tta_options import add_tta_options, tta_of
 
 DATASETS = Path(__file__).resolve().parents[1] / 'local_configs/_base_/datasets'
 ALIASES = dict(
@@ -45,6 +46,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--work-dir')
     parser.add_argument('--amp', choices=['bfloat16', 'float16'], help='run the base model in mixed precision')
     parser.add_argument('--channels-last', action='store_true', help='run the base model on maps stored by pixel')
+    add_tta_options(parser)
     add_cache_options(parser)
     parser.add_argument('--cfg-options', nargs='+', action=DictAction)
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
@@ -82,6 +84,8 @@ def test_config(args: argparse.Namespace) -> Config:
         use_evaluators(config, args.eval, **{key: value for key, value in options.items() if value})
     if args.cfg_options:
         config.merge_from_dict(args.cfg_options)
+    if tta_of(args) is not None:
+        config.model.tta = tta_of(args)
     add_hooks(config, need_heads=True, allow_overlap=args.allow_overlap)
     if args.report:
         config.custom_hooks.append(dict(type='BestAndWorstHook'))
@@ -110,6 +114,7 @@ def save(args: argparse.Namespace, runner: Runner, metrics: dict) -> None:
     """Write results and report, if asked for."""
     options = {key: getattr(args, key) for key in ('eval', 'protocol', 'test_dataset', 'corrupt_type')}
     options['corrupt_severity'] = args.corrupt_severity if args.corrupt_type else 0
+    options['tta'] = tta_of(args)
     if args.out:
         write_json(args.out, results_of_test(runner, metrics, args.config, args.checkpoint, **options))
     if args.report:

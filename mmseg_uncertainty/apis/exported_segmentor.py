@@ -132,6 +132,8 @@ def check_exportable(model: PosthocSegmentor, heads: list[str] | None) -> None:
     unknown = set(heads or ()) - set(model.uncertainty_heads)
     if unknown:
         raise ValueError(f'Unknown heads {sorted(unknown)}; this model has {sorted(model.uncertainty_heads)}.')
+    if model.tta is not None:
+        raise ValueError('The graph predicts images as they are; export without tta, and average views outside of it.')
     for part in (model.calibrator, model.set_head):
         if part is not None and not part.is_fitted():
             raise ValueError(f'{type(part).__name__} is not fitted yet; fit it with tools/train.py and export the checkpoint '

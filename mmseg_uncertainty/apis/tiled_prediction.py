@@ -51,7 +51,13 @@ class TiledPrediction:
 
         Returns:
             A sample as :class:`~mmseg_uncertainty.models.PosthocSegmentor` returns it, with labels of fewer bits.
+
+        Raises:
+            ValueError: The model averages over scales and flips.
         """
+        if self.model.tta is not None:
+            raise ValueError(f'{sample.get("img_path", "The image")} is too large for one pass, and test-time augmentation needs '
+                             'all of it at once. Shrink it, give a larger max_pixels (--max-pixels), or leave out --tta.')
         size, input_size = tuple(sample.ori_shape[:2]), tuple(inputs.shape[1:])
         scale = min(1.0, size[0] / input_size[0], size[1] / input_size[1])
         whole = Window(0, input_size[0], 0, input_size[1])

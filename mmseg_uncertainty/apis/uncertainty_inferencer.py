@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 
 from mmseg_uncertainty.datasets import DatasetError
 from mmseg_uncertainty.models import PosthocSegmentor
+from mmseg_uncertainty.models.segmentors.test_time_views import TestTimeViews
 from mmseg_uncertainty.runtime.image_sources import ImageSource, count_images, each_image, find_images, read_image
 from mmseg_uncertainty.runtime.prediction_files import save_prediction, summarize_prediction
 from mmseg_uncertainty.visualization.uncertainty_figure import draw_uncertainty, figure_pixels, prediction_of
@@ -48,6 +49,8 @@ class UncertaintyInferencer(BaseInferencer):
             :meth:`~mmseg_uncertainty.models.decode_heads.ScoreHead.scale`.
         show_progress: Whether to show a progress bar.
         max_pixels: Most pixels of one pass through the network; larger inputs are cut in tiles.
+        tta: Arguments of :class:`~mmseg_uncertainty.models.segmentors.test_time_views.TestTimeViews`, to average predictions
+            over scales and flips; ``None`` predicts images as they are.
 
     Raises:
         CheckpointError: The checkpoint is unsafe or does not fit.
@@ -63,11 +66,14 @@ class UncertaintyInferencer(BaseInferencer):
                  device: str | None = None,
                  thresholds: Mapping[str, float] | None = None,
                  show_progress: bool = True,
-                 max_pixels: int = MAX_PIXELS) -> None:
+                 max_pixels: int = MAX_PIXELS,
+                 tta: Mapping | None = None) -> None:
         if isinstance(model, (str, Path)):
             path, weights = resolve_model(model, weights)
             self._config_path, model = str(path), Config.fromfile(path)
         super().__init__(model, weights, device, 'mmseg', show_progress)
+        if tta is not None:
+            self.model.tta = TestTimeViews(**tta)
         self.tiled = TiledPrediction(self.model, max_pixels)
         heads = self.model.uncertainty_heads
         self.classes, self.palette = self.model.dataset_meta['classes'], self.model.dataset_meta['palette']

@@ -11,7 +11,7 @@ from mmseg_uncertainty.engine.checkpoints import base_fingerprint
 from mmseg_uncertainty.models import PosthocSegmentor
 
 NOT_BASE = ('type', 'uncertainty_heads', 'calibrator', 'set_head', 'auxiliary_head', 'data_preprocessor', 'train_cfg',
-            'pretrained', 'init_cfg')
+            'pretrained', 'init_cfg', 'tta')
 
 
 @HOOKS.register_module()

@@ -81,6 +81,9 @@ class CoverageMetric(StreamingMetric):
 
     def _membership(self, sample: dict, labels: Tensor) -> Tensor:
         if 'prediction_set' not in sample:
+            if sample.get('test_time_views'):
+                raise SampleError('Prediction sets keep their promise for single predictions, not for the mean of several views; '
+                                  'evaluate coverage without --tta.')
             raise SampleError(f'{sample["img_path"]} carries no prediction set. Evaluate a PosthocSegmentor with a set_head, '
                               'for instance a config that ends in _CRC or _KANDINSKY.')
         membership = sample['prediction_set']['membership']
