@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import SimpleNamespace
 
 import mmseg_uncertainty.registered  # noqa: F401  (connects the host before configs are read)
 import torch
@@ -15,13 +16,19 @@ from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
+from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
+from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
+from mmseg_uncertainty.engine.loops import CalibrationLoop
+from mmseg_uncertainty.models import PosthocSegmentor
+
 PAGE = Path(__file__).resolve().parents[1] / 'docs/models.md'
-MSP = dict(type='MSPHead')
-FLOW = dict(type='FlowEneDetHead', conditional=True, condition_channels=1)
+SCORES = dict(msp=dict(type='MSPHead'))
+FEATURE_SCORES = dict(mahalanobis=dict(type='MahalanobisHead'),
+                      fedc=dict(type='FlowEneDetHead', conditional=True, condition_channels=1))
 
 
 @dataclass(frozen=True)
@@ -186,30 +193,89 @@ def model_config(family: Family) -> Config:
 
 
 def scored_by(family: Family) -> tuple[str, ...]:
-    """Heads that score the family: MSP, and FED-C where the model has features.
+    """Heads that score the family, on whole images and in windows: MSP, and where the model has features a Mahalanobis distance
+    that ``CalibrationLoop`` fits and FED-C after a step along its gradient.
 
     Raises:
-        Exception: Whatever building or running the model raises.
+        Exception: Whatever building, fitting or running the model raises.
     """
     torch.manual_seed(0)
+    model = build(family, (*SCORES, *FEATURE_SCORES))
+    height, width = family.size
+    for test_cfg, size in ((dict(mode='whole'), family.size),
+                           (dict(mode='slide', crop_size=family.size, stride=(height, width // 2)), (height, width * 3 // 2))):
+        model.test_cfg = test_cfg
+        if len(model.uncertainty_heads) > 1 and model.base(torch.randn(1, 3, *family.size), [{}]).features is None:
+            model = build(family, tuple(SCORES))
+            model.test_cfg = test_cfg
+        images = [Sample(model.num_classes, size, seed) for seed in range(2)]
+        fit(model, images)
+        result, = model.test_step(images[0].batch())
+        maps = dict(result.uncertainty.items())
+        wrong = [name for name, score in maps.items() if score.shape[1:] != size or not score.isfinite().all()]
+        if wrong:
+            raise AssertionError(f'{family.name}, {test_cfg["mode"]}: {wrong} are no finite maps of the size of the input.')
+    return tuple(name for name in maps if name != 'mahalanobis')
+
+
+def build(family: Family, heads: tuple[str, ...]) -> PosthocSegmentor:
+    """The family's model with heads of these names; those that read features are left out where no layer has them."""
     config = model_config(family)
-    config.uncertainty_heads = dict(msp=MSP, fedc=FLOW)
-    model = revert_sync_batchnorm(MODELS.build(config)).eval()
-    sample = SegDataSample(metainfo=dict(ori_shape=family.size, img_shape=family.size, pad_shape=family.size))
-    images = torch.randn(1, 3, *family.size)
-    with torch.no_grad():
-        try:
-            result = model.predict(images, [sample])[0]
-        except ValueError as error:
-            if 'no classifier layer `conv_seg`' not in str(error):
-                raise
-            del model.uncertainty_heads['fedc']
-            result = model.predict(images, [sample])[0]
-    maps = dict(result.uncertainty.items())
-    wrong = [name for name, score in maps.items() if score.shape[1:] != family.size or not score.isfinite().all()]
-    if wrong:
-        raise AssertionError(f'{family.name}: {wrong} are no finite maps of the size of the input.')
-    return tuple(maps)
+    config.uncertainty_heads = {name: {**SCORES, **FEATURE_SCORES}[name] for name in heads}
+    try:
+        return revert_sync_batchnorm(MODELS.build(config)).eval()
+    except TypeError as error:
+        if 'features_from' not in str(error):
+            raise
+        return build(family, tuple(SCORES))
+
+
+class Sample:
+    """A random image with random labels.
+
+    Args:
+        num_classes: Number of classes.
+        size: Height and width.
+        seed: Seed of both.
+    """
+
+    def __init__(self, num_classes: int, size: tuple[int, int], seed: int) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        self.image = torch.randint(0, 256, (3, *size), dtype=torch.uint8, generator=generator)
+        self.labels = torch.randint(0, num_classes, (1, size[0] // 8, size[1] // 8), generator=generator)
+        self.meta = dict(ori_shape=size, img_shape=size, pad_shape=size, img_path=f'{seed}.png')
+
+    def batch(self) -> dict:
+        """A batch of this image alone, with labels of 8×8 pixels."""
+        labels = self.labels.repeat_interleave(8, 1).repeat_interleave(8, 2)
+        labels = torch.nn.functional.pad(labels[None].float(), (0, self.image.shape[2] - labels.shape[2],
+                                                                0, self.image.shape[1] - labels.shape[1]), value=255)[0].long()
+        return dict(inputs=[self.image], data_samples=[SegDataSample(metainfo=self.meta, gt_sem_seg=PixelData(data=labels))])
+
+
+def fit(model: PosthocSegmentor, images: Sequence[Sample]) -> None:
+    """Fit what is fitted by statistics with ``CalibrationLoop``, and what learns by gradient in one step.
+
+    Raises:
+        AssertionError: The step moved nothing.
+    """
+    if 'mahalanobis' not in model.uncertainty_heads:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        runner = SimpleNamespace(model=model, logger=MMLogger.get_current_instance(), work_dir=folder, cfg=Config(),
+                                 call_hook=lambda *_, **__: None)
+        loader = DataLoader([sample.batch() for sample in images], collate_fn=lambda batch: batch[0])
+        CalibrationLoop(runner, loader).run()
+    flow = model.uncertainty_heads['fedc']
+    optimizer = torch.optim.SGD(flow.parameters(), lr=1e-3)
+    before = [parameter.detach().clone() for parameter in flow.parameters()]
+    model.train()
+    sum(value for name, value in model.loss(**model.data_preprocessor(images[0].batch(), True)).items()
+        if name.startswith('fedc.loss')).backward()
+    optimizer.step()
+    model.eval()
+    if all(torch.equal(one, other) for one, other in zip(before, flow.parameters())):
+        raise AssertionError('The gradient of FED-C is zero.')
 
 
 def examine(family: Family) -> tuple[str, ...] | None:
