@@ -270,7 +270,8 @@ def fit(model: PosthocSegmentor, images: Sequence[Sample]) -> None:
     optimizer = torch.optim.SGD(flow.parameters(), lr=1e-3)
     before = [parameter.detach().clone() for parameter in flow.parameters()]
     model.train()
-    sum(value for name, value in model.loss(**model.data_preprocessor(images[0].batch(), True)).items()
+    # Training would pad to the size of the family's own crops.
+    sum(value for name, value in model.loss(**model.data_preprocessor(images[0].batch(), False)).items()
         if name.startswith('fedc.loss')).backward()
     optimizer.step()
     model.eval()

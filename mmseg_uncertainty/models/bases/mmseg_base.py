@@ -75,7 +75,8 @@ def _trained_output(head: nn.Module) -> str:
         return 'mask mass'
     if head.out_channels == 1:
         return 'sigmoid'
-    losses = head.loss_decode if isinstance(head.loss_decode, nn.ModuleList) else [head.loss_decode]
+    losses = getattr(head, 'loss_decode', None)
+    losses = losses if isinstance(losses, nn.ModuleList) else [losses]
     return 'sigmoids' if all(getattr(loss, 'use_sigmoid', False) for loss in losses) else 'softmax'
 
 
