@@ -1,6 +1,8 @@
 """Streaming histograms of conformities on the grid of shortened float32 numbers."""
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -32,7 +34,12 @@ def bin_indices(conformity: Tensor, bits: int) -> Tensor:
 
     Returns:
         Same shape, int64.
+
+    Raises:
+        ValueError: A conformity is NaN or out of range, which would count as a perfect one.
     """
+    if not bool(((conformity >= 0) & (conformity <= 1)).all()):
+        raise ValueError('bin_indices: conformities must lie in [0, 1]; check the probabilities for NaN.')
     step = 1 << (23 - bits)
     distance = ONE - conformity.float().contiguous().view(torch.int32)
     return (distance + (step - 1)).div(step, rounding_mode='floor').clamp_(0, (OCTAVES << bits) + 1).long()
@@ -73,6 +80,18 @@ def conformal_rank(count: np.ndarray, alpha: float) -> np.ndarray:
         Ranks, same shape, int64; a rank above n has no score.
     """
     return np.ceil((np.asarray(count) + 1) * (1 - alpha) - 1e-9).astype(np.int64)
+
+
+def scores_needed(alpha: float) -> int:
+    """Smallest number of scores that :func:`conformal_rank` finds a score among.
+
+    Args:
+        alpha: In (0, 1).
+    """
+    number = max(math.floor((1 - alpha) / alpha) - 1, 1)
+    while conformal_rank(number, alpha) > number:
+        number += 1
+    return number
 
 
 def histogram_thresholds(histogram: np.ndarray, alpha: float) -> np.ndarray:
