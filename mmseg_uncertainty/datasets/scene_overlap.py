@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mmengine.dataset import BaseDataset
+from torch.utils.data import Dataset
 
 PART = '#'
 
@@ -23,12 +24,12 @@ def dataset_contents(dataset: BaseDataset) -> dict:
         ``family`` of the data, ``images`` (paths below the root of the data) and ``scenes``, both sorted.
     """
     samples = [dataset.get_data_info(index) for index in range(len(dataset))]
-    root = Path(getattr(dataset, 'data_root', None) or '')
+    root = data_root(dataset)
     scenes = {sample.get('scene', sample.get('sequence')) for sample in samples} - {None}
     family = getattr(dataset, 'family', None) or str(dataset.metainfo.get('dataset_name', root.name)).lower()
     return dict(
         family=family,
-        images=sorted(_below(root, Path(str(sample['img_path']))) for sample in samples),
+        images=sorted(name_below(root, sample['img_path']) for sample in samples),
         scenes=sorted(map(str, scenes)))
 
 
@@ -66,5 +67,14 @@ def shared_scenes(fitted: list[str], tested: list[str]) -> list[str]:
     return sorted(shared)
 
 
-def _below(root: Path, path: Path) -> str:
+def data_root(dataset: Dataset) -> Path:
+    """Folder below which the images of a dataset, or of the first that it wraps, are named; empty where it has none."""
+    while not hasattr(dataset, 'data_root') and (inner := getattr(dataset, 'dataset', None) or getattr(dataset, 'datasets', None)):
+        dataset = inner[0] if isinstance(inner, (list, tuple)) else inner
+    return Path(getattr(dataset, 'data_root', None) or '')
+
+
+def name_below(root: Path, path: str | Path) -> str:
+    """Name of an image that does not tell where the data lie: its path below their root, if it is below."""
+    path = Path(str(path))
     return str(path.relative_to(root)) if root.parts and path.is_relative_to(root) else str(path)
