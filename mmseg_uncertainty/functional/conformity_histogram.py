@@ -107,8 +107,7 @@ def histogram_thresholds(histogram: np.ndarray, alpha: float) -> np.ndarray:
     if histogram.ndim > 2:
         return np.stack([histogram_thresholds(part, alpha) for part in histogram])
     bits = int(np.log2((histogram.shape[-1] - 2) // OCTAVES))
-    total = histogram.sum(axis=-1)
-    rank = conformal_rank(total, alpha)
+    rank = conformal_rank(histogram.sum(axis=-1), alpha)
     found = (histogram.cumsum(axis=-1) < rank[..., None]).sum(axis=-1)
-    edges = np.append(bin_lower_edges(bits), np.nan)
-    return np.where(rank <= total, edges[found], np.nan)
+    # A rank above the total is found in no bin, behind the last edge.
+    return np.append(bin_lower_edges(bits), np.nan)[found]

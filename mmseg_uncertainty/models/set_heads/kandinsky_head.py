@@ -184,7 +184,7 @@ class KandinskyHead(SetHead):
         if self.released is not None:
             return self.released.sets(probabilities)
         groups = self._groups(probabilities.shape[-2:])
-        thresholds = (self.thresholds * self.odds * (1 - 1e-6)).where(self.thresholds > 0, 0).to(probabilities.dtype)
+        thresholds = (self.thresholds * self.odds).where(self.thresholds > 0, 0).to(probabilities.dtype)
         membership = torch.empty_like(probabilities, dtype=torch.bool)
         for label in range(self.num_classes):
             membership[:, label] = probabilities[:, label] >= thresholds[:, label][groups]
