@@ -71,7 +71,7 @@ def test_the_sample_of_an_image_depends_on_its_name_alone():
 
 
 def test_images_weigh_in_the_sample_as_their_pixels_do():
-    large, small = drawn((400, 500), 4.), drawn((40, 50), 0.5, seed=1)
+    large, small = drawn((600, 600), 4.), drawn((160, 200), 0.5, seed=1)
     coarse = LikelihoodFit()
     for key, (logits, labels) in (('large', large), ('small', small)):
         coarse.add_coarse(key, logits.flatten(1), labels.flatten())
