@@ -36,8 +36,8 @@ class Consumer:
 class CalibrationPlan:
     """Place images on [0, 1), units that stay together at one place, and give each consumer an interval of them.
 
-    Images of one scene or one sequence are near copies of each other, so they stay together. Calibrators are fitted first and
-    everything else reads what they return; so what promises something must not see their images.
+    Images of one scene or one sequence are near copies of each other, so they stay together. Calibrators are fitted first
+    and everything else reads what they return; so what promises something must not see their images.
 
     Args:
         dataset: Kind of the dataset, for messages.
@@ -66,9 +66,10 @@ class CalibrationPlan:
         """A plan without consumers.
 
         Args:
-            dataset: A dataset whose ``get_data_info`` names ``img_path`` and, where they are known, ``scene`` and ``sequence``.
-            block_length: Cut sequences into blocks of so many neighbouring frames, for datasets of few sequences; blocks depend
-                on their neighbours. ``None`` keeps sequences whole. Scenes whose frames have no order are never cut.
+            dataset: A dataset whose ``get_data_info`` names ``img_path`` and, where they are known, ``scene`` and
+                ``sequence``.
+            block_length: Cut sequences into blocks of so many neighbouring frames, for datasets of few sequences; blocks
+                depend on their neighbours. ``None`` keeps sequences whole. Scenes whose frames have no order are never cut.
             seed: Seed of the order of the units.
 
         Raises:
@@ -83,8 +84,9 @@ class CalibrationPlan:
         check_distinct([first.setdefault(os.path.realpath(path), path) for path in paths], f'CalibrationLoop: {kind}')
         units = units_of(infos, block_length)
         root = data_root(dataset)
-        return cls(kind, dict(zip(paths, block_positions(units, seed).tolist())), {path: name_below(root, path) for path in paths},
-                   len(set(units.tolist())), seed, block_length)
+        positions = dict(zip(paths, block_positions(units, seed).tolist()))
+        names = {path: name_below(root, path) for path in paths}
+        return cls(kind, positions, names, len(set(units.tolist())), seed, block_length)
 
     def divided(self,
                 calibrators: Sequence[Consumer],
@@ -95,18 +97,19 @@ class CalibrationPlan:
         Args:
             calibrators: What the others read.
             others: What is fitted after them.
-            share: Share of the images for the calibrators alone, in (0, 1); ``None`` fits all on all images, which is refused
-                where one of the others promises something, and ``'shared'`` fits all on all images whatever they promise.
+            share: Share of the images for the calibrators alone, in (0, 1); ``None`` fits all on all images, which is
+                refused where one of the others promises something, and ``'shared'`` fits all on all images whatever they
+                promise.
 
         Raises:
             ValueError: A promise would be made on images of a calibrator, the images cannot be divided, or a part is empty.
         """
         promises = [consumer.name for consumer in others if consumer.promises]
         if calibrators and promises and share is None:
-            raise ValueError(f'CalibrationLoop: {_listed(calibrators)} and {", ".join(promises)} would be fitted on the same '
-                             'images, and a promise holds only for images that fitted nothing it reads. Give the calibrator '
-                             "images of its own, train_cfg=dict(calibrator_share=0.25), or give up the promise and fit both on "
-                             "all of them, train_cfg=dict(calibrator_share='shared').")
+            raise ValueError(f'CalibrationLoop: {_listed(calibrators)} and {", ".join(promises)} would be fitted on the '
+                             'same images, and a promise holds only for images that fitted nothing it reads. Give the '
+                             "calibrator images of its own, train_cfg=dict(calibrator_share=0.25), or give up the promise "
+                             "and fit both on all of them, train_cfg=dict(calibrator_share='shared').")
         cut = float(share) if calibrators and others and share not in (None, SHARED) else None
         if cut is not None and not self.positions:
             raise ValueError(f'CalibrationLoop: {self.dataset} does not name its images (get_data_info), so they cannot be '
@@ -146,10 +149,10 @@ class CalibrationPlan:
     def _check_parts(self) -> None:
         empty = [name for name, images in self.parts().items() if not images]
         if self.positions and empty:
-            blocks = 'sequences stay whole' if self.block_length is None else f'blocks of {self.block_length} frames stay whole'
-            raise ValueError(f'CalibrationLoop: {len(self.positions)} images in {self.units} units that stay together ({blocks}) '
-                             f'leave none for {", ".join(empty)}. Calibrate on more scenes, change the shares, or cut sequences '
-                             'into shorter blocks of frames, train_cfg=dict(block_length=10).')
+            blocks = 'sequences' if self.block_length is None else f'blocks of {self.block_length} frames'
+            raise ValueError(f'CalibrationLoop: {len(self.positions)} images in {self.units} units that stay together '
+                             f'({blocks} stay whole) leave none for {", ".join(empty)}. Calibrate on more scenes, change '
+                             'the shares, or cut sequences into shorter blocks of frames, train_cfg=dict(block_length=10).')
 
 
 def units_of(infos: Sequence[Mapping], block_length: int | None = None) -> np.ndarray:

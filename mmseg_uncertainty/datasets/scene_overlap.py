@@ -17,7 +17,8 @@ def dataset_contents(dataset: Dataset) -> dict:
     """What a dataset shows, in plain values.
 
     Args:
-        dataset: A dataset of mmengine, or a wrapper of some of one family. Samples may name their ``scene``; a part of it that stands alone is named ``SCENE#PART``.
+        dataset: A dataset of mmengine, or a wrapper of some of one family. Samples may name their ``scene``; a part of it
+            that stands alone is named ``SCENE#PART``.
 
     Returns:
         ``family`` of the data, ``images`` (paths below the root of the data) and ``scenes``, both sorted.

@@ -23,9 +23,9 @@ def check_distinct(names: Iterable[str], owner: str) -> None:
     if repeated:
         shown = ', '.join(f'{name} ({count} times)' for name, count in islice(repeated.items(), 3))
         more = f' and {len(repeated) - 3} more' if len(repeated) > 3 else ''
-        raise ValueError(f'{owner}: calibration images come more than once: {shown}{more}. Each would count as several. Leave out '
-                         'RepeatDataset and duplicates in lists of files or in the members of a ConcatDataset, and give '
-                         'different images different img_path.')
+        raise ValueError(f'{owner}: calibration images come more than once: {shown}{more}. Each would count as several. '
+                         'Leave out RepeatDataset and duplicates in lists of files or in the members of a ConcatDataset, '
+                         'and give different images different img_path.')
 
 
 def part_of(position: float, shares: Sequence[float]) -> int:

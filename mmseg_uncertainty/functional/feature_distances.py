@@ -58,8 +58,8 @@ def whitening(covariance: Tensor, shrinkage: float = 1e-3) -> Tensor:
 
     Args:
         covariance: :math:`\Sigma`, float64 (C, C).
-        shrinkage: Share of the mean variance that is added to the diagonal, so that constant channels do no harm; 1 stands in for
-            a variance of 0.
+        shrinkage: Share of the mean variance that is added to the diagonal, so that constant channels do no harm; 1 stands
+            in for a variance of 0.
     """
     variance = covariance.diagonal().mean()
     identity = torch.eye(len(covariance), dtype=covariance.dtype, device=covariance.device)

@@ -109,8 +109,9 @@ def crc_bound(num_images: int, alpha: float, loss_bound: float = 1.0) -> float:
 def images_needed(target: RiskTarget, loss_bound: float = 1.0) -> int:
     r"""Smallest number of calibration images with which a promise can be kept at all, by sets that lose nothing on them.
 
-    CRC needs :math:`(B - \alpha) / \alpha`. For RCPS and LTT no loss at all must be evidence enough, :math:`(1 - \alpha / B)^n
-    \le \delta`. Near this number the sets are as large as can be; useful ones take several times as many.
+    CRC needs :math:`(B - \alpha) / \alpha`. For RCPS and LTT no loss at all must be evidence enough,
+    :math:`(1 - \alpha / B)^n \le \delta`. Near this number the sets are as large as can be; useful ones take several times
+    as many.
 
     Args:
         target: The promise.
@@ -220,7 +221,8 @@ def control_levels(loss: StepLoss,
     counted = loss.defined * (1 if repeats is None else np.asarray(repeats))
     num_images = int(counted.sum())
     cumulated = np.concatenate([[0.0], np.cumsum(loss.weight * counted[loss.image]) / max(num_images, 1)])
-    return [_controlled(loss, cumulated, num_images, target, grid if target.control == 'ltt' else None) for target in targets]
+    return [_controlled(loss, cumulated, num_images, target, grid if target.control == 'ltt' else None)
+            for target in targets]
 
 
 def _controlled(loss: StepLoss, cumulated: np.ndarray, num_images: int, target: RiskTarget,
@@ -292,10 +294,10 @@ def control_classes(table: ConformityTable,
                     fallback: str = 'contain') -> tuple[np.ndarray, list[ControlledThreshold], np.ndarray]:
     """Choose one threshold per class for the false-negative rate of the class.
 
-    A class seen in too few images has no threshold of its own. ``'contain'`` puts it into every set: nothing of it is missed,
-    so the promise holds for every class. ``'pixels'`` gives it the threshold that controls the miscoverage of all pixels, which
-    keeps sets small and promises nothing: not for this class, of which rare ones are missed more often than others, and not for
-    the whole image, whose other classes have thresholds of their own.
+    A class seen in too few images has no threshold of its own. ``'contain'`` puts it into every set: nothing of it is
+    missed, so the promise holds for every class. ``'pixels'`` gives it the threshold that controls the miscoverage of all
+    pixels, which keeps sets small and promises nothing: not for this class, of which rare ones are missed more often than
+    others, and not for the whole image, whose other classes have thresholds of their own.
 
     Args:
         table: Table of n images.

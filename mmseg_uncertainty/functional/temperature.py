@@ -44,7 +44,8 @@ def likelihood_slopes(logits: Tensor,
     Args:
         logits: Class logits, shape (K, n), float32 or float64; half precision counts as float32.
         labels: Class of each pixel, shape (n,), in [0, K); pixels with larger labels are left out.
-        inverse_temperatures: Nodes :math:`\beta`, shape (M,), in [0, infinity]; the second derivative at infinity is given as 0.
+        inverse_temperatures: Nodes :math:`\beta`, shape (M,), in [0, infinity]; the second derivative at infinity is given
+            as 0.
         groups: Group of each pixel, shape (n,), in [0, num_groups); ``None`` puts all into group 0.
         num_groups: Number of groups G.
 
@@ -177,8 +178,8 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
         labels: Class of each pixel, shape (n,), in [0, K).
 
     Returns:
-        The temperature, of any scale. Where the likelihood has no maximum, infinity if it grows with the temperature and 0 if
-        it grows against it, as where no prediction is wrong; NaN without pixels.
+        The temperature, of any scale. Where the likelihood has no maximum, infinity if it grows with the temperature and 0
+        if it grows against it, as where no prediction is wrong; NaN without pixels.
     """
     curve = SlopeCurve(COARSE_NODES, likelihood_slopes(logits, labels, COARSE_NODES)[0])
     for _ in range(MAX_LOOKS):

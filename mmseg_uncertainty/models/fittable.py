@@ -15,8 +15,8 @@ class Fittable(metaclass=ABCMeta):
 
     The loop calls ``start_stage(s)``, then ``update(...)`` once per batch, then ``merge_ranks()`` and
     ``finish_stage(s)``, for every stage ``s``. Statistics are exact merges (int64 counts, float64 sums), so the order of
-    the images, the batch size and the number of ranks do not change the result. Where ``needs_another_pass(s)`` is then true,
-    the stage is streamed once more.
+    the images, the batch size and the number of ranks do not change the result. Where ``needs_another_pass(s)`` is then
+    true, the stage is streamed once more.
 
     Attributes:
         promises: Whether the fit promises something of further images, so that no image may have fitted what it reads.

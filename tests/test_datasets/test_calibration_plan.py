@@ -70,7 +70,8 @@ def test_no_scene_lies_in_two_parts(key, sets):
 
 def test_a_calibrator_and_a_promise_share_no_image_unless_told():
     plan = CalibrationPlan.of_dataset(scenes())
-    with pytest.raises(ValueError, match="calibrator and set_head would be fitted on the same images.*calibrator_share='shared'"):
+    with pytest.raises(ValueError, match="calibrator and set_head would be fitted on the same "
+                                         "images.*calibrator_share='shared'"):
         plan.divided([CALIBRATOR], [SETS])
     shared = plan.divided([CALIBRATOR], [SETS], 'shared')
     assert shared.shared and len(shared.parts()['calibrator']) == len(shared.parts()['set_head']) == 40
@@ -86,7 +87,8 @@ def test_parts_without_an_image_are_named():
         plan.divided([], [KANDINSKY])
     with pytest.raises(ValueError, match='leave none for calibrator'):
         plan.divided([CALIBRATOR], [SETS], 0.2)
-    assert all(CalibrationPlan.of_dataset(scenes(2, key='sequence'), 3).divided([CALIBRATOR], [KANDINSKY], 0.2).parts().values())
+    blocks = CalibrationPlan.of_dataset(scenes(2, key='sequence'), 3)
+    assert all(blocks.divided([CALIBRATOR], [KANDINSKY], 0.2).parts().values())
 
 
 @pytest.mark.parametrize('dataset, named', [

@@ -109,7 +109,8 @@ def test_small_distances_keep_their_digits(distance):
     directions = torch.nn.functional.normalize(directions - (directions @ query.T) * query, dim=1)
     angles = 2 * torch.asin(distance * torch.arange(1, 11, dtype=torch.float64)[:, None] / 20).clamp(max=1.5)
     near = angles.cos() * query + angles.sin() * directions
-    bank = torch.cat([torch.nn.functional.normalize(torch.randn(300, 64, generator=generator, dtype=torch.float64), dim=1), near])
+    far = torch.nn.functional.normalize(torch.randn(300, 64, generator=generator, dtype=torch.float64), dim=1)
+    bank = torch.cat([far, near])
     for neighbour in (1, 5):
         exact = torch.linalg.vector_norm(query - bank, dim=1).sort().values[neighbour - 1]
         found = nearest_neighbour_distance(as_map(query).float(), bank.float(), torch.ones(310, dtype=torch.bool), neighbour)

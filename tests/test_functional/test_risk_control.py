@@ -221,7 +221,8 @@ def test_repeats_count_in_every_class_and_in_its_fallback(seed, fallback):
 def test_a_class_without_images_falls_back_and_is_reported():
     table = synthetic_table(40, 6, num_classes=2)
     padded = type(table)(table.image, table.label, table.conformity, table.count, np.pad(table.pixels, ((0, 0), (0, 1))))
-    for fallback, expected in (('contain', 0), ('pixels', control_risk(miscoverage_loss(padded), RiskTarget(0.2)).threshold)):
+    of_all = control_risk(miscoverage_loss(padded), RiskTarget(0.2)).threshold
+    for fallback, expected in (('contain', 0), ('pixels', of_all)):
         thresholds, results, fell_back = control_classes(padded, RiskTarget(0.2), fallback=fallback)
         np.testing.assert_array_equal(fell_back, [False, False, True])
         assert thresholds[2] == expected

@@ -160,6 +160,7 @@ def test_mutual_information_is_zero_for_equal_samples_and_log_k_for_disjoint_one
 
 
 def test_mutual_information_of_samples_that_agree_is_never_negative():
-    probabilities = (8 * torch.randn(4, 6, 19, 50, generator=torch.Generator().manual_seed(0))).softmax(dim=2)[:1]
-    nearly = (probabilities.expand(7, -1, -1, -1) * (1 + 1e-7 * torch.randn(7, 6, 19, 50, generator=torch.Generator().manual_seed(1))))
+    generator = torch.Generator().manual_seed(0)
+    probabilities = (8 * torch.randn(1, 6, 19, 50, generator=generator)).softmax(dim=2)
+    nearly = probabilities * (1 + 1e-7 * torch.randn(7, 6, 19, 50, generator=generator))
     assert mutual_information(nearly).min() >= 0

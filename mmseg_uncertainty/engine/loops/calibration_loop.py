@@ -31,19 +31,19 @@ class CalibrationLoop(BaseLoop):
     hooks of the runner see every batch, so that its progress bar and log work as in training.
 
     A promise needs images that nothing it reads was fitted on, and each of them once. A
-    :class:`~mmseg_uncertainty.datasets.CalibrationPlan` divides them: ``calibrator_share`` leaves some to the calibrator alone,
-    and ``metas`` tell heads that divide images themselves where each stands (``calibration_position``, in [0, 1)). Scenes and
-    sequences stay together. The checkpoint keeps the plan, ``meta['calibration_plan']``.
+    :class:`~mmseg_uncertainty.datasets.CalibrationPlan` divides them: ``calibrator_share`` leaves some to the calibrator
+    alone, and ``metas`` tell heads that divide images themselves where each stands (``calibration_position``, in [0, 1)).
+    Scenes and sequences stay together. The checkpoint keeps the plan, ``meta['calibration_plan']``.
 
     Args:
         runner: The runner.
         dataloader: Dataloader, or its config, of the calibration set; its sampler must visit each image once.
         filename: Name of the checkpoint in the work folder.
         calibrator_share: Share of the images, in (0, 1), that fit the calibrator, the others fitting what reads its
-            logits; ``None`` fits both on all, which is refused for prediction sets; ``'shared'`` fits both on all and gives their
-            promise up.
-        block_length: Cut sequences into blocks of so many neighbouring frames, for calibration sets of few sequences; ``None``
-            keeps sequences whole.
+            logits; ``None`` fits both on all, which is refused for prediction sets; ``'shared'`` fits both on all and gives
+            their promise up.
+        block_length: Cut sequences into blocks of so many neighbouring frames, for calibration sets of few sequences;
+            ``None`` keeps sequences whole.
         seed: Seed of the division.
 
     Raises:
@@ -59,8 +59,8 @@ class CalibrationLoop(BaseLoop):
                  seed: int = 0) -> None:
         super().__init__(runner, dataloader)
         if calibrator_share not in (None, SHARED) and (isinstance(calibrator_share, str) or not 0 < calibrator_share < 1):
-            raise ValueError(f'CalibrationLoop: calibrator_share={calibrator_share!r} must lie strictly between 0 and 1, or be '
-                             f'{SHARED!r} or None.')
+            raise ValueError(f'CalibrationLoop: calibrator_share={calibrator_share!r} must lie strictly between 0 and 1, or '
+                             f'be {SHARED!r} or None.')
         self.filename = filename
         self.calibrator_share = calibrator_share
         self._iter = 0
@@ -116,8 +116,8 @@ class CalibrationLoop(BaseLoop):
             raise ValueError('CalibrationLoop: no part of the model is fitted by statistics. Add a calibrator, a set head '
                              "or a fitted uncertainty head to the config's model, or train with IterBasedTrainLoop.")
         if self.plan.shared:
-            self.runner.logger.warning("CalibrationLoop: calibrator_share='shared' fits the calibrator and prediction sets on the "
-                                       'same images, so that what the sets promise does not hold.')
+            self.runner.logger.warning("CalibrationLoop: calibrator_share='shared' fits the calibrator and prediction sets "
+                                       'on the same images, so that what the sets promise does not hold.')
         self.runner.call_hook('before_train')
         self.runner.model.eval()
         for stage, modules in passes:

@@ -106,8 +106,9 @@ class Calibrator(BaseModule, Fittable):
         if not logits.sum(dtype=torch.float64).isfinite():
             broken = int((~logits.isfinite()).any(dim=0)[labels != VOID].sum())
             if broken:
-                raise ValueError(f'{type(self).__name__}: logits of {broken} labelled pixels are NaN or infinite; nothing can '
-                                 'be fitted on them. Check the base model, its checkpoint and mixed precision on these images.')
+                raise ValueError(f'{type(self).__name__}: logits of {broken} labelled pixels are NaN or infinite; nothing '
+                                 'can be fitted on them. Check the base model, its checkpoint and mixed precision on these '
+                                 'images.')
         return logits, labels
 
 

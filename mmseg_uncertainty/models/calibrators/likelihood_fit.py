@@ -23,9 +23,9 @@ MOST_PASSES = 8
 class LikelihoodFit:
     """Sums of every image, a few hundred numbers each, added without rounding: no order of the images changes a bit.
 
-    The first pass reads at most 32768 labelled pixels of an image, drawn at random by its name, and finds each temperature to
-    about a percent; the second reads all pixels at nodes around it. Where the temperature turns out to lie elsewhere, further
-    passes follow it, so that what is found is that of all pixels whatever the sample was.
+    The first pass reads at most 32768 labelled pixels of an image, drawn at random by its name, and finds each temperature
+    to about a percent; the second reads all pixels at nodes around it. Where the temperature turns out to lie elsewhere,
+    further passes follow it, so that what is found is that of all pixels whatever the sample was.
 
     Args:
         num_groups: Groups of pixels within an image, such as predicted classes.
@@ -61,8 +61,8 @@ class LikelihoodFit:
     def add_fine(self, key: str, logits: Tensor, labels: Tensor, groups: Tensor | int | None = None) -> None:
         """Later passes: add one image; ``groups`` is a map (n,), or the group of all its pixels, 0 by default."""
         if not isinstance(groups, Tensor):
-            group = groups or 0
-            self._add(key, {group: likelihood_slopes(logits, labels, self.nodes[group])[0]} if len(self.nodes[group]) else {})
+            nodes = self.nodes[groups or 0]
+            self._add(key, {groups or 0: likelihood_slopes(logits, labels, nodes)[0]} if len(nodes) else {})
             return
         sums = {}
         for group in self._present(groups):
@@ -108,7 +108,7 @@ class LikelihoodFit:
         return any(len(nodes) for nodes in self.nodes) and self.passes < MOST_PASSES
 
     def inverses(self) -> np.ndarray:
-        """Inverse temperatures, shape (num_groups,): 0 or infinity where the likelihood has no maximum, NaN without pixels."""
+        """Inverse temperatures, shape (num_groups,): 0 or infinity without a maximum, NaN without pixels."""
         return np.array([curve.inverse_temperature() for curve in self.curves])
 
     def _total(self, group: int, nodes: np.ndarray, keys: Sequence[str] | None = None) -> np.ndarray:
@@ -120,8 +120,8 @@ class LikelihoodFit:
 def check_labelled(found: bool, owner: str) -> None:
     """Raise unless a pixel was found that a fit can learn from."""
     if not found:
-        raise ValueError(f'{owner}: no pixel of the calibration images is labelled, or none has logits that differ; check their '
-                         'label files and the label map.')
+        raise ValueError(f'{owner}: no pixel of the calibration images is labelled, or none has logits that differ; check '
+                         'their label files and the label map.')
 
 
 def temperature_of_all(inverse: float, owner: str) -> float:
@@ -136,8 +136,8 @@ def temperature_of_all(inverse: float, owner: str) -> float:
     bounded = float(np.clip(inverse, COARSE_NODES[1], COARSE_NODES[-2]))
     reason = ('the logits of the true classes are no larger than those of others; check labels and label map'
               if inverse == 0 else 'every labelled pixel is predicted right; use more images')
-    print_log(f'{owner}: the likelihood has no maximum, it grows with ever {"higher" if inverse == 0 else "lower"} temperatures: '
-              f'{reason}. Temperature {1 / bounded:.4g} stands in.', 'current', logging.WARNING)
+    print_log(f'{owner}: the likelihood has no maximum, it grows with ever {"higher" if inverse == 0 else "lower"} '
+              f'temperatures: {reason}. Temperature {1 / bounded:.4g} stands in.', 'current', logging.WARNING)
     return bounded
 
 

@@ -25,9 +25,9 @@ class TemperatureScaling(Calibrator):
 
     Args:
         num_classes: Number of classes K.
-        objective: ``'nll'`` takes the temperature of the largest likelihood, from all pixels in two passes, or more where the
-            second does not enclose it. ``'ece'`` takes that of the smallest expected calibration error among 0.5, 0.51, ...,
-            9.99, from a sample of pixels in one pass, as in the released RELIS code.
+        objective: ``'nll'`` takes the temperature of the largest likelihood, from all pixels in two passes, or more where
+            the second does not enclose it. ``'ece'`` takes that of the smallest expected calibration error among 0.5, 0.51,
+            ..., 9.99, from a sample of pixels in one pass, as in the released RELIS code.
         classwise: Whether each predicted class has its own temperature; classes without a pixel, or whose pixels are all
             right, take that of all.
         pixels_per_image: Size of the sample of ``objective='ece'``.

@@ -19,8 +19,9 @@ class VectorScaling(Calibrator):
     r"""Multiply and shift the logits of each class, fitted by the likelihood of a sample of pixels.
 
     Logits are given but for a constant per pixel, which the softmax does not see and scales of the classes would. They are
-    therefore centred first, :math:`\tilde z_k = s_k (z_k - \bar z) + o_k`. Checkpoints without ``centered`` were fitted before
-    that was so; they are applied as they were fitted, :math:`s_k z_k + o_k`, and give the probabilities that they gave.
+    therefore centred first, :math:`\tilde z_k = s_k (z_k - \bar z) + o_k`. Checkpoints without ``centered`` were fitted
+    before that was so; they are applied as they were fitted, :math:`s_k z_k + o_k`, and give the probabilities that they
+    gave.
 
     Would change predictions; with ``keep_argmax`` (the default) it changes their confidences only.
 

@@ -44,8 +44,8 @@ class StreamedFeatureMoments(nn.Module):
         keep = (labels >= 0) & (labels < self.num_classes)
         new = FeatureMoments.of(features[keep], labels[keep], self.num_classes)
         if not new.scatter.isfinite().all():
-            raise ValueError('Features of labelled pixels are NaN or infinite; nothing can be fitted on them. Check the base '
-                             'model, its checkpoint and mixed precision on the calibration images.')
+            raise ValueError('Features of labelled pixels are NaN or infinite; nothing can be fitted on them. Check the '
+                             'base model, its checkpoint and mixed precision on the calibration images.')
         self._keep(self.moments().merge(new))
 
     def merge_ranks(self) -> None:

@@ -174,8 +174,9 @@ class KandinskyHead(SetHead):
         step = self.steps[stage]
         if not self.images:
             shares = ', '.join(f'{name} {share:g}' for name, share in self.shares.items())
-            raise ValueError(f'KandinskyHead: no calibration image fell to the part for {step} (shares: {shares}). Calibrate with '
-                             'more images or shorter blocks (block_length of CalibrationLoop), or enlarge the share.')
+            raise ValueError(f'KandinskyHead: no calibration image fell to the part for {step} (shares: {shares}). '
+                             'Calibrate with more images or shorter blocks (block_length of CalibrationLoop), or enlarge '
+                             'the share.')
         getattr(self, f'_finish_{step}')()
         print_log(f'KandinskyHead: {step} from {int(self.images)} images', 'current')
 
@@ -249,8 +250,8 @@ class KandinskyHead(SetHead):
             if (source == kind).any():
                 labels = sorted(set(np.nonzero(source == kind)[1].tolist()))
                 print_log(f'KandinskyHead: {(source == kind).sum()} of {source.size} groups of classes have fewer than '
-                          f'{scores_needed(self.target.alpha)} scores, too few for {self.target}, and fall back to {fallback}; '
-                          f'classes {labels}', 'current', logging.WARNING)
+                          f'{scores_needed(self.target.alpha)} scores, too few for {self.target}, and fall back to '
+                          f'{fallback}; classes {labels}', 'current', logging.WARNING)
 
     def _finish_risk(self) -> None:
         self.curves.finish()

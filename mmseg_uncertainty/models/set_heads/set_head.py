@@ -96,8 +96,8 @@ class SetHead(BaseModule, Fittable):
         if broken.any():
             index = int(broken.nonzero()[0])
             name = f'image {index} of this batch' if names is None else names[index]
-            raise ValueError(f'{type(self).__name__}: probabilities of {name} are NaN, so they say nothing about any class. Check '
-                             'the base model, its checkpoint and mixed precision on this image.')
+            raise ValueError(f'{type(self).__name__}: probabilities of {name} are NaN, so they say nothing about any class. '
+                             'Check the base model, its checkpoint and mixed precision on this image.')
 
     def start_images(self) -> None:
         """Forget which images were seen."""
@@ -161,8 +161,8 @@ class SetHead(BaseModule, Fittable):
             print_log(f'{owner}: lambda {result.level:.6g} from {result.num_images} images, empirical risk '
                       f'{result.empirical_risk:.4g} (allowed {result.largest_risk:.4g})', 'current')
             if result.threshold == 0:
-                print_log(f'{owner}: only the set of all classes keeps this promise on the {result.num_images} images; use a '
-                          'larger alpha, a milder loss or more images.', 'current', logging.WARNING)
+                print_log(f'{owner}: only the set of all classes keeps this promise on the {result.num_images} images; use '
+                          'a larger alpha, a milder loss or more images.', 'current', logging.WARNING)
 
 
 def smallest_threshold(results: Sequence[ControlledThreshold]) -> float:

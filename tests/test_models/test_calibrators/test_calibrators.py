@@ -131,7 +131,7 @@ def test_vector_scaling_changes_predictions_when_asked():
 def test_a_constant_added_to_all_logits_of_a_pixel_changes_nothing_of_vector_scaling():
     outputs, labels, metas = images(8)
     constants = 30 * torch.randn(8, 1, *SIZE, generator=torch.Generator().manual_seed(5))
-    moved = FrozenOutputs(outputs.logits + constants, *(getattr(outputs, name) for name in ('native_logits', 'features', 'images')))
+    moved = FrozenOutputs(outputs.logits + constants, outputs.native_logits, outputs.features, outputs.images)
     one, other = (fit(VectorScaling(CLASSES, keep_argmax=False), (given, labels, metas)) for given in (outputs, moved))
     assert_close(one.scale, other.scale, rtol=1e-3, atol=1e-3)
     assert_close(one(outputs, metas).softmax(1), one(moved, metas).softmax(1), rtol=1e-3, atol=1e-4)

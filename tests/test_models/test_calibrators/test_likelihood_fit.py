@@ -27,7 +27,8 @@ def fit(calibrator, images):
             calibrator.start_stage(stage)
             for index, (logits, labels) in enumerate(images):
                 features = torch.ones(1, 2, 1, 1) * torch.tensor([1., index])[None, :, None, None]
-                calibrator.update(FrozenOutputs(logits[None], logits[None], features), labels[None], [dict(img_path=f'{index}.png')])
+                outputs = FrozenOutputs(logits[None], logits[None], features)
+                calibrator.update(outputs, labels[None], [dict(img_path=f'{index}.png')])
             calibrator.merge_ranks()
             calibrator.finish_stage(stage)
             passes += 1
@@ -131,7 +132,8 @@ def test_a_likelihood_without_maximum_is_reported(monkeypatch):
     said = []
     monkeypatch.setattr(likelihood_fit, 'print_log', lambda message, *_: said.append(message))
     logits, labels = drawn((60, 70), 2.)
-    for labels, reason, stand_in in ((logits.argmax(0), 'predicted right', 2.**-10), (logits.argmin(0), 'no larger', 2.**10)):
+    right, wrong = logits.argmax(0), logits.argmin(0)
+    for labels, reason, stand_in in ((right, 'predicted right', 2.**-10), (wrong, 'no larger', 2.**10)):
         calibrator = TemperatureScaling(CLASSES)
         fit(calibrator, [(logits, labels)])
         assert 'no maximum' in said[-1] and reason in said[-1] and calibrator.temperature.item() == stand_in

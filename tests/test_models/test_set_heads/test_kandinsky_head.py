@@ -124,7 +124,8 @@ def missed(head, logits, labels):
 @pytest.mark.parametrize('alpha, risk, force_top', [
     (0.3, 0.05, True), (0.02, 0.17, True), (0.1, 0.1, True), (0.3, 0.05, False), (0.02, 0.5, False), (0.01, 0.9, False)])
 def test_the_risk_allowed_is_used_up_and_not_exceeded(alpha, risk, force_top):
-    """Both sides, on the images of the risk itself: sets lose what they may, and with any larger factor they lose too much."""
+    """Both sides, on the images of the risk itself: sets lose what they may, and with any larger factor they lose too
+    much."""
     for seed in range(6):
         logits, labels = batch(90, seed)
         head = fit(logits, labels, grouping='zones', zones=(2, 1), alpha=alpha, risk=dict(alpha=risk), force_top=force_top)
@@ -144,8 +145,8 @@ def test_images_of_steps_that_do_not_occur_are_used_by_the_others():
     seen = 0
     for stage in range(head.stages):
         head.start_stage(stage)
-        head.update(FrozenOutputs(logits, logits, None), labels, [dict(img_path=f'{index}.png', calibration_position=index / 30)
-                                                                 for index in range(30)])
+        metas = [dict(img_path=f'{index}.png', calibration_position=index / 30) for index in range(30)]
+        head.update(FrozenOutputs(logits, logits, None), labels, metas)
         head.merge_ranks()
         head.finish_stage(stage)
         seen += int(head.images)
@@ -165,7 +166,8 @@ def test_broken_probabilities_are_refused_in_every_step_and_in_prediction():
     head = fit(logits, labels, grouping='kmeans', num_groups=2, risk=dict(alpha=0.3))
     for stage in range(3):
         spoiled = logits.clone()
-        spoiled[[index for index in range(30) if head._part(dict(img_path=f'frame_{index:04d}.png')) == stage], 0, 3, 3] = torch.nan
+        parts = [head._part(dict(img_path=f'frame_{index:04d}.png')) for index in range(30)]
+        spoiled[torch.tensor(parts) == stage, 0, 3, 3] = torch.nan
         with pytest.raises(ValueError, match=r'probabilities of frame_\d+.png are NaN'):
             fit(spoiled, labels, grouping='kmeans', num_groups=2, risk=dict(alpha=0.3))
     with pytest.raises(ValueError, match='are NaN'):
