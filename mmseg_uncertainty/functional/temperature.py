@@ -76,8 +76,8 @@ def _moments(values: Tensor, beta: float, weights: Tensor) -> tuple[Tensor, Tens
     if math.isinf(beta):
         return (torch.zeros_like(values[0]), ) * 2
     if beta == 0:
-        variance, mean = torch.var_mean(values, dim=0, correction=0)
-        return mean, variance
+        mean = values.mean(dim=0)
+        return mean, torch.mul(values, values, out=weights).mean(dim=0) - mean.square()
     total = torch.mul(values, beta, out=weights).exp_().sum(dim=0)
     mean = weights.mul_(values).sum(dim=0) / total
     return mean, weights.mul_(values).sum(dim=0) / total - mean.square()
