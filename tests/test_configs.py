@@ -38,3 +38,5 @@ def test_dataset_and_schedule_are_complete(file):
     assert config.test_dataloader.sampler.round_up is False
     assert DATASETS.get(config.test_dataloader.dataset.type) is not None
     assert config.train_cfg.type in ('IterBasedTrainLoop', 'CalibrationLoop')
+    if config.model.get('calibrator') and config.model.get('set_head'):
+        assert 0 < config.train_cfg.calibrator_share < 1, 'prediction sets need images that no calibrator was fitted on'

@@ -15,3 +15,4 @@ model = dict(
     calibrator=_base_.calibrator,
     # A histogram's precision: the curves stay small enough to ship, and rounding can only make the sets larger.
     set_head=dict(num_classes=8, mantissa_bits=6, **_base_.set_head))
+train_cfg = dict(calibrator_share=0.25)

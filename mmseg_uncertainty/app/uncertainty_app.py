@@ -178,7 +178,8 @@ class UncertaintyApp:
         chosen = promise.chosen
         sizes = explored.set_sizes(self.curves.family, chosen.threshold)
         feasible = '' if chosen.feasible else (
-            f'**{chosen.num_images} calibration images are too few for α = {alpha:g}**, so every set holds every class. ')
+            f'**{chosen.num_images} calibration images are too few for α = {alpha:g}**, which needs at least '
+            f'{chosen.images_needed}, so every set holds every class. ')
         facts = (f'{feasible}λ̂ = **{written_level(chosen.threshold)}** from {chosen.num_images} images · expected set size '
                  f'**{promise.expected_size:.2f}** of {len(self.classes)} classes · calibration loss {chosen.empirical_risk:.4f}'
                  f'  \nthis image: {written_sizes(sizes, explored.num_classes)}')

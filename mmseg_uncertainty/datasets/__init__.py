@@ -1,5 +1,6 @@
 from .acdc_dataset import ACDCDataset
 from .anomaly_dataset import AnomalyDataset
+from .calibration_plan import CalibrationPlan
 from .camvid_as_cityscapes_dataset import CamVidAsCityscapesDataset
 from .camvid_dataset import CamVidDataset
 from .checked_ade20k_dataset import CheckedADE20KDataset
@@ -17,8 +18,8 @@ from .transforms import (CORRUPTIONS, Corruptions, LoadInstanceColors, LoadLabel
                          PasteOutliers, RenderToyRoads, SeedAugmentations)
 
 __all__ = [
-    'ACDCDataset', 'AnomalyDataset', 'CamVidAsCityscapesDataset', 'CamVidDataset', 'CheckedADE20KDataset',
-    'CheckedLoveDADataset', 'CheckedSegDataset', 'COCOCategoryDataset',
+    'ACDCDataset', 'AnomalyDataset', 'CalibrationPlan', 'CamVidAsCityscapesDataset', 'CamVidDataset',
+    'CheckedADE20KDataset', 'CheckedLoveDADataset', 'CheckedSegDataset', 'COCOCategoryDataset',
     'CityscapesScenesDataset', 'Corruptions', 'CORRUPTIONS', 'DatasetError', 'IDDDataset', 'IDDLiteDataset',
     'LoadInstanceColors', 'LoadLabels', 'MarkInliers', 'MaskObjectDropout', 'NumberedInfiniteSampler', 'PasteOutliers',
     'RenderToyRoads', 'S3DIS2DDataset', 'SeedAugmentations', 'ToyRoadsDataset'

@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from mmengine.dataset import BaseDataset
+from torch.utils.data import Dataset
 
 PART = '#'
 
@@ -13,22 +13,23 @@ class SceneOverlapError(ValueError):
     """Images or scenes of the calibration set are tested on; the message names them and says what to do."""
 
 
-def dataset_contents(dataset: BaseDataset) -> dict:
+def dataset_contents(dataset: Dataset) -> dict:
     """What a dataset shows, in plain values.
 
     Args:
-        dataset: Samples may name their ``scene``; a part of it that stands alone is named ``SCENE#PART``.
+        dataset: A dataset of mmengine, or a wrapper of some of one family. Samples may name their ``scene``; a part of it
+            that stands alone is named ``SCENE#PART``.
 
     Returns:
         ``family`` of the data, ``images`` (paths below the root of the data) and ``scenes``, both sorted.
     """
     samples = [dataset.get_data_info(index) for index in range(len(dataset))]
-    root = Path(getattr(dataset, 'data_root', None) or '')
+    root, first = data_root(dataset), innermost(dataset)
     scenes = {sample.get('scene', sample.get('sequence')) for sample in samples} - {None}
-    family = getattr(dataset, 'family', None) or str(dataset.metainfo.get('dataset_name', root.name)).lower()
+    family = getattr(first, 'family', None) or str(first.metainfo.get('dataset_name', root.name)).lower()
     return dict(
         family=family,
-        images=sorted(_below(root, Path(str(sample['img_path']))) for sample in samples),
+        images=sorted(name_below(root, sample['img_path']) for sample in samples),
         scenes=sorted(map(str, scenes)))
 
 
@@ -66,5 +67,22 @@ def shared_scenes(fitted: list[str], tested: list[str]) -> list[str]:
     return sorted(shared)
 
 
-def _below(root: Path, path: Path) -> str:
+def innermost(dataset: Dataset) -> Dataset:
+    """The dataset that wrappers of mmengine wrap, the first if they are several, or a dataset that wraps none."""
+    while not hasattr(dataset, 'data_root'):
+        wrapped = getattr(dataset, 'dataset', None) or next(iter(getattr(dataset, 'datasets', ())), None)
+        if wrapped is None:
+            break
+        dataset = wrapped
+    return dataset
+
+
+def data_root(dataset: Dataset) -> Path:
+    """Folder below which the images of a dataset are named; empty where it has none."""
+    return Path(getattr(innermost(dataset), 'data_root', None) or '')
+
+
+def name_below(root: Path, path: str | Path) -> str:
+    """Name of an image that does not tell where the data lie: its path below their root, if it is below."""
+    path = Path(str(path))
     return str(path.relative_to(root)) if root.parts and path.is_relative_to(root) else str(path)

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mmseg_uncertainty.functional.conformal_splits import block_split, frame_blocks, random_split
+from mmseg_uncertainty.functional.conformal_splits import block_split, check_distinct, frame_blocks, random_split
 
 from .dataset_error import DatasetError
 
@@ -34,11 +34,15 @@ def split_samples(samples: list[dict],
 
     Raises:
         ValueError: An option is out of range.
-        DatasetError: The samples do not name their sequence, or a part is empty.
+        DatasetError: The samples do not name their sequence, an image comes twice, or a part is empty.
     """
     if part not in PARTS or by not in UNITS or not 0 < share < 1:
         raise ValueError(f'split: part={part!r} must be one of {PARTS}, by={by!r} one of {UNITS}, and share={share} lie '
                          'strictly between 0 and 1.')
+    try:
+        check_distinct((str(sample['img_path']) for sample in samples), 'split')
+    except ValueError as error:
+        raise DatasetError(str(error)) from None
     wanted = round(share * len(samples))
     if by == 'image':
         units, parts = range(len(samples)), random_split(len(samples), wanted, seed)

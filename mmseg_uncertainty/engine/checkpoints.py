@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 POSTHOC_PREFIXES = ('uncertainty_heads.', 'calibrator.', 'set_head.')
 IGNORED_SUFFIXES = ('num_batches_tracked', )
+OPTIONAL_KEYS = ('calibrator.centered', )
 IGNORED_PREFIXES = ('auxiliary_head.', 'data_preprocessor.')
 
 
@@ -116,7 +117,7 @@ def check_fit(model: nn.Module, state: Mapping[str, Tensor], path: str, need_hea
     if not need_heads:
         return
     empty = sorted({'.'.join(key.split('.')[:2]) for key in expected if key.startswith(POSTHOC_PREFIXES)
-                    and key not in state and not key.endswith(IGNORED_SUFFIXES)})
+                    and key not in state and not key.endswith(IGNORED_SUFFIXES) and key not in OPTIONAL_KEYS})
     if empty:
         raise CheckpointError(f'{path} has no weights for {", ".join(empty)}. Fit first: `python tools/train.py CONFIG '
                               f'--load-from {path}`, then test the checkpoint that it writes.')

@@ -2,9 +2,44 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Hashable, Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterable, Sequence
+from itertools import islice
 
 import numpy as np
+
+
+def check_distinct(names: Iterable[str], owner: str) -> None:
+    """Refuse images that come more than once: each would count as several, and a promise needs independent images.
+
+    Args:
+        names: Name of every image, its path for instance.
+        owner: Who needs them, for the message.
+
+    Raises:
+        ValueError: A name comes again.
+    """
+    repeated = {name: count for name, count in Counter(names).items() if count > 1}
+    if repeated:
+        shown = ', '.join(f'{name} ({count} times)' for name, count in islice(repeated.items(), 3))
+        more = f' and {len(repeated) - 3} more' if len(repeated) > 3 else ''
+        raise ValueError(f'{owner}: calibration images come more than once: {shown}{more}. Each would count as several. '
+                         'Leave out RepeatDataset and duplicates in lists of files or in the members of a ConcatDataset, '
+                         'and give different images different img_path.')
+
+
+def part_of(position: float, shares: Sequence[float]) -> int:
+    """Part that a position on [0, 1) belongs to when parts of some sizes stand one after the other.
+
+    Args:
+        position: See :func:`block_positions`.
+        shares: Size of each part, positive, in any unit.
+
+    Returns:
+        Index of the part.
+    """
+    bounds = np.cumsum(shares) / np.sum(shares)
+    return int(np.searchsorted(bounds[:-1], position, side='right'))
 
 
 def random_split(num_images: int, num_calibration: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

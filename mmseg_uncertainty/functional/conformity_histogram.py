@@ -1,6 +1,8 @@
 """Streaming histograms of conformities on the grid of shortened float32 numbers."""
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -32,7 +34,12 @@ def bin_indices(conformity: Tensor, bits: int) -> Tensor:
 
     Returns:
         Same shape, int64.
+
+    Raises:
+        ValueError: A conformity is NaN or out of range, which would count as a perfect one.
     """
+    if not bool(((conformity >= 0) & (conformity <= 1)).all()):
+        raise ValueError('bin_indices: conformities must lie in [0, 1]; check the probabilities for NaN.')
     step = 1 << (23 - bits)
     distance = ONE - conformity.float().contiguous().view(torch.int32)
     return (distance + (step - 1)).div(step, rounding_mode='floor').clamp_(0, (OCTAVES << bits) + 1).long()
@@ -75,6 +82,18 @@ def conformal_rank(count: np.ndarray, alpha: float) -> np.ndarray:
     return np.ceil((np.asarray(count) + 1) * (1 - alpha) - 1e-9).astype(np.int64)
 
 
+def scores_needed(alpha: float) -> int:
+    """Smallest number of scores that :func:`conformal_rank` finds a score among.
+
+    Args:
+        alpha: In (0, 1).
+    """
+    number = max(math.floor((1 - alpha) / alpha) - 1, 1)
+    while conformal_rank(number, alpha) > number:
+        number += 1
+    return number
+
+
 def histogram_thresholds(histogram: np.ndarray, alpha: float) -> np.ndarray:
     """Threshold that a further conformity of the same group reaches with probability at least 1 - alpha.
 
@@ -88,8 +107,7 @@ def histogram_thresholds(histogram: np.ndarray, alpha: float) -> np.ndarray:
     if histogram.ndim > 2:
         return np.stack([histogram_thresholds(part, alpha) for part in histogram])
     bits = int(np.log2((histogram.shape[-1] - 2) // OCTAVES))
-    total = histogram.sum(axis=-1)
-    rank = conformal_rank(total, alpha)
+    rank = conformal_rank(histogram.sum(axis=-1), alpha)
     found = (histogram.cumsum(axis=-1) < rank[..., None]).sum(axis=-1)
-    edges = np.append(bin_lower_edges(bits), np.nan)
-    return np.where(rank <= total, edges[found], np.nan)
+    # A rank above the total is found in no bin, behind the last edge.
+    return np.append(bin_lower_edges(bits), np.nan)[found]

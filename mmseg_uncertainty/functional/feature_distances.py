@@ -7,45 +7,50 @@ import torch
 from torch import Tensor
 
 CHUNK_ENTRIES = 2**24
+SPARE = 8
 
 
 class FeatureMoments(NamedTuple):
-    """Sums over labelled features: count per class (K,) int64, sum per class (K, C) and products (C, C) float64."""
+    """Moments of labelled features: count per class (K,) int64, means (K, C) and scatter about them (C, C) float64.
+
+    Deviations from the mean are summed, not squares of the features, which would cancel where the mean is large beside them.
+    """
 
     count: Tensor
-    sums: Tensor
-    products: Tensor
+    means: Tensor
+    scatter: Tensor
 
     @classmethod
     def of(cls, features: Tensor, labels: Tensor, num_classes: int) -> FeatureMoments:
-        """Sums of features (M, C) with labels (M,) in [0, K)."""
+        """Moments of features (M, C) with labels (M,) in [0, K)."""
         features = features.detach().double()
         count = torch.bincount(labels, minlength=num_classes)
         sums = features.new_zeros(num_classes, features.shape[1]).index_add_(0, labels, features)
-        return cls(count, sums, features.T @ features)
+        means = sums / count.clamp_min(1)[:, None]
+        deviations = features - means[labels]
+        return cls(count, means, deviations.T @ deviations)
 
     def merge(self, other: FeatureMoments) -> FeatureMoments:
-        """Sums of both sets together."""
-        return FeatureMoments(*(mine + theirs for mine, theirs in zip(self, other)))
+        """Moments of both sets together; Chan et al., "Updating formulae and a pairwise algorithm for computing sample
+        variances", 1979."""
+        count = self.count + other.count
+        share = other.count.double() / count.clamp_min(1)
+        shift = other.means - self.means
+        between = shift.T @ (shift * (self.count * share)[:, None])
+        return FeatureMoments(count, self.means + shift * share[:, None], self.scatter + other.scatter + between)
 
     def class_means(self) -> Tensor:
         """Mean of every class, float64 (K, C); infinite where a class was never seen, so that it is never the nearest."""
-        means = self.sums / self.count.clamp_min(1)[:, None]
-        return means.masked_fill((self.count == 0)[:, None], torch.inf)
+        return self.means.masked_fill((self.count == 0)[:, None], torch.inf)
 
     def within_covariance(self) -> Tensor:
         """Covariance about the mean of the own class, float64 (C, C)."""
-        seen = self.count > 0
-        means = (self.sums / self.count.clamp_min(1)[:, None])[seen]
-        between = means.T @ (means * self.count[seen][:, None])
-        return (self.products - between) / self.count.sum().clamp_min(1)
+        return self.scatter / self.count.sum().clamp_min(1)
 
     def second_moment(self, origin: Tensor) -> Tensor:
         """Mean of :math:`(f - o)(f - o)^T`, float64 (C, C)."""
-        total = self.count.sum().clamp_min(1)
-        mean = self.sums.sum(dim=0) / total
-        crossed = torch.outer(mean, origin)
-        return self.products / total - crossed - crossed.T + torch.outer(origin, origin)
+        shift = self.means - origin
+        return (self.scatter + shift.T @ (shift * self.count[:, None])) / self.count.sum().clamp_min(1)
 
 
 def whitening(covariance: Tensor, shrinkage: float = 1e-3) -> Tensor:
@@ -53,11 +58,13 @@ def whitening(covariance: Tensor, shrinkage: float = 1e-3) -> Tensor:
 
     Args:
         covariance: :math:`\Sigma`, float64 (C, C).
-        shrinkage: Share of the mean variance that is added to the diagonal, so that constant channels do no harm.
+        shrinkage: Share of the mean variance that is added to the diagonal, so that constant channels do no harm; 1 stands
+            in for a variance of 0.
     """
-    ridge = shrinkage * covariance.diagonal().mean().clamp_min(1e-12)
+    variance = covariance.diagonal().mean()
     identity = torch.eye(len(covariance), dtype=covariance.dtype, device=covariance.device)
-    return torch.linalg.cholesky(torch.linalg.inv(covariance + ridge * identity))
+    factor = torch.linalg.cholesky(covariance + shrinkage * torch.where(variance > 0, variance, 1.0) * identity)
+    return torch.linalg.solve_triangular(factor, identity, upper=False).T
 
 
 def mahalanobis_distance(features: Tensor, means: Tensor, factor: Tensor) -> Tensor:
@@ -114,7 +121,8 @@ def residual_norm(features: Tensor, origin: Tensor, basis: Tensor) -> Tensor:
 def nearest_neighbour_distance(features: Tensor, bank: Tensor, valid: Tensor, neighbour: int) -> Tensor:
     """Euclidean distance to the k-th nearest entry of a bank, features scaled to unit length.
 
-    Sun et al., "Out-of-Distribution Detection with Deep Nearest Neighbors", ICML 2022, eq. 1-2.
+    Sun et al., "Out-of-Distribution Detection with Deep Nearest Neighbors", ICML 2022, eq. 1-2. Cosines find the candidates,
+    :data:`SPARE` more than needed; distances are those of differences, since 2 - 2 cos loses all digits of small ones.
 
     Args:
         features: Shape (N, C, h, w).
@@ -127,7 +135,11 @@ def nearest_neighbour_distance(features: Tensor, bank: Tensor, valid: Tensor, ne
     """
     unit = torch.nn.functional.normalize(features, dim=1).movedim(1, -1)
     rows = unit.reshape(-1, unit.shape[-1])
-    step = max(1, CHUNK_ENTRIES // len(bank))
-    cosines = [(part @ bank.T).masked_fill(~valid, -torch.inf).topk(neighbour, dim=1).values[:, -1]
-               for part in rows.split(step)]
-    return (2 - 2 * torch.cat(cosines)).clamp_min(0).sqrt().view(unit.shape[:-1])
+    candidates = min(neighbour + SPARE, len(bank))
+    step = max(1, CHUNK_ENTRIES // max(len(bank), candidates * bank.shape[1]))
+    distances = []
+    for part in rows.split(step):
+        nearest = (part @ bank.T).masked_fill(~valid, -torch.inf).topk(candidates, dim=1).indices
+        distance = torch.linalg.vector_norm(part[:, None] - bank[nearest], dim=-1).masked_fill(~valid[nearest], torch.inf)
+        distances.append(distance.sort(dim=1).values[:, neighbour - 1])
+    return torch.cat(distances).view(unit.shape[:-1])

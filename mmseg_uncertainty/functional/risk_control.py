@@ -12,6 +12,7 @@ from scipy.special import bdtr
 from .conformal_losses import ConformityTable, StepLoss, class_miss_loss, miscoverage_loss
 
 CONTROLS = ('crc', 'rcps', 'ltt')
+FALLBACKS = ('contain', 'pixels')
 ROUNDING = 1e-12
 
 
@@ -23,7 +24,7 @@ class RiskTarget:
       control", ICLR 2024).
     - ``'rcps'``: :math:`P(E[L] \le \alpha) \ge 1 - \delta` over calibration images, with the Hoeffding-Bentkus bound
       (Bates et al., "Distribution-free, risk-controlling prediction sets", JACM 2021).
-    - ``'ltt'``: the same promise by testing a grid of thresholds in sequence, which needs no monotone loss
+    - ``'ltt'``: the same promise by testing thresholds in sequence from the safest on, which needs no monotone loss
       (Angelopoulos et al., "Learn then test", 2021).
 
     Args:
@@ -67,10 +68,11 @@ class ControlledThreshold:
 
     Args:
         threshold: In [0, 1]; 0 gives the set of all classes.
-        feasible: Whether the images sufficed for the promise; the threshold is 0 where they did not.
+        feasible: Whether a threshold was found that keeps the promise; where none was, the threshold is 0.
         num_images: Calibration images with a defined loss.
         empirical_risk: Mean loss over them at this threshold, NaN without images.
-        largest_risk: Largest mean loss allowed, NaN where not feasible.
+        largest_risk: Largest mean loss allowed, NaN where there are too few images for any.
+        images_needed: How many images the promise needs at least; see :func:`images_needed`.
     """
 
     threshold: float
@@ -78,6 +80,7 @@ class ControlledThreshold:
     num_images: int
     empirical_risk: float
     largest_risk: float
+    images_needed: int
 
     @property
     def level(self) -> float:
@@ -102,6 +105,31 @@ def crc_bound(num_images: int, alpha: float, loss_bound: float = 1.0) -> float:
     return max(bound, 0.0) if bound >= -ROUNDING else math.nan
 
 
+@lru_cache(maxsize=1024)
+def images_needed(target: RiskTarget, loss_bound: float = 1.0) -> int:
+    r"""Smallest number of calibration images with which a promise can be kept at all, by sets that lose nothing on them.
+
+    CRC needs :math:`(B - \alpha) / \alpha`. For RCPS and LTT no loss at all must be evidence enough,
+    :math:`(1 - \alpha / B)^n \le \delta`. Near this number the sets are as large as can be; useful ones take several times
+    as many.
+
+    Args:
+        target: The promise.
+        loss_bound: Largest loss B of an image.
+
+    Returns:
+        At least 1.
+    """
+    share = target.alpha / loss_bound
+    if share >= 1:
+        return 1
+    estimate = (1 - share) / share if target.control == 'crc' else math.log(target.delta) / math.log1p(-share)
+    number = max(math.floor(estimate) - 1, 1)
+    while math.isnan(target.largest_risk(number, loss_bound)):
+        number += 1
+    return number
+
+
 def published_feasibility(num_images: int, alpha: float) -> bool:
     """Whether the published code accepts this many images; it asks for one more than needed at some levels.
 
@@ -124,12 +152,14 @@ def hoeffding_bentkus_p_value(risk: float | np.ndarray, num_images: int, alpha: 
     Args:
         risk: Mean losses, any shape.
         num_images: n.
-        alpha: Level.
+        alpha: Level; from 1 on no risk exceeds it and the p-value is 0.
 
     Returns:
         p-values, same shape, in [0, 1].
     """
     risk = np.asarray(risk, dtype=np.float64)
+    if alpha >= 1:
+        return np.zeros_like(risk)
     clipped = np.minimum(risk, alpha)
     with np.errstate(divide='ignore', invalid='ignore'):
         divergence = np.where(clipped > 0, clipped * np.log(clipped / alpha), 0)
@@ -173,11 +203,12 @@ def control_risk(loss: StepLoss,
         target: The promise.
         repeats: How often each image counts, shape (n,), at least 0: a mask for a split, counts for a bootstrap;
             ``None`` counts each once.
-        grid: Thresholds that LTT tests, chosen without these images; ``None`` spaces 1000 evenly in logarithm over
-            [1e-6, 1].
+        grid: Thresholds that LTT tests in ascending order, chosen without these images, in any order; ``None`` tests all of
+            [0, 1]. The losses being monotone, that stops where RCPS does.
 
     Returns:
-        The threshold; 0 with ``feasible=False`` where there are too few images for the promise.
+        The threshold; 0 with ``feasible=False`` where there are too few images for the promise, or where LTT accepts no
+        threshold of its grid.
     """
     return control_levels(loss, [target], repeats, grid)[0]
 
@@ -189,25 +220,25 @@ def control_levels(loss: StepLoss,
     """Choose thresholds for several promises about one loss; arguments and results as in :func:`control_risk`."""
     counted = loss.defined * (1 if repeats is None else np.asarray(repeats))
     num_images = int(counted.sum())
-    if not num_images:
-        return [ControlledThreshold(0.0, False, 0, math.nan, math.nan) for _ in targets]
-    cumulated = np.concatenate([[0.0], np.cumsum(loss.weight * counted[loss.image]) / num_images])
-    grid = np.geomspace(1e-6, 1, 1000, dtype=np.float32) if grid is None else np.sort(grid)
-    results = []
-    for target in targets:
-        largest_risk = target.largest_risk(num_images, loss.bound)
-        if math.isnan(largest_risk):
-            threshold = 0.0
-        elif target.control == 'ltt':
-            risks = _risk_at(loss, cumulated, grid) / loss.bound
-            accepted = learn_then_test(risks, num_images, target.alpha / loss.bound, target.delta)
-            threshold = float(grid[accepted].max(initial=0.0))
-        else:
-            lost = np.searchsorted(cumulated, largest_risk + ROUNDING, side='right') - 1
-            threshold = float(loss.conformity[lost]) if lost < len(loss.conformity) else 1.0
-        risk = float(_risk_at(loss, cumulated, threshold))
-        results.append(ControlledThreshold(threshold, not math.isnan(largest_risk), num_images, risk, largest_risk))
-    return results
+    cumulated = np.concatenate([[0.0], np.cumsum(loss.weight * counted[loss.image]) / max(num_images, 1)])
+    return [_controlled(loss, cumulated, num_images, target, grid if target.control == 'ltt' else None)
+            for target in targets]
+
+
+def _controlled(loss: StepLoss, cumulated: np.ndarray, num_images: int, target: RiskTarget,
+                grid: np.ndarray | None) -> ControlledThreshold:
+    largest_risk = target.largest_risk(num_images, loss.bound)
+    threshold, feasible = 0.0, not math.isnan(largest_risk)
+    if feasible and grid is None:
+        lost = np.searchsorted(cumulated, largest_risk + ROUNDING, side='right') - 1
+        threshold = float(loss.conformity[lost]) if lost < len(loss.conformity) else 1.0
+    elif feasible:
+        grid = np.sort(grid)
+        risks = _risk_at(loss, cumulated, grid) / loss.bound
+        accepted = grid[learn_then_test(risks, num_images, target.alpha / loss.bound, target.delta)]
+        threshold, feasible = float(accepted.max(initial=0.0)), bool(len(accepted))
+    risk = float(_risk_at(loss, cumulated, threshold)) if num_images else math.nan
+    return ControlledThreshold(threshold, feasible, num_images, risk, largest_risk, images_needed(target, loss.bound))
 
 
 def control_risks(losses: Sequence[StepLoss], targets: Sequence[RiskTarget],
@@ -257,24 +288,34 @@ def learn_then_test(risks: np.ndarray,
     return np.logical_and.accumulate(p_values <= delta)
 
 
-def control_classes(table: ConformityTable, target: RiskTarget,
-                    repeats: np.ndarray | None = None) -> tuple[np.ndarray, list[ControlledThreshold], np.ndarray]:
+def control_classes(table: ConformityTable,
+                    target: RiskTarget,
+                    repeats: np.ndarray | None = None,
+                    fallback: str = 'contain') -> tuple[np.ndarray, list[ControlledThreshold], np.ndarray]:
     """Choose one threshold per class for the false-negative rate of the class.
 
-    A class seen in too few images falls back to the threshold that controls the miscoverage of all pixels, for which the
-    promise is made for the whole image and not for the class.
+    A class seen in too few images has no threshold of its own. ``'contain'`` puts it into every set: nothing of it is
+    missed, so the promise holds for every class. ``'pixels'`` gives it the threshold that controls the miscoverage of all
+    pixels, which keeps sets small and promises nothing: not for this class, of which rare ones are missed more often than
+    others, and not for the whole image, whose other classes have thresholds of their own.
 
     Args:
         table: Table of n images.
         target: The promise, made for each class over the images that contain it.
         repeats: As in :func:`control_risk`.
+        fallback: One of :data:`FALLBACKS`.
 
     Returns:
         Thresholds, shape (K,); the result of each class; which classes fell back, shape (K,), bool.
+
+    Raises:
+        ValueError: ``fallback`` is unknown.
     """
+    if fallback not in FALLBACKS:
+        raise ValueError(f'control_classes: fallback={fallback!r} is unknown; choose from {FALLBACKS}.')
     results = [control_risk(class_miss_loss(table, label), target, repeats) for label in range(table.pixels.shape[1])]
     fell_back = np.array([not result.feasible for result in results])
-    common = control_risk(miscoverage_loss(table), target, repeats).threshold
+    common = control_risk(miscoverage_loss(table), target, repeats).threshold if fallback == 'pixels' else 0.0
     thresholds = np.where(fell_back, common, [result.threshold for result in results])
     return thresholds, results, fell_back
 

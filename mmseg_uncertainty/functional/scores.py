@@ -112,7 +112,7 @@ def mutual_information(probabilities: Tensor) -> Tensor:
         Shape (N, \*), in nats, in [0, log K]; higher is more uncertain.
     """
     of_mean = torch.special.entr(probabilities.mean(dim=0)).sum(dim=1)
-    return of_mean - torch.special.entr(probabilities).sum(dim=2).mean(dim=0)
+    return (of_mean - torch.special.entr(probabilities).sum(dim=2).mean(dim=0)).clamp_min(0)
 
 
 def _summary(logits: Tensor | ClassSummary, temperature: float = 1.0) -> ClassSummary:

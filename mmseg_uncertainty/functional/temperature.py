@@ -2,11 +2,13 @@ r"""Temperature scaling: divide logits by the temperature that fits the labels b
 
 The mean negative log-likelihood of :math:`\mathrm{softmax}(\beta z)` is convex in the inverse temperature :math:`\beta`. Its
 slope is summed over all pixels at a few nodes; between nodes it is so smooth that a cubic through slopes and curvatures finds
-its zero. Nodes an octave apart place nodes a few percent apart, and these give the temperature to about 1e-8.
+its zero. Nodes an octave apart place nodes a few percent apart, and these give the temperature to about 1e-8. The limits 0
+and infinity are nodes too: only the signs of the slope there tell whether the likelihood has a maximum at all.
 """
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,8 +20,11 @@ from .calibration_error import ReliabilitySums, expected_calibration_error, reli
 
 CHUNK = 1 << 15
 CACHED = 1 << 12
-COARSE_NODES = np.exp2(np.arange(-5, 6.))
-FINE_STEPS = np.exp(np.linspace(-0.1, 0.1, 5))
+COARSE_NODES = np.r_[0., np.exp2(np.arange(-10, 11.)), np.inf]
+FINE_STEP = 0.05
+FINE_STEPS = np.exp(FINE_STEP * np.arange(-2, 3.))
+OUTWARD_STEPS = np.exp2([0.25, 1., 3., 8., 20.])
+MAX_LOOKS = 12
 PUBLISHED_GRID = np.arange(0.5, 10, 0.01)
 
 
@@ -39,7 +44,8 @@ def likelihood_slopes(logits: Tensor,
     Args:
         logits: Class logits, shape (K, n), float32 or float64; half precision counts as float32.
         labels: Class of each pixel, shape (n,), in [0, K); pixels with larger labels are left out.
-        inverse_temperatures: Nodes :math:`\beta > 0`, shape (M,).
+        inverse_temperatures: Nodes :math:`\beta`, shape (M,), in [0, infinity]; the second derivative at infinity is given
+            as 0.
         groups: Group of each pixel, shape (n,), in [0, num_groups); ``None`` puts all into group 0.
         num_groups: Number of groups G.
 
@@ -59,12 +65,22 @@ def likelihood_slopes(logits: Tensor,
         true_value = values.gather(0, target[None])[0]
         weights = torch.empty_like(values)
         for index, beta in enumerate(inverse_temperatures):
-            total = torch.mul(values, float(beta), out=weights).exp_().sum(dim=0)
-            mean = weights.mul_(values).sum(dim=0) / total
-            variance = weights.mul_(values).sum(dim=0) / total - mean.square()
+            mean, variance = _moments(values, float(beta), weights)
             sums[:, index, 0] += _per_group(mean - true_value, members, num_groups)
             sums[:, index, 1] += _per_group(variance, members, num_groups)
     return sums
+
+
+def _moments(values: Tensor, beta: float, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance under softmax(beta values) of values (K, n) whose largest is 0; ``weights`` is a scratch pad."""
+    if math.isinf(beta):
+        return (torch.zeros_like(values[0]), ) * 2
+    if beta == 0:
+        mean = values.mean(dim=0)
+        return mean, torch.mul(values, values, out=weights).mean(dim=0) - mean.square()
+    total = torch.mul(values, beta, out=weights).exp_().sum(dim=0)
+    mean = weights.mul_(values).sum(dim=0) / total
+    return mean, weights.mul_(values).sum(dim=0) / total - mean.square()
 
 
 def _per_group(values: Tensor, members: Tensor | None, num_groups: int) -> np.ndarray:
@@ -73,29 +89,85 @@ def _per_group(values: Tensor, members: Tensor | None, num_groups: int) -> np.nd
     return torch.bincount(members, weights=values.double(), minlength=num_groups).cpu().numpy()
 
 
-def likeliest_inverse_temperature(nodes: np.ndarray, slopes: np.ndarray) -> float:
-    """Inverse temperature at which the likelihood is largest.
+@dataclass(frozen=True)
+class SlopeCurve:
+    """What is known of the slope of the negative log-likelihood, which rises with the inverse temperature.
 
     Args:
-        nodes: Inverse temperatures in ascending order, shape (M,).
-        slopes: First and second derivatives at the nodes, shape (M, 2).
-
-    Returns:
-        The zero of the slope. Where that lies beyond the nodes, one Newton step from the last node, at most the distance to
-        its neighbour. NaN without pixels.
+        nodes: Inverse temperatures, shape (M,), ascending, from 0 to infinity.
+        slopes: First and second derivatives there, summed over the same pixels, shape (M, 2).
     """
-    slope, position = slopes[:, 0], np.log(nodes)
-    curvature = slopes[:, 1] * nodes
-    if not slopes.any():
-        return math.nan
-    if slope[0] > 0 or slope[-1] <= 0:
-        end, neighbour = (0, 1) if slope[0] > 0 else (-1, -2)
-        limit = abs(position[end] - position[neighbour])
-        step = -slope[end] / curvature[end] if curvature[end] > 0 else -np.sign(slope[end]) * limit
-        return float(np.exp(position[end] + np.clip(step, -limit, limit)))
-    left = int(np.flatnonzero(slope <= 0)[-1])
-    curve = CubicHermiteSpline(position[left:left + 2], slope[left:left + 2], curvature[left:left + 2])
-    return float(np.exp(brentq(curve, position[left], position[left + 1], xtol=1e-14)))
+
+    nodes: np.ndarray
+    slopes: np.ndarray
+
+    def joined(self, nodes: np.ndarray, slopes: np.ndarray) -> SlopeCurve:
+        """The curve with more nodes; where a node is known already the new sums count."""
+        known = ~np.isin(self.nodes, nodes)
+        merged = np.concatenate([self.nodes[known], nodes])
+        order = np.argsort(merged)
+        return SlopeCurve(merged[order], np.concatenate([self.slopes[known], slopes])[order])
+
+    def inverse_temperature(self) -> float:
+        """Inverse temperature at which the likelihood is largest.
+
+        Returns:
+            The zero of the slope; beyond the finite nodes, one Newton step from the last of them, at most an octave. 0 or
+            infinity where the likelihood has no maximum and grows towards these; NaN without pixels.
+        """
+        slope = self.slopes[:, 0]
+        if not self.slopes.any():
+            return math.nan
+        if slope[0] >= 0 and self.nodes[0] == 0:
+            return 0.0
+        if slope[-1] <= 0 and np.isinf(self.nodes[-1]):
+            return math.inf
+        left = self._left()
+        if self._is_open(left):
+            return self._newton_step(left if left >= 0 and 0 < self.nodes[left] else left + 1)
+        pair = slice(left, left + 2)
+        position = np.log(self.nodes[pair])
+        curve = CubicHermiteSpline(position, slope[pair], self.slopes[pair, 1] * self.nodes[pair])
+        return float(np.exp(brentq(curve, *position, xtol=1e-14)))
+
+    def settled(self) -> bool:
+        """Whether nodes a fine step apart enclose the zero, or it is known that there is none."""
+        inverse = self.inverse_temperature()
+        if not 0 < inverse < math.inf:
+            return True
+        left = self._left()
+        return not self._is_open(left) and self.nodes[left + 1] <= self.nodes[left] * math.exp(1.01 * FINE_STEP)
+
+    def fine_nodes(self) -> np.ndarray:
+        """Nodes a fine step apart around the zero, and both limits."""
+        finite = self.nodes[(0 < self.nodes) & np.isfinite(self.nodes)]
+        inverse = self.inverse_temperature()
+        inverse = 1.0 if math.isnan(inverse) else np.clip(inverse, finite[0], finite[-1])
+        return np.r_[0.0, inverse * FINE_STEPS, np.inf]
+
+    def next_nodes(self) -> np.ndarray:
+        """More nodes: ever farther out where no two enclose the zero, else between those that do."""
+        nodes, left = self.fine_nodes(), self._left()
+        if self._is_open(left):
+            upwards = left >= 0 and self.nodes[left] > 0
+            return np.unique(np.r_[nodes, nodes[-2] * OUTWARD_STEPS if upwards else nodes[1] / OUTWARD_STEPS])
+        below, above = self.nodes[left:left + 2]
+        nodes = np.r_[nodes, np.sqrt(below * nodes[3]), np.sqrt(above * nodes[3])]
+        return np.r_[0.0, np.unique(nodes[(below < nodes) & (nodes < above)]), np.inf]
+
+    def _left(self) -> int:
+        """Last node at which the slope is not positive, -1 if there is none."""
+        return int(np.flatnonzero(np.r_[True, self.slopes[:, 0] <= 0])[-1]) - 1
+
+    def _is_open(self, left: int) -> bool:
+        """Whether no two finite, positive nodes enclose the zero."""
+        return left < 0 or left + 1 >= len(self.nodes) or self.nodes[left] == 0 or np.isinf(self.nodes[left + 1])
+
+    def _newton_step(self, end: int) -> float:
+        slope, curvature = self.slopes[end, 0], self.slopes[end, 1] * self.nodes[end]
+        limit = math.log(2)
+        step = -slope / curvature if curvature > 0 else -np.sign(slope) * limit
+        return float(self.nodes[end] * np.exp(np.clip(step, -limit, limit)))
 
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
@@ -104,12 +176,19 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     Args:
         logits: Class logits of labelled pixels, shape (K, n).
         labels: Class of each pixel, shape (n,), in [0, K).
+
+    Returns:
+        The temperature, of any scale. Where the likelihood has no maximum, infinity if it grows with the temperature and 0
+        if it grows against it, as where no prediction is wrong; NaN without pixels.
     """
-    nodes = COARSE_NODES
-    for _ in range(2):
-        inverse = likeliest_inverse_temperature(nodes, likelihood_slopes(logits, labels, nodes)[0])
-        nodes = inverse * FINE_STEPS
-    return 1 / inverse
+    curve = SlopeCurve(COARSE_NODES, likelihood_slopes(logits, labels, COARSE_NODES)[0])
+    for _ in range(MAX_LOOKS):
+        if curve.settled():
+            break
+        nodes = curve.next_nodes()
+        curve = curve.joined(nodes, likelihood_slopes(logits, labels, nodes)[0])
+    inverse = curve.inverse_temperature()
+    return math.inf if inverse == 0 else 1 / inverse
 
 
 def reliability_by_temperature(logits: Tensor,

@@ -1,5 +1,6 @@
 """Images that fitted a calibrator do not come back in its test."""
 import pytest
+from mmengine.dataset import ConcatDataset
 
 from mmseg_uncertainty.datasets.scene_overlap import SceneOverlapError, dataset_contents, refuse_overlap, shared_scenes
 from tests.test_datasets.test_street_scenes import build, write_pair
@@ -38,6 +39,16 @@ def test_images_of_another_family_are_others():
     refuse_overlap(one, other, 'ts.pth')
     with pytest.raises(SceneOverlapError, match='val/1.png. Numbers would be too good.*--allow-overlap'):
         refuse_overlap(one, one, 'ts.pth')
+
+
+def test_joined_datasets_name_their_images_too(tmp_path):
+    fitted, _ = (acdc(tmp_path, train=('rain', 'GOPR0475'), val=('fog', 'GOPR0476')))
+    parts = [build('ACDCDataset', tmp_path, split=split, conditions=(condition, )) for split, condition in (
+        ('train', 'rain'), ('val', 'fog'))]
+    joined = dataset_contents(ConcatDataset(parts))
+    assert joined['family'] == 'acdc' and len(joined['images']) == 2 and set(fitted['images']) < set(joined['images'])
+    with pytest.raises(SceneOverlapError, match='was calibrated on 2 images of acdc'):
+        refuse_overlap(joined, fitted, 'ts.pth')
 
 
 @pytest.mark.parametrize('test, refused', [

@@ -38,6 +38,8 @@ def test_mistakes_are_named():
     with pytest.raises(ValueError, match="part='train' must be one of"):
         split_samples(frames(), 'train')
     with pytest.raises(DatasetError, match='does not know sequences'):
-        split_samples([dict(img_path='a.png')] * 4, 'test')
+        split_samples([dict(img_path=f'{index}.png') for index in range(4)], 'test')
     with pytest.raises(DatasetError, match='no image is left for the test part'):
         split_samples(frames(30), 'test', 'sequence', share=0.9)
+    with pytest.raises(DatasetError, match='come more than once: 3.png'):
+        split_samples(frames(20) + frames(20)[3:4], 'test')

@@ -40,6 +40,20 @@ class Film(ToyImages):
         return dict(img_path=f'{index}.png', sequence='film')
 
 
+class Scenes(ToyImages):
+    """The same images from three places."""
+
+    def get_data_info(self, index):
+        return dict(img_path=f'{index}.png', scene=f'place {index % 3}')
+
+
+class Twice(ToyImages):
+    """Every image under a name that another one has too."""
+
+    def get_data_info(self, index):
+        return dict(img_path=f'{index // 2}.png')
+
+
 class MeanLogit(nn.Module, Fittable):
     """Mean in the first pass, variance around it in the second."""
 
@@ -160,6 +174,53 @@ def test_calibrators_may_have_images_of_their_own(tmp_path, batch_size):
         runner_of(tmp_path, dataset=Film(), loop=dict(calibrator_share=1.0)).train()
     with pytest.raises(ValueError, match='ToyImages does not name its images'):
         runner_of(tmp_path, loop=dict(calibrator_share=0.5)).train()
+
+
+@pytest.mark.parametrize('block_length', [None, 1])
+def test_scenes_stay_together(tmp_path, block_length):
+    runner = runner_of(tmp_path, dataset=Scenes(), loop=dict(calibrator_share=0.4, block_length=block_length))
+    runner.train()
+    places = [{int(name[:-4]) % 3 for name in module.seen} for module in (runner.model.calibrator, runner.model.set_head)]
+    assert not places[0] & places[1] and places[0] | places[1] == {0, 1, 2}
+
+
+def test_the_checkpoint_keeps_who_was_fitted_on_what(tmp_path):
+    runner = runner_of(tmp_path, dataset=Film(), loop=dict(calibrator_share=0.4, block_length=2, seed=1))
+    runner.train()
+    plan = torch.load(tmp_path / 'calibrated.pth', weights_only=True)['meta']['calibration_plan']
+    for name in ('calibrator', 'set_head'):
+        assert plan['parts'][name] == sorted(getattr(runner.model, name).seen)
+    assert (plan['seed'], plan['block_length'], plan['units'], plan['shared']) == (1, 2, 4, False)
+
+
+def test_a_promise_and_a_calibrator_share_images_only_when_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(MeanLogit, 'promises', True)
+    with pytest.raises(ValueError, match='calibrator and set_head would be fitted'):
+        runner_of(tmp_path, dataset=Film()).train()
+    assert not list(tmp_path.glob('*.pth'))
+    runner = runner_of(tmp_path, dataset=Film(), loop=dict(calibrator_share='shared'), batch_size=3)
+    runner.train()
+    assert runner.model.calibrator.seen.keys() == runner.model.set_head.seen.keys()
+    assert torch.load(tmp_path / 'calibrated.pth', weights_only=True)['meta']['calibration_plan']['shared']
+    with pytest.raises(ValueError, match="calibrator_share='half' must lie strictly between 0 and 1, or be 'shared'"):
+        runner_of(tmp_path, dataset=Film(), loop=dict(calibrator_share='half'), batch_size=4).train()
+
+
+def test_an_image_that_comes_twice_is_refused(tmp_path):
+    with pytest.raises(ValueError, match='Twice: calibration images come more than once: 0.png'):
+        runner_of(tmp_path, dataset=Twice()).train()
+
+
+def test_a_stage_is_streamed_again_as_long_as_a_module_asks(tmp_path, monkeypatch):
+    def asks(self, stage):
+        return stage == 1 and self.calls.count('finish 1') < 3
+
+    monkeypatch.setattr(MeanLogit, 'needs_another_pass', asks)
+    runner = runner_of(tmp_path)
+    runner.train()
+    assert runner.model.set_head.calls == ['start 0', 'finish 0'] + ['start 1', 'finish 1'] * 3
+    assert runner.train_loop.epoch == runner.train_loop.max_epochs == 8
+    assert runner.train_loop.iter == runner.train_loop.max_iters == 32
 
 
 def test_samplers_that_repeat_images_are_refused(tmp_path):

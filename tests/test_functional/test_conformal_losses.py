@@ -53,6 +53,28 @@ def test_binary_loss_compares_the_covered_share_with_tau(seed, tau):
         np.testing.assert_array_equal(losses[:, column], covered < tau - 1e-9)
 
 
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 4), st.sampled_from([0.5, 0.75, 0.9, 1.0]))
+def test_a_row_of_many_pixels_counts_as_many(seed, bits, tau):
+    """Few bits leave few distinct conformities; each of their rows stands for all pixels it merged."""
+    coarse = table_of(seed, mantissa_bits=bits)
+    losses = binary_loss(coarse, tau).at(THRESHOLDS)
+    for column, threshold in enumerate(THRESHOLDS.astype(np.float64)):
+        lost = np.bincount(coarse.image, coarse.count * (coarse.conformity < threshold), len(coarse.pixels))
+        np.testing.assert_array_equal(losses[:, column], 1 - lost / coarse.pixels.sum(axis=1) < tau - 1e-9)
+
+
+def test_the_share_wanted_of_an_image_is_counted_as_written():
+    """0.07 of 100 pixels are 7, although the product is a little more in floating point."""
+    for total in (10, 50, 100, 300):
+        for wanted in range(1, total):
+            tau = wanted / total
+            conformity = torch.zeros(1, total)
+            conformity[0, :wanted] = 0.5
+            table = tabulate(conformity, torch.zeros(1, total, dtype=torch.long), 1)
+            assert binary_loss(table, tau).at([0.5, 0.6]).tolist() == [[0, 1]], tau
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 10**6), st.permutations(range(len(THRESHOLDS))))
 def test_losses_do_not_depend_on_the_order_of_the_thresholds(seed, order):

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmseg_uncertainty.functional.conformity_histogram import (bin_indices, bin_lower_edges, conformal_rank,
-                                                               conformity_histogram, histogram_thresholds)
+                                                               conformity_histogram, histogram_thresholds, scores_needed)
 
 unit = st.floats(0, 1, width=32)
 
@@ -52,3 +52,16 @@ def test_thresholds_are_the_ranked_scores_rounded_down(count, alpha, seed):
 @pytest.mark.parametrize('count, rank', [(9, 9), (19, 18), (8, 9), (0, 1)])
 def test_ranks_of_a_tenth(count, rank):
     assert conformal_rank(count, 0.1) == rank
+
+
+@pytest.mark.parametrize('alpha', [0.01, 0.05, 0.1, 0.3, 0.5, 0.9])
+def test_the_number_of_scores_needed_is_the_first_with_a_threshold(alpha):
+    histograms = np.zeros((200, 34), dtype=np.int64)
+    histograms[:, 3] = np.arange(200)
+    assert scores_needed(alpha) == np.flatnonzero(~np.isnan(histogram_thresholds(histograms, alpha)))[0]
+
+
+@pytest.mark.parametrize('broken', [float('nan'), -0.1, 1.1])
+def test_what_is_no_conformity_is_refused(broken):
+    with pytest.raises(ValueError, match='must lie in'):
+        conformity_histogram(torch.tensor([0.5, broken]), torch.zeros(2, dtype=torch.long), 1, 4)

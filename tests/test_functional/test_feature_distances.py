@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from sklearn.covariance import EmpiricalCovariance
 from sklearn.neighbors import NearestNeighbors
@@ -40,6 +41,35 @@ def test_mahalanobis_agrees_with_scikit_learn():
     np.testing.assert_allclose(actual.flatten(), expected, rtol=1e-8)
 
 
+@pytest.mark.parametrize('mean, deviation', [(0., 1.), (1e5, 1e-2), (-1e6, 1e-3), (1e3, 1e-9)])
+def test_whitening_holds_whatever_the_mean(mean, deviation):
+    features, labels = labelled_features()
+    noise = torch.randn(features.shape, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    features = (mean + deviation * (features + noise)).double()
+    parts = [FeatureMoments.of(features[part], labels[part], K) for part in (slice(0, 50), slice(50, 51), slice(51, None))]
+    moments = parts[0].merge(parts[1]).merge(parts[2])
+    means = torch.stack([features[labels == label].mean(dim=0) for label in range(K)])
+    centred = features - means[labels]
+    covariance = centred.T @ centred / len(features)
+    tolerance = 1e-9 + 1e-14 * abs(mean) / deviation
+    assert_close(moments.within_covariance() / deviation**2, covariance / deviation**2, rtol=tolerance, atol=tolerance)
+    factor = whitening(moments.within_covariance(), 0.0)
+    assert_close(factor.T @ covariance @ factor, torch.eye(C, dtype=torch.float64), rtol=1e-6, atol=1e-3)
+
+
+def test_constant_features_are_whitened_by_the_shrinkage_alone():
+    factor = whitening(torch.zeros(C, C, dtype=torch.float64), 0.25)
+    assert_close(factor, 2 * torch.eye(C, dtype=torch.float64))
+
+
+def test_moments_without_features_change_nothing():
+    features, labels = labelled_features()
+    moments, nothing = FeatureMoments.of(features, labels, K), FeatureMoments.of(features[:0], labels[:0], K)
+    for merged in (moments.merge(nothing), nothing.merge(moments)):
+        for mine, theirs in zip(merged, moments):
+            assert_close(mine, theirs)
+
+
 def test_second_moment_is_about_the_origin_given():
     features, labels = labelled_features()
     origin = torch.randn(C, dtype=torch.float64)
@@ -68,3 +98,27 @@ def test_nearest_neighbours_agree_with_scikit_learn():
     unit = torch.nn.functional.normalize(queries, dim=1)
     reference = NearestNeighbors(n_neighbors=4).fit(bank[:30].numpy()).kneighbors(unit.numpy())[0][:, -1]
     np.testing.assert_allclose(nearest_neighbour_distance(as_map(queries), bank, valid, 4).flatten(), reference, atol=1e-7)
+
+
+@pytest.mark.parametrize('distance', [0.5, 3e-3, 3e-4, 3e-5, 3e-6])
+def test_small_distances_keep_their_digits(distance):
+    """Ten entries at multiples of a small distance around the query, among many that are far."""
+    generator = torch.Generator().manual_seed(2)
+    query = torch.nn.functional.normalize(torch.randn(1, 64, generator=generator, dtype=torch.float64), dim=1)
+    directions = torch.randn(10, 64, generator=generator, dtype=torch.float64)
+    directions = torch.nn.functional.normalize(directions - (directions @ query.T) * query, dim=1)
+    angles = 2 * torch.asin(distance * torch.arange(1, 11, dtype=torch.float64)[:, None] / 20).clamp(max=1.5)
+    near = angles.cos() * query + angles.sin() * directions
+    far = torch.nn.functional.normalize(torch.randn(300, 64, generator=generator, dtype=torch.float64), dim=1)
+    bank = torch.cat([far, near])
+    for neighbour in (1, 5):
+        exact = torch.linalg.vector_norm(query - bank, dim=1).sort().values[neighbour - 1]
+        found = nearest_neighbour_distance(as_map(query).float(), bank.float(), torch.ones(310, dtype=torch.bool), neighbour)
+        assert abs(found.item() - exact.item()) < 1.5e-7 + 1e-6 * exact.item()
+
+
+def test_an_entry_is_at_distance_zero_of_itself():
+    bank = torch.nn.functional.normalize(torch.randn(50, 32, generator=torch.Generator().manual_seed(0)), dim=1)
+    assert nearest_neighbour_distance(as_map(bank), bank, torch.ones(50, dtype=torch.bool), 1).max() < 2e-7
+    few = torch.arange(50) < 3
+    assert nearest_neighbour_distance(as_map(bank), bank, few, 3).isfinite().all()

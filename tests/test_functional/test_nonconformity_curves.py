@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmseg_uncertainty.functional.conformity_histogram import conformity_histogram
+from mmseg_uncertainty.functional.conformity_histogram import bin_lower_edges, conformity_histogram
 from mmseg_uncertainty.functional.nonconformity_curves import (ALL_CLASSES, CLASS_SCORES, OWN_SCORES, group_curves,
                                                                group_thresholds, half_precision_quantiles,
                                                                nonconformity_scores, pixel_curves, rank_thresholds,
@@ -68,6 +68,17 @@ def test_thresholds_fall_back_from_group_to_class_to_all():
                                            [CLASS_SCORES, ALL_CLASSES, ALL_CLASSES]])
     assert thresholds[0, 0] == pytest.approx(0.1, abs=0.04) and thresholds[1, 0] == pytest.approx(0.1, abs=0.04)
     assert (thresholds[:, 1:] == 0).all()
+
+
+def test_the_scores_of_a_class_are_those_of_all_groups():
+    """Neither group has enough of its own; both together have."""
+    histogram = np.zeros((2, 1, 32 * 2**6 + 2), dtype=np.int64)
+    histogram[0, 0, 100] = 4
+    histogram[1, 0, 700] = 5
+    thresholds, source = group_thresholds(histogram, 0.1)
+    np.testing.assert_array_equal(source, [[CLASS_SCORES]] * 2)
+    assert (thresholds == bin_lower_edges(6)[700]).all()
+    assert (group_thresholds(histogram[::-1], 0.1)[0] == thresholds).all()
 
 
 def test_one_half_recovers_the_thresholds():

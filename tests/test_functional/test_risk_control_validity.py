@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mmseg_uncertainty.functional.conformal_losses import binary_loss, class_miss_loss, miscoverage_loss, tabulate
-from mmseg_uncertainty.functional.risk_control import RiskTarget, control_risk
+from mmseg_uncertainty.functional.risk_control import RiskTarget, control_classes, control_risk
 
 NUM_SPLITS = 1000
 NUM_IMAGES, NUM_CALIBRATION = 120, 50
@@ -72,3 +72,39 @@ def test_a_shifted_test_set_loses_the_promise():
     loss, shifted = (miscoverage_loss(exchangeable_table(shift)) for shift in (0.0, 1.0))
     risks = risks_of_splits(loss, RiskTarget(0.1), shifted)
     assert risks.mean() > 0.15
+
+
+def rare_class_table():
+    """Two common classes, and one that few images hold and that is missed more often."""
+    generator = np.random.default_rng(5)
+    labels = generator.integers(2, size=(NUM_IMAGES, 60))
+    labels[::6, :6] = 2
+    conformity = generator.random(labels.shape)**np.where(labels == 2, 6.0, generator.gamma(2.0, 0.6, (NUM_IMAGES, 1)))
+    return tabulate(torch.from_numpy(conformity), torch.from_numpy(labels), 3)
+
+
+def class_risks(fallback):
+    """Mean false-negative rate of each class over the images left over, and of all pixels; and how often each fell back."""
+    table, target = rare_class_table(), RiskTarget(0.1)
+    losses = [class_miss_loss(table, label) for label in range(3)]
+    risks, fallbacks = [], []
+    for mask in list(split_masks())[:300]:
+        thresholds, _, fell_back = control_classes(table, target, mask, fallback)
+        by_class = [np.nanmean(loss.at([threshold])[~mask]) for loss, threshold in zip(losses, thresholds)]
+        missed = np.stack([np.nan_to_num(loss.at([threshold])[:, 0]) for loss, threshold in zip(losses, thresholds)], axis=1)
+        everything = (missed * table.pixels).sum(axis=1) / table.pixels.sum(axis=1)
+        risks.append([*by_class, everything[~mask].mean()])
+        fallbacks.append(fell_back)
+    risks = np.array(risks)
+    return risks.mean(axis=0), risks.std(axis=0) / np.sqrt(len(risks)), np.mean(fallbacks, axis=0)
+
+
+def test_every_class_keeps_its_promise_even_one_that_falls_back():
+    risk, error, fell_back = class_risks('contain')
+    assert fell_back[:2].max() == 0 and 0.3 < fell_back[2] < 0.8
+    assert (risk[:3] <= 0.1 + 2 * error[:3]).all() and (risk[:2] >= 0.08).all()
+
+
+def test_a_class_at_the_threshold_of_all_pixels_has_no_promise():
+    risk, error, _ = class_risks('pixels')
+    assert risk[2] > 0.2 + 2 * error[2]

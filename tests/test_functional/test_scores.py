@@ -157,3 +157,10 @@ def test_mutual_information_is_zero_for_equal_samples_and_log_k_for_disjoint_one
     assert_close(mutual_information(same), torch.zeros(2, 3), atol=1e-6, rtol=0)
     disjoint = torch.eye(4)[:, None, :, None]
     assert_close(mutual_information(disjoint), torch.full((1, 1), float(np.log(4))))
+
+
+def test_mutual_information_of_samples_that_agree_is_never_negative():
+    generator = torch.Generator().manual_seed(0)
+    probabilities = (8 * torch.randn(1, 6, 19, 50, generator=generator)).softmax(dim=2)
+    nearly = probabilities * (1 + 1e-7 * torch.randn(7, 6, 19, 50, generator=generator))
+    assert mutual_information(nearly).min() >= 0

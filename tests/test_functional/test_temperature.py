@@ -8,8 +8,8 @@ from scipy.optimize import root_scalar
 from torch.testing import assert_close
 
 from mmseg_uncertainty.functional.calibration_error import expected_calibration_error
-from mmseg_uncertainty.functional.temperature import (COARSE_NODES, best_calibrated, cluster_weights, fit_temperature,
-                                                      keep_predictions, likelihood_slopes, likeliest_inverse_temperature,
+from mmseg_uncertainty.functional.temperature import (COARSE_NODES, SlopeCurve, best_calibrated, cluster_weights,
+                                                      fit_temperature, keep_predictions, likelihood_slopes,
                                                       reliability_by_temperature)
 
 
@@ -28,7 +28,7 @@ def exact_temperature(logits, labels):
         expected = ((logits * inverse).softmax(dim=0) * logits).sum(dim=0)
         return float((expected - logits.gather(0, labels[None])[0]).mean())
 
-    return 1 / root_scalar(slope, bracket=(1e-3, 1e3), xtol=1e-14, rtol=1e-12).root
+    return 1 / root_scalar(slope, bracket=(1e-9, 1e9), xtol=1e-18, rtol=1e-12).root
 
 
 @pytest.mark.parametrize('planted', [0.3, 1., 2.5, 7.])
@@ -61,11 +61,45 @@ def test_slopes_of_groups_add_up():
     assert_close(likelihood_slopes(logits, labels, nodes, groups, 6).sum(0), likelihood_slopes(logits, labels, nodes)[0])
 
 
-def test_labels_that_are_always_right_do_not_end_the_search():
-    logits, _ = calibrated_pixels(100)
-    slopes = likelihood_slopes(logits, logits.argmax(dim=0), COARSE_NODES)[0]
-    assert COARSE_NODES[-1] <= likeliest_inverse_temperature(COARSE_NODES, slopes) < np.inf
-    assert np.isnan(likeliest_inverse_temperature(COARSE_NODES, np.zeros((11, 2))))
+@pytest.mark.parametrize('scale', [1e-6, 5e-3, 1e-2, 1., 64., 100., 1e3, 1e6])
+def test_a_temperature_of_any_scale_is_found(scale):
+    logits, labels = calibrated_pixels(3000)
+    logits = logits.double() * scale
+    assert fit_temperature(logits, labels) == pytest.approx(exact_temperature(logits, labels), rel=1e-7)
+
+
+def test_limits_are_those_of_the_slope():
+    logits, labels = calibrated_pixels(500)
+    groups = logits.argmax(dim=0)
+    limits = likelihood_slopes(logits.double(), labels, [0., np.inf], groups, 6)
+    close = likelihood_slopes(logits.double(), labels, [1e-9, 1e6], groups, 6)
+    assert_close(limits[:, 0], close[:, 0], rtol=1e-6, atol=1e-6)
+    assert_close(limits[:, 1, 0], close[:, 1, 0], rtol=1e-6, atol=1e-6)
+
+
+def test_a_likelihood_without_maximum_is_said_to_have_none():
+    logits, labels = calibrated_pixels(100)
+    assert fit_temperature(logits, logits.argmax(dim=0)) == 0
+    assert fit_temperature(logits, logits.argmin(dim=0)) == np.inf
+    assert np.isnan(fit_temperature(logits[:, :0], labels[:0]))
+    wrong = logits.argmax(dim=0)
+    wrong[0] = logits[:, 0].topk(2).indices[1]
+    assert 0 < fit_temperature(logits, wrong) == pytest.approx(exact_temperature(logits, wrong), rel=1e-6)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**16), start=st.floats(-12, 12))
+def test_nodes_anywhere_lead_to_the_zero(seed, start):
+    logits, labels = calibrated_pixels(500, seed=seed)
+    nodes = np.r_[0., np.exp(start + np.array([0., 0.05])), np.inf]
+    curve = SlopeCurve(nodes, likelihood_slopes(logits, labels, nodes)[0])
+    for _ in range(8):
+        if curve.settled():
+            break
+        nodes = curve.next_nodes()
+        curve = curve.joined(nodes, likelihood_slopes(logits, labels, nodes)[0])
+    assert curve.settled()
+    assert 1 / curve.inverse_temperature() == pytest.approx(exact_temperature(logits, labels), rel=1e-6)
 
 
 def test_the_grid_prefers_what_it_was_planted_with():

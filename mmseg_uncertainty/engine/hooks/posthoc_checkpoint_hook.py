@@ -3,7 +3,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mmengine.dataset import BaseDataset
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
@@ -67,7 +66,7 @@ class PosthocCheckpointHook(Hook):
             base_sha256=base_fingerprint(state_dict_of(checkpoint)),
             classes=list(dataset.metainfo.get('classes', ())),
             images=len(dataset))
-        if isinstance(runner.train_loop, CalibrationLoop) and isinstance(dataset, BaseDataset):
+        if isinstance(runner.train_loop, CalibrationLoop) and hasattr(dataset, 'get_data_info'):
             checkpoint['meta']['fitted_on']['calibration'] = dataset_contents(dataset)
 
 

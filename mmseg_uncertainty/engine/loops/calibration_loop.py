@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -12,12 +13,11 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop
 from mmengine.runner.checkpoint import weights_to_cpu
 from mmseg.registry import LOOPS
-from mmseg.structures import SegDataSample
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
+from mmseg_uncertainty.datasets.calibration_plan import SHARED, CalibrationPlan, Consumer
 from mmseg_uncertainty.datasets.label_flips import labels_flip, unflip_labels
-from mmseg_uncertainty.functional.conformal_splits import block_positions, frame_blocks
 from mmseg_uncertainty.models.fittable import Fittable
 from mmseg_uncertainty.runtime.freed_memory import FreedMemory
 from mmseg_uncertainty.structures import FrozenOutputs
@@ -31,43 +31,45 @@ class CalibrationLoop(BaseLoop):
     prediction sets read calibrated logits. Every image is seen once per stage; parameters never change. The training
     hooks of the runner see every batch, so that its progress bar and log work as in training.
 
-    A promise needs images that nothing else was fitted on. ``calibrator_share`` leaves some to the calibrator alone,
-    and ``metas`` tell heads that divide images themselves where each stands (``calibration_position``, in [0, 1)); both
-    keep neighbouring frames together where the dataset knows sequences.
+    A promise needs images that nothing it reads was fitted on, and each of them once. A
+    :class:`~mmseg_uncertainty.datasets.CalibrationPlan` divides them: ``calibrator_share`` leaves some to the calibrator
+    alone, and ``metas`` tell heads that divide images themselves where each stands (``calibration_position``, in [0, 1)).
+    Scenes and sequences stay together. The checkpoint keeps the plan, ``meta['calibration_plan']``.
 
     Args:
         runner: The runner.
         dataloader: Dataloader, or its config, of the calibration set; its sampler must visit each image once.
         filename: Name of the checkpoint in the work folder.
         calibrator_share: Share of the images, in (0, 1), that fit the calibrator, the others fitting what reads its
-            logits; ``None`` fits both on all.
-        block_length: Neighbouring frames of a sequence that stay together.
+            logits; ``None`` fits both on all, which is refused for prediction sets; ``'shared'`` fits both on all and gives
+            their promise up.
+        block_length: Cut sequences into blocks of so many neighbouring frames, for calibration sets of few sequences;
+            ``None`` keeps sequences whole.
         seed: Seed of the division.
 
     Raises:
-        ValueError: The sampler does not visit each image once, or the share is out of range.
+        ValueError: The sampler does not visit each image once, an image comes twice, or the share is out of range.
     """
 
     def __init__(self,
                  runner,
                  dataloader: DataLoader | dict,
                  filename: str = 'calibrated.pth',
-                 calibrator_share: float | None = None,
-                 block_length: int = 10,
+                 calibrator_share: float | str | None = None,
+                 block_length: int | None = None,
                  seed: int = 0) -> None:
         super().__init__(runner, dataloader)
-        if calibrator_share is not None and not 0 < calibrator_share < 1:
-            raise ValueError(f'CalibrationLoop: calibrator_share={calibrator_share} must lie strictly between 0 and 1.')
+        if calibrator_share not in (None, SHARED) and (isinstance(calibrator_share, str) or not 0 < calibrator_share < 1):
+            raise ValueError(f'CalibrationLoop: calibrator_share={calibrator_share!r} must lie strictly between 0 and 1, or '
+                             f'be {SHARED!r} or None.')
         self.filename = filename
         self.calibrator_share = calibrator_share
         self._iter = 0
         self._epoch = 0
+        self._repeated = 0
         self._check_sampler()
         self._labels_flip = labels_flip(self.dataloader.dataset)
-        self._positions = image_positions(self.dataloader.dataset, block_length, seed)
-        if calibrator_share is not None and not self._positions:
-            raise ValueError(f'CalibrationLoop: {type(self.dataloader.dataset).__name__} does not name its images '
-                             '(get_data_info), so they cannot be divided; leave out calibrator_share.')
+        self._undivided = CalibrationPlan.of_dataset(self.dataloader.dataset, block_length, seed)
 
     @property
     def iter(self) -> int:
@@ -82,12 +84,19 @@ class CalibrationLoop(BaseLoop):
     @property
     def max_iters(self) -> int:
         """Batches of all passes."""
-        return len(self._passes()) * len(self.dataloader)
+        return self.max_epochs * len(self.dataloader)
 
     @property
     def max_epochs(self) -> int:
         """Passes over the calibration set."""
-        return len(self._passes())
+        return len(self._passes()) + self._repeated
+
+    @cached_property
+    def plan(self) -> CalibrationPlan:
+        """Which images fit what."""
+        calibrators, others = ([Consumer(name, module.promises, module.shares) for name, module in group.items()]
+                               for group in self._fittables())
+        return self._undivided.divided(calibrators, others, self.calibrator_share)
 
     @property
     def model(self) -> nn.Module:
@@ -102,41 +111,48 @@ class CalibrationLoop(BaseLoop):
             The fitted model.
 
         Raises:
-            ValueError: Nothing in the model is fitted by statistics.
+            ValueError: Nothing in the model is fitted by statistics, or a promise would be made on images of a calibrator.
         """
         passes = self._passes()
         if not passes:
             raise ValueError('CalibrationLoop: no part of the model is fitted by statistics. Add a calibrator, a set head '
                              "or a fitted uncertainty head to the config's model, or train with IterBasedTrainLoop.")
+        if self.plan.shared:
+            self.runner.logger.warning("CalibrationLoop: calibrator_share='shared' fits the calibrator and prediction sets "
+                                       'on the same images, so that what the sets promise does not hold.')
         self.runner.call_hook('before_train')
         self.runner.model.eval()
-        for stage, modules, part in passes:
-            self._stream(stage, modules, part)
-            self._epoch += 1
+        for stage, modules in passes:
+            while modules:
+                self._stream(stage, modules)
+                self._epoch += 1
+                modules = {name: module for name, module in modules.items() if module.needs_another_pass(stage)}
+                self._repeated += bool(modules)
         self._save()
         self.runner.call_hook('after_train')
         return self.runner.model
 
-    def _passes(self) -> list[tuple[int, dict[str, Fittable], tuple[float, float]]]:
-        """Stage and modules of each pass over the data, in order, and the part of the images that it sees."""
+    def _fittables(self) -> tuple[dict[str, Fittable], dict[str, Fittable]]:
+        """Calibrators, and what is fitted after them, by name."""
         fitted = {name: module for name, module in self.model.named_modules() if isinstance(module, Fittable)}
         calibrators = {name: module for name, module in fitted.items() if name.startswith('calibrator')}
-        others = {name: module for name, module in fitted.items() if name not in calibrators}
-        divides = self.calibrator_share is not None and calibrators and others
-        cut = self.calibrator_share if divides else None
+        return calibrators, {name: module for name, module in fitted.items() if name not in calibrators}
+
+    def _passes(self) -> list[tuple[int, dict[str, Fittable]]]:
+        """Stage and modules of each pass over the data, in order; modules of one pass see the same images."""
         passes = []
-        for group, part in ((calibrators, (0.0, cut or 1.0)), (others, (cut or 0.0, 1.0))):
+        for group in self._fittables():
             for stage in range(max((module.stages for module in group.values()), default=0)):
-                passes.append((stage, {name: module for name, module in group.items() if module.stages > stage}, part))
+                passes.append((stage, {name: module for name, module in group.items() if module.stages > stage}))
         return passes
 
     @torch.no_grad()
-    def _stream(self, stage: int, modules: dict[str, Fittable], part: tuple[float, float]) -> None:
+    def _stream(self, stage: int, modules: dict[str, Fittable]) -> None:
         self.runner.logger.info(f'Fitting {", ".join(modules)}: pass {self.epoch + 1} of {self.max_epochs}')
         for module in modules.values():
             module.start_stage(stage)
         freed_memory = FreedMemory()
-        for outputs, labels, metas in self._batches(part):
+        for outputs, labels, metas in self._batches(next(iter(modules))):
             for module in modules.values():
                 module.update(outputs, labels, metas)
             freed_memory.after(labels.numel())
@@ -144,25 +160,18 @@ class CalibrationLoop(BaseLoop):
             module.merge_ranks()
             module.finish_stage(stage)
 
-    def _batches(self, part: tuple[float, float]) -> Iterator[tuple[FrozenOutputs, Tensor, list[dict]]]:
+    def _batches(self, consumer: str) -> Iterator[tuple[FrozenOutputs, Tensor, list[dict]]]:
         # No hook hears of the end of the epoch: checkpoint hooks would save a model that is fitted in part.
         self.runner.call_hook('before_train_epoch')
         for index, batch in enumerate(self.dataloader):
             self.runner.call_hook('before_train_iter', batch_idx=index, data_batch=batch)
-            places = [self._position(sample, part) for sample in batch['data_samples']]
+            places = [self.plan.place(consumer, str(sample.metainfo.get('img_path'))) for sample in batch['data_samples']]
             kept = [place for place, (_, inside) in enumerate(places) if inside]
             if kept:
                 chosen = {key: [values[place] for place in kept] for key, values in batch.items()}
                 yield from self._outputs(chosen, [places[place][0] for place in kept])
             self.runner.call_hook('after_train_iter', batch_idx=index, data_batch=batch)
             self._iter += 1
-
-    def _position(self, sample: SegDataSample, part: tuple[float, float]) -> tuple[float | None, bool]:
-        """Where an image stands in a part, ``None`` where that is unknown, and whether it belongs to it."""
-        if not self._positions:
-            return None, True
-        (low, high), position = part, self._positions[str(sample.metainfo['img_path'])]
-        return (position - low) / (high - low), low <= position < high
 
     def _outputs(self, batch: dict, positions: list[float | None]) -> Iterator[tuple[FrozenOutputs, Tensor, list[dict]]]:
         data = self.model.data_preprocessor(batch, False)
@@ -203,6 +212,7 @@ class CalibrationLoop(BaseLoop):
             iter=self.iter,
             epoch=self.epoch,
             cfg=self.runner.cfg.pretty_text,
+            calibration_plan=self.plan.record(),
             dataset_meta={key: metainfo[key] for key in ('classes', 'palette', 'split') if key in metainfo})
 
     def _check_sampler(self) -> None:
@@ -213,22 +223,3 @@ class CalibrationLoop(BaseLoop):
             raise ValueError(f'CalibrationLoop: {type(sampler).__name__} over {size} images does not visit each image once. '
                              "Use sampler=dict(type='DefaultSampler', shuffle=False, round_up=False), keep drop_last off, "
                              'and check that the dataset is not empty.')
-
-
-def image_positions(dataset: Dataset, block_length: int, seed: int) -> dict[str, float]:
-    """Where each image stands when blocks of neighbouring frames are shuffled; see :func:`block_positions`.
-
-    Args:
-        dataset: A dataset whose ``get_data_info`` names ``img_path`` and, where it is known, ``sequence``.
-        block_length: Frames per block; images without a sequence are blocks of their own.
-        seed: Seed of the shuffle.
-
-    Returns:
-        Position in [0, 1) by path; empty where the dataset does not name its images.
-    """
-    if not hasattr(dataset, 'get_data_info'):
-        return {}
-    infos = [dataset.get_data_info(index) for index in range(len(dataset))]
-    sequences = [info.get('sequence', index) for index, info in enumerate(infos)]
-    positions = block_positions(frame_blocks(sequences, block_length), seed)
-    return dict(zip((str(info.get('img_path')) for info in infos), positions))

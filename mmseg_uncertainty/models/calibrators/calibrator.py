@@ -90,20 +90,26 @@ class Calibrator(BaseModule, Fittable):
             Logits (K, n) and labels (n,).
 
         Raises:
-            ValueError: A label is neither a class nor void.
+            ValueError: A label is neither a class nor void, or a logit of a labelled pixel is not finite.
         """
         logits, labels = self.all_pixels(logits, labels)
         kept = labels != VOID
         return (logits, labels) if kept.all() else (logits[:, kept], labels[kept])
 
     def all_pixels(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Pixels of one image with labels that were checked, void ones too; see :meth:`labelled_pixels`."""
-        labels = labels.reshape(-1)
+        """Pixels of one image that were checked, void ones too; see :meth:`labelled_pixels`."""
+        labels, logits = labels.reshape(-1), logits.reshape(len(logits), -1)
         wrong = ((labels < 0) | (labels >= self.num_classes)) & (labels != VOID)
         if wrong.any():
             raise ValueError(f'{type(self).__name__}: label {int(labels[wrong].max())} found, expected 0 to '
                              f'{self.num_classes - 1} or {VOID} for void; check num_classes and the label map.')
-        return logits.reshape(len(logits), -1), labels
+        if not logits.sum(dtype=torch.float64).isfinite():
+            broken = int((~logits.isfinite()).any(dim=0)[labels != VOID].sum())
+            if broken:
+                raise ValueError(f'{type(self).__name__}: logits of {broken} labelled pixels are NaN or infinite; nothing '
+                                 'can be fitted on them. Check the base model, its checkpoint and mixed precision on these '
+                                 'images.')
+        return logits, labels
 
 
 def image_key(meta: dict) -> str:

@@ -14,7 +14,7 @@ from mmseg_uncertainty.structures import FrozenOutputs, MethodInfo
 
 from .calibrator import Calibrator, image_key
 from .feature_clusters import FeatureClusters
-from .likelihood_fit import LikelihoodFit
+from .likelihood_fit import LikelihoodFit, check_labelled, temperature_of_all, temperatures_of_groups
 
 ASSIGNMENTS = ('hard', 'soft')
 
@@ -24,7 +24,8 @@ class ClusteredTemperatureScaling(Calibrator):
     """Cluster images by their features, fit a temperature per cluster, and divide the logits of an image by its own.
 
     Features are the input of the base model's classifier, averaged over the image and scaled to length 1. Clusters, first
-    temperatures and features come from one pass; a second pass refines the temperatures.
+    temperatures and features come from one pass; a second pass refines the temperatures, and more follow where it does not
+    enclose them.
 
     Args:
         num_classes: Number of classes K.
@@ -95,9 +96,11 @@ class ClusteredTemperatureScaling(Calibrator):
         """Forget the sums of earlier passes."""
         super().start_stage(stage)
         self._stage = stage
-        self._everything, self._own = LikelihoodFit(), LikelihoodFit()
         if stage == 0:
+            self._everything, self._own = LikelihoodFit(), LikelihoodFit(self.num_clusters)
             self._features: dict[str, np.ndarray] = {}
+        for fit in (self._everything, self._own):
+            fit.start_pass()
 
     def update(self, outputs: FrozenOutputs, labels: Tensor, metas: list[dict]) -> None:
         """Add one batch; see :class:`~mmseg_uncertainty.models.fittable.Fittable`."""
@@ -109,8 +112,8 @@ class ClusteredTemperatureScaling(Calibrator):
             if self._stage == 0:
                 self._everything.add_coarse(key, pixels, label)
             else:
-                self._everything.add_fine(key, pixels, label, self._coarse)
-                self._own.add_fine(key, pixels, label, self._cluster_coarse[self._cluster[key]])
+                self._everything.add_fine(key, pixels, label)
+                self._own.add_fine(key, pixels, label, self._cluster[key])
 
     def merge_ranks(self) -> None:
         """Collect the images of all processes."""
@@ -127,35 +130,36 @@ class ClusteredTemperatureScaling(Calibrator):
         if stage == 0:
             self._find_clusters()
         else:
+            for fit in (self._everything, self._own):
+                fit.finish_fine()
             self._write_temperatures()
 
+    def needs_another_pass(self, stage: int) -> bool:
+        """Whether the second pass did not enclose a temperature; see ``Fittable``."""
+        return stage == 1 and (self._everything.needs_another_pass() or self._own.needs_another_pass())
+
     def _find_clusters(self) -> None:
-        self._coarse = self._everything.coarse()
-        if np.isnan(self._coarse).any():
-            raise ValueError(f'{type(self).__name__}: no pixel of the calibration images is labelled; check their label '
-                             'files and the label map.')
+        check_labelled(not np.isnan(self._everything.coarse_curve().inverse_temperature()), type(self).__name__)
         keys = sorted(self._features)
         vectors = np.stack([self._features[key] for key in keys])
         self.clusters.fit(vectors)
         nearest = self.clusters.weights(torch.from_numpy(vectors).to(self.temperatures.device), soft=False).argmax(dim=1)
         self._cluster = dict(zip(keys, nearest.tolist()))
-        coarse = [self._everything.coarse(self._members(index)) for index in range(self.num_clusters)]
-        self._cluster_coarse = [self._coarse if np.isnan(own).any() else own for own in coarse]
+        self._own.finish_coarse([self._everything.coarse_curve(self._members(index)) for index in range(self.num_clusters)])
+        self._everything.finish_coarse()
 
     def _members(self, cluster: int) -> list[str]:
         return [key for key, index in self._cluster.items() if index == cluster]
 
     def _write_temperatures(self) -> None:
-        everything = self._everything.fine(self._coarse)[0]
-        for index in range(self.num_clusters):
-            members, inverse = self._members(index), everything
-            if len(members) >= max(self.min_images, 1):
-                own = self._own.fine(self._cluster_coarse[index], members)[0]
-                inverse = everything if np.isnan(own) else own
-            if inverse is everything and self.num_clusters > 1:
-                print_log(f'{type(self).__name__}: cluster {index} has {len(members)} images; it takes the temperature of all.',
+        everything = temperature_of_all(self._everything.inverses()[0], type(self).__name__)
+        inverses = temperatures_of_groups(self._own.inverses(), everything, type(self).__name__)
+        for index, inverse in enumerate(inverses.tolist()):
+            members = len(self._members(index))
+            if members < max(self.min_images, 1):
+                inverse = everything
+                print_log(f'{type(self).__name__}: cluster {index} has {members} images; it takes the temperature of all.',
                           'current', logging.WARNING)
             self.temperatures[index] = 1 / inverse
-            print_log(f'{type(self).__name__}: cluster {index}, {len(members)} images, temperature {1 / inverse:.4f}',
-                      'current')
+            print_log(f'{type(self).__name__}: cluster {index}, {members} images, temperature {1 / inverse:.4f}', 'current')
         self.fitted.fill_(True)

@@ -13,7 +13,7 @@ from mmseg_uncertainty.functional.temperature import PUBLISHED_GRID, best_calibr
 from mmseg_uncertainty.structures import FrozenOutputs, MethodInfo
 
 from .calibrator import Calibrator, image_key, pixel_sample
-from .likelihood_fit import LikelihoodFit
+from .likelihood_fit import LikelihoodFit, check_labelled, temperature_of_all, temperatures_of_groups
 
 OBJECTIVES = ('nll', 'ece')
 BINS = 15
@@ -25,10 +25,11 @@ class TemperatureScaling(Calibrator):
 
     Args:
         num_classes: Number of classes K.
-        objective: ``'nll'`` takes the temperature of the largest likelihood, from all pixels in two passes. ``'ece'`` takes
-            that of the smallest expected calibration error among 0.5, 0.51, ..., 9.99, from a sample of pixels in one pass,
-            as in the released RELIS code.
-        classwise: Whether each predicted class has its own temperature; classes without a pixel take that of all.
+        objective: ``'nll'`` takes the temperature of the largest likelihood, from all pixels in two passes, or more where
+            the second does not enclose it. ``'ece'`` takes that of the smallest expected calibration error among 0.5, 0.51,
+            ..., 9.99, from a sample of pixels in one pass, as in the released RELIS code.
+        classwise: Whether each predicted class has its own temperature; classes without a pixel, or whose pixels are all
+            right, take that of all.
         pixels_per_image: Size of the sample of ``objective='ece'``.
         options: See :class:`Calibrator`.
 
@@ -66,8 +67,10 @@ class TemperatureScaling(Calibrator):
         if self.objective == 'ece':
             self._grid = torch.zeros(3, 1 + len(PUBLISHED_GRID), BINS, dtype=torch.int64)
             return
-        self._everything = LikelihoodFit()
-        self._classes = LikelihoodFit(self.num_classes)
+        if stage == 0:
+            self._fits = [LikelihoodFit()] + [LikelihoodFit(self.num_classes)] * self.classwise
+        for fit in self._fits:
+            fit.start_pass()
 
     def update(self, outputs: FrozenOutputs, labels: Tensor, metas: list[dict]) -> None:
         """Add one batch; see :class:`~mmseg_uncertainty.models.fittable.Fittable`."""
@@ -83,19 +86,15 @@ class TemperatureScaling(Calibrator):
         self._grid += torch.from_numpy(np.stack([sums.count, sums.correct, sums.confidence]))
 
     def _add_slopes(self, key: str, pixels: Tensor, labels: Tensor) -> None:
-        fits = [(self._everything, None)] + [(self._classes, pixels.argmax(dim=0))] * self.classwise
-        for index, (fit, groups) in enumerate(fits):
-            if self._stage == 0:
-                fit.add_coarse(key, pixels, labels, groups)
-            else:
-                fit.add_fine(key, pixels, labels, self._coarse[index], groups)
+        for fit, groups in zip(self._fits, [None] + [pixels.argmax(dim=0)] * self.classwise):
+            (fit.add_coarse if self._stage == 0 else fit.add_fine)(key, pixels, labels, groups)
 
     def merge_ranks(self) -> None:
         """Sum over all processes."""
         if self.objective == 'ece':
             all_reduce(self._grid)
             return
-        for fit in (self._everything, self._classes):
+        for fit in self._fits:
             fit.merge_ranks()
 
     def finish_stage(self, stage: int) -> None:
@@ -107,20 +106,25 @@ class TemperatureScaling(Calibrator):
         if self.objective == 'ece':
             sums = ReliabilitySums(*self._grid.numpy())
             first, rest = (ReliabilitySums(*self._grid[:, part].numpy()) for part in (0, slice(1, None)))
-            self._check_pixels(bool(sums.count.any()))
+            check_labelled(bool(sums.count.any()), type(self).__name__)
             self._write(np.array([best_calibrated(PUBLISHED_GRID, rest, first)]))
         elif stage == 0:
-            self._coarse = [self._everything.coarse(), self._classes.coarse()]
-            self._check_pixels(bool(np.isfinite(self._coarse[0]).all()))
+            check_labelled(not np.isnan(self._fits[0].coarse_curve().inverse_temperature()), type(self).__name__)
+            for fit in self._fits:
+                fit.finish_coarse()
         else:
-            everything = self._everything.fine(self._coarse[0])
-            own = self._classes.fine(self._coarse[1]) if self.classwise else everything
-            self._write(1 / np.where(np.isnan(own), everything, own))
+            for fit in self._fits:
+                fit.finish_fine()
+            self._write(1 / self._inverses())
 
-    def _check_pixels(self, found: bool) -> None:
-        if not found:
-            raise ValueError(f'{type(self).__name__}: no pixel of the calibration images is labelled; check their label '
-                             'files and the label map.')
+    def _inverses(self) -> np.ndarray:
+        everything, *own = (fit.inverses() for fit in self._fits)
+        common = temperature_of_all(everything[0], type(self).__name__)
+        return temperatures_of_groups(own[0], common, type(self).__name__) if own else np.array([common])
+
+    def needs_another_pass(self, stage: int) -> bool:
+        """Whether the second pass did not enclose a temperature; see ``Fittable``."""
+        return stage == 1 and any(fit.needs_another_pass() for fit in self._fits)
 
     def _write(self, temperature: np.ndarray) -> None:
         self.temperature.copy_(torch.from_numpy(temperature))

@@ -16,7 +16,12 @@ from .calibrator import Calibrator, image_key, pixel_sample
 
 @MODELS.register_module()
 class VectorScaling(Calibrator):
-    """Multiply and shift the logits of each class, fitted by the likelihood of a sample of pixels.
+    r"""Multiply and shift the logits of each class, fitted by the likelihood of a sample of pixels.
+
+    Logits are given but for a constant per pixel, which the softmax does not see and scales of the classes would. They are
+    therefore centred first, :math:`\tilde z_k = s_k (z_k - \bar z) + o_k`. Checkpoints without ``centered`` were fitted
+    before that was so; they are applied as they were fitted, :math:`s_k z_k + o_k`, and give the probabilities that they
+    gave.
 
     Would change predictions; with ``keep_argmax`` (the default) it changes their confidences only.
 
@@ -34,15 +39,24 @@ class VectorScaling(Calibrator):
         self.bias, self.pixels_per_image = bias, pixels_per_image
         self.register_buffer('scale', torch.ones(num_classes, dtype=torch.float64))
         self.register_buffer('offset', torch.zeros(num_classes, dtype=torch.float64))
+        self.register_buffer('centered', torch.ones((), dtype=torch.bool))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args) -> None:
+        if f'{prefix}scale' in state_dict:
+            state_dict = {f'{prefix}centered': torch.tensor(False), **state_dict}
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def calibrate(self, outputs: FrozenOutputs, metas: list[dict]) -> Tensor:
         """Scale and shift; see :meth:`Calibrator.calibrate`."""
-        scale, offset = (values.to(outputs.logits.dtype)[None, :, None, None] for values in (self.scale, self.offset))
-        return outputs.logits * scale + offset
+        logits = outputs.logits
+        scale, offset = (values.to(logits.dtype)[None, :, None, None] for values in (self.scale, self.offset))
+        mean = logits.mean(dim=1, keepdim=True) * self.centered
+        return (logits - mean) * scale + offset
 
     def start_stage(self, stage: int) -> None:
         """Forget the sample."""
         super().start_stage(stage)
+        self.centered.fill_(True)
         self._sample: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
     def update(self, outputs: FrozenOutputs, labels: Tensor, metas: list[dict]) -> None:
@@ -79,13 +93,14 @@ def fit_vector_scaling(logits: Tensor, labels: Tensor, bias: bool) -> tuple[Tens
     """Scale and offset of the largest likelihood, by L-BFGS.
 
     Args:
-        logits: Shape (n, K), float64.
+        logits: Shape (n, K), float64; the mean of each row is taken off.
         labels: Shape (n,).
         bias: Whether to fit the offset; its mean is 0.
 
     Returns:
         Scale and offset, shape (K,) each.
     """
+    logits = logits - logits.mean(dim=1, keepdim=True)
     scale = logits.new_ones(logits.shape[1]).requires_grad_()
     offset = logits.new_zeros(logits.shape[1]).requires_grad_(bias)
     optimizer = torch.optim.LBFGS([scale, offset] if bias else [scale], max_iter=200, line_search_fn='strong_wolfe',

@@ -78,7 +78,7 @@ class ViMHead(FeatureScoreHead):
     def finish_stage(self, stage: int) -> None:
         """Write origin, basis and scale."""
         moments = self.streamed.moments()
-        origin = self._zero_of_the_classifier().to(moments.sums)
+        origin = self._zero_of_the_classifier().to(moments.means)
         second_moment = moments.second_moment(origin)
         basis = residual_basis(second_moment, self.dimensions)
         rms = torch.trace(basis.T @ second_moment @ basis).clamp_min(1e-12).sqrt()

@@ -12,12 +12,16 @@ from torch import Tensor
 
 from mmseg_uncertainty.functional.conformal_losses import ConformityTable, check_loss, image_loss, tabulate
 from mmseg_uncertainty.functional.prediction_sets import SetFamily
-from mmseg_uncertainty.functional.risk_control import RiskTarget, control_classes, control_risk
+from mmseg_uncertainty.functional.risk_control import FALLBACKS, control_classes, control_risk
 from mmseg_uncertainty.functional.set_size_curves import mean_sizes, size_histogram
 from mmseg_uncertainty.structures import FrozenOutputs, MethodInfo, Place
 
 from .conformity_curves import ConformityCurves
 from .set_head import SetHead, smallest_threshold, split_risk
+
+FALLBACK_MEANS = dict(
+    contain='every set contains the class, so that it is never missed',
+    pixels="nothing is promised for this class, which takes the threshold of all pixels (fallback='pixels')")
 
 
 @MODELS.register_module()
@@ -34,7 +38,9 @@ class ConformalRiskControlHead(SetHead):
         delta: Probability with which RCPS and LTT may fail.
         family: Options of :class:`~mmseg_uncertainty.functional.prediction_sets.SetFamily`.
         class_conditional: Choose one threshold per class, for its false-negative rate, at the ``alpha`` of the only
-            risk. Classes in too few images fall back to the threshold of all pixels and are logged.
+            risk.
+        fallback: What becomes of classes in too few images for this: ``'contain'`` puts them into every set, which keeps the
+            promise, ``'pixels'`` gives them the threshold of all pixels, which promises nothing. Either is logged.
         mantissa_bits: Precision of the kept conformities; 23 is exact, 10 shrinks large sets to the size of a
             histogram.
         keep_curves: Whether the checkpoint keeps what :meth:`recalibrate`, :meth:`risk_curve` and :meth:`size_curve`
@@ -46,7 +52,7 @@ class ConformalRiskControlHead(SetHead):
         thresholds: Threshold 1 - lambda of each class, shape (K,), float64; the same for all unless
             ``class_conditional``.
         feasible: Whether the images sufficed for every promise.
-        fell_back: Which classes took the threshold of all pixels instead of their own, shape (K,).
+        fell_back: Which classes have no threshold of their own, shape (K,).
         curves: What was kept of the calibration images; ``curves.table()`` gives it to
             :func:`~mmseg_uncertainty.functional.conformal_losses.image_loss`.
 
@@ -64,6 +70,7 @@ class ConformalRiskControlHead(SetHead):
                  delta: float = 0.1,
                  family: dict | None = None,
                  class_conditional: bool = False,
+                 fallback: str = 'contain',
                  mantissa_bits: int = 23,
                  keep_curves: bool = True,
                  activation: str | None = None,
@@ -79,13 +86,14 @@ class ConformalRiskControlHead(SetHead):
         self.register_buffer('thresholds', torch.full((num_classes, ), torch.nan, dtype=torch.float64))
         self.register_buffer('fell_back', torch.zeros(num_classes, dtype=torch.bool))
         self.register_buffer('feasible', torch.zeros((), dtype=torch.bool))
-        self.promise(risks, control, delta, class_conditional)
+        self.promise(risks, control, delta, class_conditional, fallback)
 
     def promise(self,
                 risks: Sequence[dict],
                 control: str = 'crc',
                 delta: float = 0.1,
-                class_conditional: bool = False) -> None:
+                class_conditional: bool = False,
+                fallback: str = 'contain') -> None:
         """Set what the next calibration promises; arguments as in the class.
 
         Raises:
@@ -98,7 +106,9 @@ class ConformalRiskControlHead(SetHead):
         if class_conditional and dict(loss='miscoverage') | self.losses[0] != dict(loss='miscoverage'):
             raise ValueError('ConformalRiskControlHead: class_conditional=True controls the misses of every class, not '
                              f'{self.losses[0]}; give risks=[dict(alpha=...)] alone.')
-        self.class_conditional = class_conditional
+        if fallback not in FALLBACKS:
+            raise ValueError(f'ConformalRiskControlHead: fallback={fallback!r} is unknown; choose from {FALLBACKS}.')
+        self.class_conditional, self.fallback = class_conditional, fallback
 
     def is_fitted(self) -> bool:
         """Whether thresholds were calibrated or loaded."""
@@ -110,18 +120,20 @@ class ConformalRiskControlHead(SetHead):
 
     def start_stage(self, stage: int) -> None:
         """Forget earlier images."""
+        self.start_images()
         self.curves.reset()
 
     def update(self, outputs: FrozenOutputs, labels: Tensor, metas: list[dict]) -> None:
         """Tabulate one batch; see :class:`~mmseg_uncertainty.models.fittable.Fittable`."""
         filled, valid = self.valid_labels(labels)
-        probabilities = self.probabilities(outputs.logits)
+        probabilities = self.add_images(outputs.logits, metas)
         conformity = self.family.label_conformity(probabilities, filled, outputs.predicted)
         sizes = size_histogram(self.family, probabilities, valid, outputs.predicted) if self.keep_curves else None
         self.curves.add(tabulate(conformity, labels, self.num_classes, self.mantissa_bits), sizes)
 
     def merge_ranks(self) -> None:
         """Collect the images of all processes."""
+        self.merge_images()
         self.curves.merge_ranks()
 
     def finish_stage(self, stage: int) -> None:
@@ -193,18 +205,14 @@ class ConformalRiskControlHead(SetHead):
             print_log(f'{type(self).__name__}: {void} of {table.num_images} images hold void only and are left out.',
                       'current', logging.WARNING)
         if self.class_conditional:
-            thresholds, results, fell_back = control_classes(table, self.targets[0], images)
+            thresholds, results, fell_back = control_classes(table, self.targets[0], images, self.fallback)
             names = [f'misses of class {label} at {self.targets[0]}' for label in range(self.num_classes)]
+            self.report(results, names, FALLBACK_MEANS[self.fallback])
         else:
             results = [control_risk(image_loss(table, **loss), target, images)
                        for loss, target in zip(self.losses, self.targets)]
             thresholds, fell_back = np.full(self.num_classes, smallest_threshold(results)), np.zeros(self.num_classes, bool)
-            names = [f'{loss} at {target}' for loss, target in zip(self.losses, self.targets)]
-        self.report(results, names)
-        if fell_back.any():
-            labels = np.flatnonzero(fell_back).tolist()
-            print_log(f'{type(self).__name__}: classes {labels} are in too few images and take the threshold of all '
-                      f'pixels, {thresholds[fell_back][0]:.6g}.', 'current', logging.WARNING)
+            self.report(results, [f'{loss} at {target}' for loss, target in zip(self.losses, self.targets)])
         self.thresholds.copy_(torch.from_numpy(np.asarray(thresholds, dtype=np.float64)))
         self.fell_back.copy_(torch.from_numpy(np.asarray(fell_back)))
         self.feasible.fill_(all(result.feasible for result in results))

@@ -13,7 +13,8 @@ from mmseg.registry import MODELS
 from torch import Tensor
 
 from mmseg_uncertainty.functional.conformal_losses import image_loss, tabulate
-from mmseg_uncertainty.functional.conformity_histogram import OCTAVES, conformity_histogram
+from mmseg_uncertainty.functional.conformal_splits import part_of
+from mmseg_uncertainty.functional.conformity_histogram import OCTAVES, conformity_histogram, scores_needed
 from mmseg_uncertainty.functional.nonconformity_curves import (ALL_CLASSES, CLASS_SCORES, group_thresholds,
                                                                threshold_conformity)
 from mmseg_uncertainty.functional.position_groups import (GROUPINGS, LEARNED_GROUPINGS, cell_index, curve_features,
@@ -53,7 +54,8 @@ class KandinskyHead(SetHead):
         zones: Rows and columns of ``'zones'``.
         grid: Rows and columns of cells.
         shares: Shares of the images for groups, thresholds and risk; shares of steps that do not occur are not used.
-            Images are divided by ``calibration_position`` of their metas, else by name.
+            Images are divided by ``calibration_position`` of their metas, which
+            :class:`~mmseg_uncertainty.datasets.CalibrationPlan` gives them, else by name.
         prior: Scores at which a cell counts as much as the whole image when groups are learned.
         bits: Precision of the streamed scores; bins are narrower than 2 ** -bits of the score.
         force_top: Whether the arg-max is in every set, so that no set is empty.
@@ -109,8 +111,7 @@ class KandinskyHead(SetHead):
             occurs = dict(released=True)
         self.steps = [step for step, does in occurs.items() if does]
         self.stages = len(self.steps)
-        used = np.array([share for step, share in zip(occurs, shares) if step in self.steps])
-        self.bounds = np.cumsum(used) / used.sum()
+        self.shares = {step: share for step, share in zip(occurs, shares) if step in self.steps}
         self.curves = ConformityCurves(num_classes)
         cells = {} if variant == 'published' else dict(pixel=tuple(grid), zones=tuple(zones))
         fixed = zone_map(grid, *cells.get(grouping, (1, 1)))
@@ -135,6 +136,7 @@ class KandinskyHead(SetHead):
 
     def start_stage(self, stage: int) -> None:
         """Start the statistics of the groups, the thresholds or the risk."""
+        self.start_images()
         self.step, self.images = stage, torch.zeros((), dtype=torch.int64)
         rows, columns = self.group_map.shape
         bins = dict(groups=(rows * columns, SCORE_BINS),
@@ -146,7 +148,7 @@ class KandinskyHead(SetHead):
 
     def update(self, outputs: FrozenOutputs, labels: Tensor, metas: list[dict]) -> None:
         """Add the images of one batch that belong to the part of this stage; see ``Fittable``."""
-        probabilities = self.probabilities(outputs.logits)
+        probabilities = self.add_images(outputs.logits, metas)
         filled, valid = self.valid_labels(labels)
         for index, meta in enumerate(metas):
             if self._part(meta) == self.step:
@@ -159,6 +161,7 @@ class KandinskyHead(SetHead):
 
     def merge_ranks(self) -> None:
         """Sum over all processes."""
+        self.merge_images()
         all_reduce(self.counts)
         all_reduce(self.images)
         self.curves.merge_ranks()
@@ -173,8 +176,10 @@ class KandinskyHead(SetHead):
         """
         step = self.steps[stage]
         if not self.images:
-            raise ValueError(f'KandinskyHead: no calibration image fell to the part for {step}. Calibrate with more images '
-                             'or shorter blocks (block_length of CalibrationLoop), or enlarge the share.')
+            shares = ', '.join(f'{name} {share:g}' for name, share in self.shares.items())
+            raise ValueError(f'KandinskyHead: no calibration image fell to the part for {step} (shares: {shares}). '
+                             'Calibrate with more images or shorter blocks (block_length of CalibrationLoop), or enlarge '
+                             'the share.')
         getattr(self, f'_finish_{step}')()
         print_log(f'KandinskyHead: {step} from {int(self.images)} images', 'current')
 
@@ -184,7 +189,7 @@ class KandinskyHead(SetHead):
         if self.released is not None:
             return self.released.sets(probabilities, place)
         groups = self._groups(place.size)[place.window.slices]
-        thresholds = (self.thresholds * self.odds * (1 - 1e-6)).where(self.thresholds > 0, 0).to(probabilities.dtype)
+        thresholds = (self.thresholds * self.odds).where(self.thresholds > 0, 0).to(probabilities.dtype)
         membership = torch.empty_like(probabilities, dtype=torch.bool)
         for label in range(self.num_classes):
             membership[:, label] = probabilities[:, label] >= thresholds[:, label][groups]
@@ -198,7 +203,7 @@ class KandinskyHead(SetHead):
         position = meta.get('calibration_position')
         if position is None:
             position = zlib.crc32(Path(meta['img_path']).stem.encode()) / 2**32
-        return int(np.searchsorted(self.bounds[:-1], position, side='right'))
+        return part_of(position, tuple(self.shares.values()))
 
     def _cells(self, size: torch.Size) -> Tensor:
         """Cell of each pixel, shape (H, W), int64."""
@@ -249,8 +254,9 @@ class KandinskyHead(SetHead):
         for kind, fallback in ((CLASS_SCORES, 'the scores of the class anywhere'), (ALL_CLASSES, 'always containing it')):
             if (source == kind).any():
                 labels = sorted(set(np.nonzero(source == kind)[1].tolist()))
-                print_log(f'KandinskyHead: {(source == kind).sum()} of {source.size} groups of classes have too few scores '
-                          f'and fall back to {fallback}; classes {labels}', 'current', logging.WARNING)
+                print_log(f'KandinskyHead: {(source == kind).sum()} of {source.size} groups of classes have fewer than '
+                          f'{scores_needed(self.target.alpha)} scores, too few for {self.target}, and fall back to '
+                          f'{fallback}; classes {labels}', 'current', logging.WARNING)
 
     def _finish_risk(self) -> None:
         self.curves.finish()

@@ -6,21 +6,26 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from mmengine.dist import all_gather_object
 from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmseg_uncertainty.functional.conformal_losses import check_loss
+from mmseg_uncertainty.functional.conformal_splits import check_distinct
 from mmseg_uncertainty.functional.risk_control import ControlledThreshold, RiskTarget
 from mmseg_uncertainty.models.fittable import Fittable
 from mmseg_uncertainty.structures import Place
 
 VOID = 255
 ACTIVATIONS = ('softmax', 'sigmoid')
+ALL = 'the set of all classes takes its place'
 
 
 class SetHead(BaseModule, Fittable):
     """Map class probabilities to the set of classes that stay possible, with thresholds from calibration images.
+
+    Subclasses call :meth:`start_images` at the start of a stage and :meth:`add_images` with every batch.
 
     Args:
         num_classes: Number of classes, in 2..254; models of one sigmoid channel have 2, the background first.
@@ -31,6 +36,8 @@ class SetHead(BaseModule, Fittable):
     Raises:
         ValueError: An option is out of range.
     """
+
+    promises = True
 
     def __init__(self, num_classes: int, activation: str | None = None, init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
@@ -89,7 +96,7 @@ class SetHead(BaseModule, Fittable):
 
         Raises:
             RuntimeError: The head was never fitted.
-            ValueError: The number of classes is not the one the head was made for.
+            ValueError: The number of classes is not the one the head was made for, or a probability is NaN.
         """
         if not self.is_fitted():
             raise RuntimeError(f'{type(self).__name__} has no thresholds yet. Fit it with tools/train.py and '
@@ -97,7 +104,45 @@ class SetHead(BaseModule, Fittable):
         if probabilities.shape[1] != self.num_classes:
             raise ValueError(f'{type(self).__name__}: the model has {probabilities.shape[1]} classes and the head '
                              f'num_classes={self.num_classes}; set num_classes of the set head to that of the model.')
+        self._check_numbers(probabilities)
         return self.sets(probabilities, predicted, place)
+
+    def _check_numbers(self, probabilities: Tensor, names: Sequence[str] | None = None) -> None:
+        broken = probabilities.flatten(1).sum(dim=1).isnan()
+        if broken.any():
+            index = int(broken.nonzero()[0])
+            name = f'image {index} of this batch' if names is None else names[index]
+            raise ValueError(f'{type(self).__name__}: probabilities of {name} are NaN, so they say nothing about any class. '
+                             'Check the base model, its checkpoint and mixed precision on this image.')
+
+    def start_images(self) -> None:
+        """Forget which images were seen."""
+        self._images: set[str] = set()
+
+    def add_images(self, logits: Tensor, metas: Sequence[dict]) -> Tensor:
+        """Probabilities of calibration images, each of which may come once.
+
+        Args:
+            logits: Shape (N, K, \\*).
+            metas: ``metainfo`` of each image; those without ``img_path`` are not told apart.
+
+        Returns:
+            Shape (N, K, \\*), in [0, 1].
+
+        Raises:
+            ValueError: A probability is NaN, or an image came before.
+        """
+        probabilities = self.probabilities(logits)
+        names = [str(meta.get('img_path', f'image {index} of this batch')) for index, meta in enumerate(metas)]
+        self._check_numbers(probabilities, names)
+        given = [str(meta['img_path']) for meta in metas if 'img_path' in meta]
+        check_distinct(given + [name for name in set(given) if name in self._images], type(self).__name__)
+        self._images.update(given)
+        return probabilities
+
+    def merge_images(self) -> None:
+        """Check that no two processes saw the same image."""
+        check_distinct([name for names in all_gather_object(self._images) for name in names], type(self).__name__)
 
     def valid_labels(self, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Labels with void replaced by class 0, and which pixels are not void.
@@ -114,14 +159,26 @@ class SetHead(BaseModule, Fittable):
                              f'{self.num_classes - 1} or {VOID} for void; check num_classes and the label map.')
         return labels.masked_fill(~valid, 0), valid
 
-    def report(self, results: Sequence[ControlledThreshold], names: Sequence[str]) -> None:
-        """Log what each promise came to, and warn where images did not suffice."""
+    def report(self, results: Sequence[ControlledThreshold], names: Sequence[str], instead: str = ALL) -> None:
+        """Log what each promise came to, and warn where images did not suffice.
+
+        Args:
+            results: One per promise.
+            names: Likewise.
+            instead: What takes the place of a threshold that could not be chosen.
+        """
         for name, result in zip(names, results, strict=True):
-            print_log(f'{type(self).__name__}: {name}: lambda {result.level:.6g} from {result.num_images} images, empirical '
-                      f'risk {result.empirical_risk:.4g} (allowed {result.largest_risk:.4g})', 'current')
+            owner = f'{type(self).__name__}: {name}'
             if not result.feasible:
-                print_log(f'{type(self).__name__}: {name}: {result.num_images} images are too few for this promise; the set '
-                          'of all classes, or the named fallback, takes its place.', 'current', logging.WARNING)
+                print_log(f'{owner}: {result.num_images} images are too few for this promise, which needs at least '
+                          f'{result.images_needed}, and several times as many for sets of use; {instead}.', 'current',
+                          logging.WARNING)
+                continue
+            print_log(f'{owner}: lambda {result.level:.6g} from {result.num_images} images, empirical risk '
+                      f'{result.empirical_risk:.4g} (allowed {result.largest_risk:.4g})', 'current')
+            if result.threshold == 0:
+                print_log(f'{owner}: only the set of all classes keeps this promise on the {result.num_images} images; use '
+                          'a larger alpha, a milder loss or more images.', 'current', logging.WARNING)
 
 
 def smallest_threshold(results: Sequence[ControlledThreshold]) -> float:

@@ -118,13 +118,48 @@ def test_the_likelihood_of_other_images_grows(config):
 
 
 def test_vector_scaling_changes_predictions_when_asked():
-    outputs, labels, metas = images(8)
+    outputs, labels, metas = images(30)
     shifted = FrozenOutputs(outputs.logits + torch.arange(5.)[:, None, None], *(
         getattr(outputs, name) for name in ('native_logits', 'features', 'images')))
     calibrator = fit(VectorScaling(CLASSES, keep_argmax=False), (shifted, labels, metas))
     assert_close(calibrator.scale, torch.full((5, ), 0.4, dtype=torch.float64), atol=0.03, rtol=0)
     assert_close(calibrator.offset, -0.4 * (torch.arange(5.).double() - 2), atol=0.1, rtol=0)
+    assert calibrator.offset.mean().abs() < 1e-12
     assert not torch.equal(calibrator(shifted, metas).argmax(1), shifted.logits.argmax(1))
+
+
+def test_a_constant_added_to_all_logits_of_a_pixel_changes_nothing_of_vector_scaling():
+    outputs, labels, metas = images(8)
+    constants = 30 * torch.randn(8, 1, *SIZE, generator=torch.Generator().manual_seed(5))
+    moved = FrozenOutputs(outputs.logits + constants, outputs.native_logits, outputs.features, outputs.images)
+    one, other = (fit(VectorScaling(CLASSES, keep_argmax=False), (given, labels, metas)) for given in (outputs, moved))
+    assert_close(one.scale, other.scale, rtol=1e-3, atol=1e-3)
+    assert_close(one(outputs, metas).softmax(1), one(moved, metas).softmax(1), rtol=1e-3, atol=1e-4)
+
+
+def test_vector_scaling_of_older_checkpoints_gives_what_it_gave():
+    outputs, _, metas = images(2)
+    state = dict(scale=torch.rand(5).double() + 0.5, offset=torch.randn(5).double(), fitted=torch.tensor(True))
+    old = VectorScaling(CLASSES, keep_argmax=False)
+    old.load_state_dict(state)
+    expected = outputs.logits.double() * state['scale'][:, None, None] + state['offset'][:, None, None]
+    assert_close(old(outputs, metas).double().softmax(1), expected.softmax(1), rtol=1e-5, atol=1e-6)
+    copy = VectorScaling(CLASSES)
+    copy.load_state_dict(fit(VectorScaling(CLASSES), images(2)).state_dict())
+    assert copy.centered and not old.centered
+
+
+@pytest.mark.parametrize('config', KEPT)
+def test_broken_logits_are_refused_where_they_are_labelled(config):
+    outputs, labels, metas = images(6)
+    for broken in (torch.nan, torch.inf):
+        outputs.logits[2, 1, 0, 0] = broken
+        fit(MODELS.build(dict(num_classes=CLASSES) | config), (outputs, labels, metas))
+        spoiled = outputs.logits.clone()
+        spoiled[2, 1, 9, 0] = broken
+        given = FrozenOutputs(spoiled, outputs.native_logits, outputs.features, outputs.images)
+        with pytest.raises(ValueError, match='logits of 1 labelled pixels are NaN or infinite'):
+            fit(MODELS.build(dict(num_classes=CLASSES) | config), (given, labels, metas))
 
 
 def test_each_cluster_finds_its_temperature():

@@ -99,19 +99,86 @@ def test_several_risks_take_the_largest_set():
     assert fit(ConformalRiskControlHead(NUM_CLASSES, risks), logits, labels).thresholds[0] == min(alone)
 
 
-def test_class_thresholds_fall_back_where_a_class_is_rare():
+def test_a_class_that_is_rare_is_in_every_set_or_has_no_promise(log):
     logits, labels = batch(40, seed=6)
     labels[3:][labels[3:] == 1] = 255
     head = fit(ConformalRiskControlHead(NUM_CLASSES, [dict(alpha=0.1)], class_conditional=True), logits, labels)
     assert head.fell_back.tolist() == [False, True, False, False] and not head.feasible
+    sets = head(logits.softmax(1))
+    assert sets[:, 1].all() and not sets.all()
+    assert any('class 1' in line and '3 images are too few for this promise, which needs at least 9' in line
+               and 'every set contains the class' in line for line in log)
+    head.recalibrate(risks=[dict(alpha=0.1)], class_conditional=True, fallback='pixels')
+    assert head.fell_back.tolist() == [False, True, False, False] and not head.feasible
     assert head.thresholds[1] == direct_threshold(logits, labels, RiskTarget(0.1))
-    assert head(logits.softmax(1)).any(dim=1).all()
+    assert any('nothing is promised for this class' in line for line in log)
+    with pytest.raises(ValueError, match="fallback='hope' is unknown"):
+        head.promise([dict(alpha=0.1)], fallback='hope')
 
 
-def test_too_few_images_give_all_classes():
+def test_recalibration_by_class_counts_the_images_as_told():
+    logits, labels = batch(40, seed=10)
+    head = fit(ConformalRiskControlHead(NUM_CLASSES, [dict(alpha=0.2)], class_conditional=True), logits, labels)
+    everything = head.thresholds.clone()
+    half = np.arange(40) < 20
+    head.recalibrate(half)
+    alone = fit(ConformalRiskControlHead(NUM_CLASSES, [dict(alpha=0.2)], class_conditional=True), logits[:20], labels[:20])
+    assert torch.equal(head.thresholds, alone.thresholds) and not torch.equal(head.thresholds, everything)
+
+
+def test_broken_probabilities_are_refused_in_fit_and_prediction():
+    logits, labels = batch(20)
+    head = fit(ConformalRiskControlHead(NUM_CLASSES), logits, labels)
+    spoiled = logits.clone()
+    spoiled[5, 2, 1, 1] = torch.nan
+    labels[5, 1, 1] = 255
+    with pytest.raises(ValueError, match='probabilities of image 5 of this batch are NaN'):
+        fit(ConformalRiskControlHead(NUM_CLASSES), spoiled, labels)
+    with pytest.raises(ValueError, match='probabilities of image 1 of this batch are NaN'):
+        head(spoiled[4:7].softmax(1))
+
+
+def test_an_image_counts_once():
+    logits, labels = batch(4)
+    head = ConformalRiskControlHead(NUM_CLASSES)
+    head.start_stage(0)
+    metas = [dict(img_path=f'{index}.png') for index in range(4)]
+    head.update(FrozenOutputs(logits, logits, None), labels, metas)
+    with pytest.raises(ValueError, match=r'come more than once: 2.png \(2 times\)'):
+        head.update(FrozenOutputs(logits[2:3], logits, None), labels[2:3], metas[2:3])
+    head.start_stage(0)
+    with pytest.raises(ValueError, match=r'0.png \(4 times\). Each would count as several'):
+        head.update(FrozenOutputs(logits, logits, None), labels, metas[:1] * 4)
+    head.start_stage(0)
+    head.update(FrozenOutputs(logits, logits, None), labels, metas)
+    head.merge_ranks()
+
+
+def test_an_image_of_two_processes_is_found(monkeypatch):
+    logits, labels = batch(2)
+    monkeypatch.setattr(set_head, 'all_gather_object', lambda images: [images, {'1.png'}])
+    head = ConformalRiskControlHead(NUM_CLASSES)
+    head.start_stage(0)
+    head.update(FrozenOutputs(logits, logits, None), labels, [dict(img_path=f'{index}.png') for index in range(2)])
+    with pytest.raises(ValueError, match='1.png'):
+        head.merge_ranks()
+
+
+def test_a_promise_that_only_all_classes_keep_is_said_to_be_one(log):
+    logits, labels = batch(30)
+    labels[:] = logits.argmin(dim=1)
+    logits = 100 * logits
+    head = fit(ConformalRiskControlHead(NUM_CLASSES, [dict(alpha=0.1)]), logits, labels)
+    assert head.feasible and head(logits.softmax(1)).all()
+    assert 'only the set of all classes keeps this promise' in log[-1]
+
+
+@pytest.mark.parametrize('control, needed', [('crc', 99), ('rcps', 230), ('ltt', 230)])
+def test_too_few_images_give_all_classes_and_say_how_many_would_do(log, control, needed):
     logits, labels = batch(5, seed=7)
-    head = fit(ConformalRiskControlHead(NUM_CLASSES, [dict(alpha=0.01)]), logits, labels)
+    head = fit(ConformalRiskControlHead(NUM_CLASSES, [dict(alpha=0.01)], control), logits, labels)
     assert not head.feasible and head(logits.softmax(1)).all()
+    assert f'5 images are too few for this promise, which needs at least {needed},' in log[-1] and 'nan' not in log[-1]
 
 
 def test_images_of_void_only_are_left_out():
@@ -135,7 +202,7 @@ def test_a_class_absent_from_calibration_cannot_be_promised(log):
     assert not alone.feasible and alone(logits.softmax(1)).all() and '0 images are too few' in log[-1]
     each = fit(ConformalRiskControlHead(NUM_CLASSES, [dict(alpha=0.3)], class_conditional=True), logits, labels)
     assert each.fell_back.tolist() == [False, False, True, False]
-    assert 'classes [2] are in too few images' in log[-1]
+    assert 'misses of class 2' in log[-2] and '0 images are too few' in log[-2] and each(logits.softmax(1))[:, 2].all()
 
 
 def test_one_sigmoid_channel_per_class_is_compared_by_itself():

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mmseg_uncertainty.models.set_heads import KandinskyHead
+from mmseg_uncertainty.models.set_heads import KandinskyHead, kandinsky_head
 from mmseg_uncertainty.structures import FrozenOutputs
 
 NUM_CLASSES, SIZE = 3, (18, 24)
@@ -110,6 +110,88 @@ def test_risk_control_on_top_promises_an_image_level_risk():
     logits, labels = batch(80, seed=2)
     covered = head(logits.softmax(1)).gather(1, labels.unsqueeze(1))[:, 0].double().mean((1, 2))
     assert 0.93 <= covered.mean() <= 0.975
+
+
+def risk_images(head, count):
+    """Which of the images that :func:`fit` names fell to the part for the risk."""
+    return [index for index in range(count) if head._part(dict(img_path=f'frame_{index:04d}.png')) == len(head.steps) - 1]
+
+
+def missed(head, logits, labels):
+    return 1 - head(logits.softmax(1)).gather(1, labels.unsqueeze(1))[:, 0].double().mean((1, 2)).mean().item()
+
+
+@pytest.mark.parametrize('alpha, risk, force_top', [
+    (0.3, 0.05, True), (0.02, 0.17, True), (0.1, 0.1, True), (0.3, 0.05, False), (0.02, 0.5, False), (0.01, 0.9, False)])
+def test_the_risk_allowed_is_used_up_and_not_exceeded(alpha, risk, force_top):
+    """Both sides, on the images of the risk itself: sets lose what they may, and with any larger factor they lose too
+    much."""
+    for seed in range(6):
+        logits, labels = batch(90, seed)
+        head = fit(logits, labels, grouping='zones', zones=(2, 1), alpha=alpha, risk=dict(alpha=risk), force_top=force_top)
+        own = risk_images(head, len(logits))
+        allowed = risk - (1 - risk) / len(own)
+        assert missed(head, logits[own], labels[own]) <= allowed + 1e-12
+        head.odds *= 1.05
+        assert missed(head, logits[own], labels[own]) > allowed
+
+
+def test_images_of_steps_that_do_not_occur_are_used_by_the_others():
+    head = KandinskyHead(NUM_CLASSES, grouping='image', risk=dict(alpha=0.1), shares=(0.5, 2.0, 1.0))
+    assert head.shares == dict(thresholds=2.0, risk=1.0)
+    parts = [head._part(dict(calibration_position=position)) for position in (0.0, 0.65, 0.68, 0.999)]
+    assert parts == [0, 0, 1, 1]
+    logits, labels = batch(30)
+    seen = 0
+    for stage in range(head.stages):
+        head.start_stage(stage)
+        metas = [dict(img_path=f'{index}.png', calibration_position=index / 30) for index in range(30)]
+        head.update(FrozenOutputs(logits, logits, None), labels, metas)
+        head.merge_ranks()
+        head.finish_stage(stage)
+        seen += int(head.images)
+    assert seen == 30
+
+
+def test_a_class_without_scores_stays_contained_whatever_the_risk_allows():
+    logits, labels = batch(60)
+    labels[labels == 2] = 255
+    head = fit(logits, labels, grouping='image', risk=dict(alpha=0.999))
+    assert head.odds == torch.inf
+    assert head(logits.softmax(1))[:, 2].all()
+
+
+def test_broken_probabilities_are_refused_in_every_step_and_in_prediction():
+    logits, labels = batch(30)
+    head = fit(logits, labels, grouping='kmeans', num_groups=2, risk=dict(alpha=0.3))
+    for stage in range(3):
+        spoiled = logits.clone()
+        parts = [head._part(dict(img_path=f'frame_{index:04d}.png')) for index in range(30)]
+        spoiled[torch.tensor(parts) == stage, 0, 3, 3] = torch.nan
+        with pytest.raises(ValueError, match=r'probabilities of frame_\d+.png are NaN'):
+            fit(spoiled, labels, grouping='kmeans', num_groups=2, risk=dict(alpha=0.3))
+    with pytest.raises(ValueError, match='are NaN'):
+        head(spoiled.softmax(1))
+    with pytest.raises(ValueError, match='are NaN'):
+        fit(spoiled, labels, grouping='image', variant='published')
+
+
+def test_an_image_counts_once_in_a_step_and_comes_again_in_the_next():
+    logits, labels = batch(30)
+    assert fit(logits, labels, grouping='kmeans', num_groups=2).stages == 2
+    head = KandinskyHead(NUM_CLASSES, grouping='image')
+    head.start_stage(0)
+    with pytest.raises(ValueError, match='come more than once: a.png'):
+        head.update(FrozenOutputs(logits[:2], logits, None), labels[:2], [dict(img_path='a.png')] * 2)
+
+
+def test_classes_with_too_few_scores_are_told_how_many_would_do(monkeypatch):
+    said = []
+    monkeypatch.setattr(kandinsky_head, 'print_log', lambda message, *_: said.append(message))
+    logits, labels = batch(30)
+    labels[labels == 2] = 255
+    fit(logits, labels, grouping='image', alpha=0.02)
+    assert any('fewer than 49 scores' in line and 'classes [2]' in line for line in said)
 
 
 def test_a_class_without_scores_is_always_contained():
