@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from mmseg_uncertainty.caching import BaseOutputCache
 from mmseg_uncertainty.functional import ClassSummary, summarize
+from mmseg_uncertainty.functional.compiled import autocast_precision
 from mmseg_uncertainty.models.decode_heads import ScoreHead, SummaryHead
 from mmseg_uncertainty.models.fittable import Fittable
 from mmseg_uncertainty.models.utils import (MASK_HEADS, ClassifierTap, Frozen, at_least_float32, build_named,
@@ -341,5 +342,5 @@ def _circumstances(inputs: Tensor, meta: dict, precision: torch.dtype | None) ->
     """What decides the outputs of the base model besides its input and its weights."""
     device = inputs.device.type
     if precision is None:
-        precision = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else inputs.dtype
+        precision = autocast_precision(device) or inputs.dtype
     return f'{meta.get("img_shape")} {meta.get("pad_shape")} {precision}'
