@@ -74,7 +74,8 @@ class CheckedSegDataset(BaseSegDataset):
     def label_values(self) -> list[int]:
         """Values that label files may hold."""
         classes = self.METAINFO.get('classes') or self._metainfo.get('classes') or ()
-        return sorted({*range(len(classes) + bool(self.reduce_zero_label)), *(self.label_map or {}), self.ignore_index, VOID})
+        named = range(len(classes) + bool(self.reduce_zero_label))
+        return sorted({*named, *(self.label_map or {}), self.ignore_index, VOID})
 
     def pairs(self) -> list[tuple[Path, Path]]:
         """Image and label file of every sample, sorted by image.
@@ -156,8 +157,8 @@ class CheckedSegDataset(BaseSegDataset):
     def _folder(self, kind: str) -> str:
         folder = self.data_prefix.get(kind)
         if folder is None:
-            raise DatasetError(f'{type(self).__name__}: data_prefix={self.data_prefix} names no {kind}; expected the folders '
-                               'img_path and seg_map_path, below data_root.')
+            raise DatasetError(f'{type(self).__name__}: data_prefix={self.data_prefix} names no {kind}; expected the '
+                               'folders img_path and seg_map_path, below data_root.')
         return folder
 
     def _read_list(self) -> dict[str, int]:
@@ -167,8 +168,8 @@ class CheckedSegDataset(BaseSegDataset):
         try:
             lines = fileio.get_text(self.ann_file, backend_args=self.backend_args).splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise DatasetError(f'ann_file {self.ann_file} cannot be read ({error}). Check the path, which starts at data_root, '
-                               'or leave ann_file out to take all images.') from error
+            raise DatasetError(f'ann_file {self.ann_file} cannot be read ({error}). Check the path, which starts at '
+                               'data_root, or leave ann_file out to take all images.') from error
         names = [line.strip() for line in lines if line.strip()]
         if not names:
             raise DatasetError(f'ann_file {self.ann_file} lists no image, expected one name a line.')
@@ -184,9 +185,9 @@ class CheckedSegDataset(BaseSegDataset):
         chosen = {self._listed_name(image): (image, labels) for image, labels in pairs}
         absent = [name for name in self._listed if name not in chosen and not any(name in path for path in self.skipped)]
         if absent and not self.skip_broken:
-            raise DatasetError(f'ann_file {self.ann_file} lists {absent[0]}, which is no image in {self._folder("img_path")} '
-                               f'({len(absent)} of {len(self._listed)} lines name none). Complete the data, shorten the list, '
-                               'or pass --skip-broken (dataset option skip_broken=True).')
+            raise DatasetError(f'ann_file {self.ann_file} lists {absent[0]}, which is no image in '
+                               f'{self._folder("img_path")} ({len(absent)} of {len(self._listed)} lines name none). Complete '
+                               'the data, shorten the list, or pass --skip-broken (dataset option skip_broken=True).')
         self.skipped += absent
         return [chosen[name] for name in sorted(self._listed, key=self._listed.get) if name in chosen]
 

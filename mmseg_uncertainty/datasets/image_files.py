@@ -53,8 +53,8 @@ def index_by_stem(folder: str | Path, tails: Sequence[str] = (), suffix: str | N
 def _files_ending_in(folder: Path, suffix: str) -> list[Path]:
     files = sorted(path for path in walk_files(folder) if path.name.endswith(suffix)) if folder.is_dir() else []
     if not files:
-        raise DatasetError(f'{folder} holds no file that ends in {suffix!r}. Check data_root and data_prefix, and img_suffix '
-                           'and seg_map_suffix, of the dataset.')
+        raise DatasetError(f'{folder} holds no file that ends in {suffix!r}. Check data_root and data_prefix, and '
+                           'img_suffix and seg_map_suffix, of the dataset.')
     return files
 
 
@@ -102,7 +102,8 @@ def read_pixels(path: str | Path, backend_args: dict | None = None) -> np.ndarra
         raise DatasetError(f'Label file {path} is missing. Every image needs one; re-run the converter in '
                            'tools/dataset_converters, or remove the image.') from None
     except (UnidentifiedImageError, OSError, SyntaxError, MemoryError) as error:
-        raise DatasetError(f'Label file {path} cannot be read ({error or "too large for the memory"}). {SKIP_HINT}') from error
+        reason = str(error) or 'too large for the memory'
+        raise DatasetError(f'Label file {path} cannot be read ({reason}). {SKIP_HINT}') from error
 
 
 def check_labels(labels: np.ndarray,

@@ -24,7 +24,8 @@ def walk_files(folder: str | Path) -> Iterator[Path]:
     """
 
     def refuse(error: OSError) -> None:
-        raise DatasetError(f'{error.filename} cannot be read ({error.strerror}). Change its permissions, or move it elsewhere.')
+        raise DatasetError(f'{error.filename} cannot be read ({error.strerror}). Change its permissions, or move it '
+                           'elsewhere.')
 
     above: dict[str, frozenset[str]] = {}
     for parent, folders, files in os.walk(folder, followlinks=True, onerror=refuse):

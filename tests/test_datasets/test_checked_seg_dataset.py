@@ -31,7 +31,8 @@ def streets(tmp_path):
 
 
 def build(kind, root, pipeline=PIPELINE, **options):
-    return kind(data_root=str(root), data_prefix=dict(img_path='images', seg_map_path='labels'), pipeline=pipeline, **options)
+    prefix = dict(img_path='images', seg_map_path='labels')
+    return kind(data_root=str(root), data_prefix=prefix, pipeline=pipeline, **options)
 
 
 def paths(dataset):

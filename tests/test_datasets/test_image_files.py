@@ -75,7 +75,8 @@ def test_every_cut_of_a_jpeg_of_several_scans_or_restarts_is_noticed(options):
 
 
 def test_a_thumbnail_does_not_end_the_photo(tmp_path):
-    small, photo = Image.new('RGB', (8, 8)), Image.fromarray(np.random.default_rng(3).integers(0, 256, (50, 70, 3), np.uint8))
+    small = Image.new('RGB', (8, 8))
+    photo = Image.fromarray(np.random.default_rng(3).integers(0, 256, (50, 70, 3), np.uint8))
     small.save(tmp_path / 'small.jpg')
     inner = (tmp_path / 'small.jpg').read_bytes()
     photo.save(tmp_path / 'a.jpg')
@@ -120,7 +121,8 @@ def test_linked_folders_are_followed_and_loops_end(tmp_path):
     (tmp_path / 'data/linked').symlink_to(tmp_path / 'elsewhere')
     (tmp_path / 'elsewhere/back').symlink_to(tmp_path / 'data')
     (tmp_path / 'data/self').symlink_to(tmp_path / 'data')
-    assert [path.relative_to(tmp_path / 'data').as_posix() for path in list_images(tmp_path / 'data')] == ['a.png', 'linked/b.png']
+    found = [path.relative_to(tmp_path / 'data').as_posix() for path in list_images(tmp_path / 'data')]
+    assert found == ['a.png', 'linked/b.png']
 
 
 def test_two_links_to_one_folder_are_two_folders(tmp_path):
