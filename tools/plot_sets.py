@@ -30,12 +30,13 @@ THRESHOLDS = np.geomspace(1e-6, 1, 400)
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config')
-    parser.add_argument('checkpoint')
-    parser.add_argument('--out', type=Path, required=True, metavar='DIR')
+    parser.add_argument('config', metavar='CONFIG', help='a config with a set head')
+    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='fills the model and its set head')
+    parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='write the pictures here')
     parser.add_argument('--pictures', type=int, default=3, metavar='N', help='images whose sets are drawn')
     parser.add_argument('--data-root', help='folder of the test data')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+                        help='change values of the config')
     return parser.parse_args()
 
 

@@ -45,8 +45,9 @@ class Row:
 
 def sweep_rows(plan: SweepPlan, work_dir: Path) -> list[Row]:
     """Numbers of all measured cells, in the order of the plan."""
-    cells = [cell for group in plan.groups() for cell in plan.cells(*group) if is_done(plan, cell, work_dir)]
-    results = {cell: json.loads(cell.path(work_dir).read_text()) for cell in cells}
+    cells = [cell for group in plan.groups() for cell in plan.cells(*group)
+             if is_done(plan, cell, work_dir, need_data=False)]
+    results = {cell: json.loads(cell.path(work_dir).read_text(encoding='utf-8')) for cell in cells}
     rows = []
     for cell, result in results.items():
         for calibrator, metrics in result['metrics'].items():
@@ -85,7 +86,7 @@ def _image_auroc(shifted: Mapping[str, Sequence[float]], inside: Mapping[str, Se
 def failures(plan: SweepPlan, work_dir: Path) -> dict[str, str]:
     """Why cells failed, by cell."""
     files = {str(cell): note(cell, work_dir, FAILED) for group in plan.groups() for cell in plan.cells(*group)}
-    return {cell: json.loads(path.read_text())['reason'] for cell, path in files.items() if path.is_file()}
+    return {cell: json.loads(path.read_text(encoding='utf-8'))['reason'] for cell, path in files.items() if path.is_file()}
 
 
 def average_rows(plan: SweepPlan, rows: Sequence[Row]) -> list[dict]:

@@ -10,7 +10,7 @@ import mmseg_uncertainty  # noqa: F401  (connects the host)
 import torch
 from torch import Tensor
 
-from mmseg_uncertainty.engine.checkpoints import POSTHOC_PREFIXES, read_checkpoint, state_dict_of
+from mmseg_uncertainty.engine.checkpoints import POSTHOC_PREFIXES, meta_of, read_checkpoint, state_dict_of
 
 META = ('dataset_meta', 'fitted_on')
 
@@ -18,8 +18,8 @@ META = ('dataset_meta', 'fitted_on')
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('checkpoint')
-    parser.add_argument('out', type=Path)
+    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='a training checkpoint')
+    parser.add_argument('out', type=Path, metavar='FILE', help='checkpoint to write')
     parser.add_argument('--base', type=Path, help='shipped checkpoint in the same folder, whose weights are not shipped twice')
     return parser.parse_args()
 
@@ -70,7 +70,7 @@ def main() -> None:
     """Run the tool."""
     args = parse_args()
     checkpoint = read_checkpoint(args.checkpoint)
-    meta = {key: checkpoint['meta'][key] for key in META if key in checkpoint.get('meta', {})}
+    meta = {key: value for key, value in meta_of(checkpoint).items() if key in META}
     meta['dataset_meta'] = {key: value for key, value in meta.get('dataset_meta', {}).items() if key in ('classes', 'palette')}
     state = shipped(state_dict_of(checkpoint))
     if args.base:

@@ -16,6 +16,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from mmseg_uncertainty.engine.resuming import note_last_checkpoint
 from mmseg_uncertainty.functional.conformal_splits import block_positions, frame_blocks
 from mmseg_uncertainty.models.fittable import Fittable
 from mmseg_uncertainty.runtime.freed_memory import FreedMemory
@@ -184,7 +185,7 @@ class CalibrationLoop(BaseLoop):
             self.runner.call_hook('before_save_checkpoint', checkpoint=checkpoint)
             torch.save(checkpoint, partial)
             os.replace(partial, path)
-            (folder / 'last_checkpoint').write_text(str(path))
+            note_last_checkpoint(folder, self.filename)
             self.runner.logger.info(f'Saved {path}')
         barrier()
 
