@@ -145,6 +145,15 @@ def _check_size(source: ImageSource, content: bytes, max_pixels: int) -> None:
                            'use tools/infer.py, which takes any size.')
 
 
+def short_part(part: str, most: int = LONGEST_NAME) -> str:
+    """The name of a file or folder, cut to so many bytes; what was cut off is told apart by its hash."""
+    content = part.encode(errors='surrogateescape')
+    if len(content) <= most:
+        return part
+    digest = hashlib.sha256(content).hexdigest()[:8]
+    return f'{content[:most - 9].decode(errors="ignore")}-{digest}'
+
+
 def _expand(entry: str | Path | np.ndarray, out_dir: Path | None) -> list[tuple[Path | np.ndarray, Path]]:
     if isinstance(entry, np.ndarray):
         return [(entry, Path())]
@@ -210,16 +219,8 @@ def _stem(path: Path, root: Path) -> str:
 
 
 def _short_name(name: str) -> str:
-    """The name, with folders and file cut to what a file system takes; what was cut off is told apart by its hash."""
-    return '/'.join(_short_part(part) for part in name.split('/'))
-
-
-def _short_part(part: str) -> str:
-    content = part.encode(errors='surrogateescape')
-    if len(content) <= LONGEST_NAME:
-        return part
-    digest = hashlib.sha256(content).hexdigest()[:8]
-    return f'{content[:LONGEST_NAME - 9].decode(errors="ignore")}-{digest}'
+    """The name, with folders and file cut to what a file system takes."""
+    return '/'.join(short_part(part) for part in name.split('/'))
 
 
 def _free_name(name: str, taken: set[str]) -> str:

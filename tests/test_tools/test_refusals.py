@@ -133,14 +133,13 @@ def test_a_batch_of_several_sizes_is_named(run_tool, base, things, tmp_path):
 
 def test_colours_in_the_place_of_labels_are_named_whatever_loads_them(run_tool, base, things, tmp_path):
     """The loading step of mmseg keeps all channels."""
-    config = Config(things)
-    config.dataset.pipeline[1].type = 'LoadAnnotations'
+    things['dataset']['pipeline'][1]['type'] = 'LoadAnnotations'
     for path in (tmp_path / 'things/labels').iterdir():
         cv2.imwrite(str(path), np.random.default_rng(0).integers(0, 2, (*cv2.imread(str(path)).shape[:2], 3), np.uint8))
     state = {key: value[:2] if 'conv_seg' in key else value for key, value in torch.load(base)['state_dict'].items()}
     torch.save(dict(state_dict=state), 'two.pth')
     model = tiny_posthoc(dict(msp=HEADS['msp']), classes=2)
-    config = config_with(tmp_path / 'two.py', write_config(tmp_path / 'plain.py', model), test_dataloader=config)
+    config = config_with(tmp_path / 'two.py', write_config(tmp_path / 'plain.py', model), test_dataloader=things)
     for name in ('mIoU', 'IDM'):
         with pytest.raises(ValueError, match=r'a\.png has labels of the shape .*, expected one class index per pixel'):
             run_tool('test', config, 'two.pth', '--eval', name)
