@@ -138,3 +138,8 @@ def test_a_suffix_chooses_files_and_is_no_part_of_the_key(tmp_path):
     assert list(index_by_stem(tmp_path, suffix='_image.png')) == ['a', 'b/c']
     with pytest.raises(DatasetError, match="ends in '_photo.png'.*img_suffix"):
         index_by_stem(tmp_path, suffix='_photo.png')
+
+
+def test_a_jpeg_without_pixels_is_not_whole():
+    with pytest.raises(DatasetError, match='cut off'):
+        check_image_file('x', b'\xff\xd8\xff\xd9')
