@@ -186,8 +186,9 @@ class CheckedSegDataset(BaseSegDataset):
         absent = [name for name in self._listed if name not in chosen and not any(name in path for path in self.skipped)]
         if absent and not self.skip_broken:
             raise DatasetError(f'ann_file {self.ann_file} lists {absent[0]}, which is no image in '
-                               f'{self._folder("img_path")} ({len(absent)} of {len(self._listed)} lines name none). Complete '
-                               'the data, shorten the list, or pass --skip-broken (dataset option skip_broken=True).')
+                               f'{self._folder("img_path")} ({len(absent)} of {len(self._listed)} lines name none). '
+                               'Complete the data, shorten the list, or pass --skip-broken (dataset option '
+                               'skip_broken=True).')
         self.skipped += absent
         return [chosen[name] for name in sorted(self._listed, key=self._listed.get) if name in chosen]
 

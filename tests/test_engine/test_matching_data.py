@@ -27,12 +27,14 @@ def part_of(classes):
 
 @pytest.mark.parametrize('classes', [STREET[:2], STREET + ('bus', )])
 def test_other_numbers_of_classes_are_named(classes):
-    with pytest.raises(ClassMismatchError, match=rf'model has 3 classes \(road, sky, car\), and Rooms has {len(classes)} classes'):
+    message = rf'model has 3 classes \(road, sky, car\), and Rooms has {len(classes)} classes'
+    with pytest.raises(ClassMismatchError, match=message):
         check_classes(model_of(3), dict(classes=classes), 'Rooms', STREET)
 
 
 @pytest.mark.parametrize('metainfo', [
-    {}, dict(classes=STREET), dict(classes=('a', 'b'), class_groups=(0, 1, 1)), dict(classes=('in', 'out'), label_kind='anomaly')])
+    {}, dict(classes=STREET), dict(classes=('a', 'b'), class_groups=(0, 1, 1)),
+    dict(classes=('in', 'out'), label_kind='anomaly')])
 def test_what_fits_passes(metainfo):
     check_classes(model_of(3), metainfo, 'Streets', STREET)
     check_classes(nn.Module(), metainfo, 'Streets')

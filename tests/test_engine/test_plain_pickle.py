@@ -28,8 +28,8 @@ def rename_core(source, target, old, new):
 @pytest.mark.parametrize('core', [b'numpy.core.multiarray', b'numpy._core.multiarray'])
 def test_log_buffers_of_both_numpy_load(tmp_path, core):
     buffer = HistoryBuffer([0.5, 0.25], [1, 1])
-    content = dict(message_hub=dict(loss=buffer, best=np.float64(0.1), flags=np.array([True, False])), weight=torch.arange(3.))
-    torch.save(content, tmp_path / 'own.pth')
+    hub = dict(loss=buffer, best=np.float64(0.1), flags=np.array([True, False]))
+    torch.save(dict(message_hub=hub, weight=torch.arange(3.)), tmp_path / 'own.pth')
     own = b'numpy._core.multiarray' if np.__version__ >= '2' else b'numpy.core.multiarray'
     rename_core(tmp_path / 'own.pth', tmp_path / 'other.pth', own, core)
     hub = load_plain(tmp_path / 'other.pth')['message_hub']
@@ -62,7 +62,8 @@ class Call:
 
 @pytest.mark.parametrize('zipped', [True, False])
 @pytest.mark.parametrize('function, arguments', [
-    (open, ('sprung', 'w')), (eval, ("open('sprung', 'w')", )), (getattr, (str, 'join')), (getattr, (HistoryBuffer, '__init__')),
+    (open, ('sprung', 'w')), (eval, ("open('sprung', 'w')", )), (getattr, (str, 'join')),
+    (getattr, (HistoryBuffer, '__init__')),
     (np.load, ('sprung', ))])
 def test_nothing_is_called(tmp_path, monkeypatch, function, arguments, zipped):
     monkeypatch.chdir(tmp_path)

@@ -1,5 +1,6 @@
 """Tools end in one line that says what is wrong, also where a worker process found it."""
 import errno
+import re
 import sys
 
 import pytest
@@ -41,7 +42,6 @@ def raising(error):
     (TypeError("Streets.__init__() got an unexpected keyword argument 'lenght'"), "TypeError: Streets.*'lenght'"),
     (RuntimeError('DataLoader worker (pid 3) is killed by signal: Killed.'), 'RuntimeError: .*Killed.*num_workers=0')])
 def test_errors_that_explain_themselves_take_a_line(monkeypatch, error, line):
-    import re
     assert re.match(line, ending(monkeypatch, raising(error)))
 
 
@@ -70,4 +70,5 @@ def test_errors_of_workers_lose_the_traceback_of_the_worker(monkeypatch, kind, m
 def test_an_interrupt_takes_a_line_and_its_exit_status(monkeypatch, capsys):
     assert ending(monkeypatch, raising(KeyboardInterrupt()), on_interrupt='Finished cells are kept.') == 130
     assert ending(monkeypatch, raising(Interrupted('Saved a.pth.'))) == 130
-    assert capsys.readouterr().err.split('\n')[1::2] == ['Interrupted. Finished cells are kept.', 'Interrupted. Saved a.pth.']
+    told = capsys.readouterr().err.split('\n')[1::2]
+    assert told == ['Interrupted. Finished cells are kept.', 'Interrupted. Saved a.pth.']

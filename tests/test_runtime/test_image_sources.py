@@ -90,12 +90,14 @@ def test_unknown_channel_order(street):
 
 def test_results_of_an_earlier_run_are_no_images(street, tmp_path):
     images, out = tmp_path / 'images', tmp_path / 'images/predicted'
-    for name in ('a.png', 'labels/b.png', 'predicted/labels/a.png', 'predicted/overlays/msp/a.png', 'predicted/figures/a.png'):
+    for name in ('a.png', 'labels/b.png', 'predicted/labels/a.png', 'predicted/overlays/msp/a.png',
+                 'predicted/figures/a.png'):
         (images / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(street).save(images / name)
     (out / 'summaries').mkdir()
     for inputs in (images, f'{images}/**/*.png'):
-        assert [source.content.relative_to(images).as_posix() for source in find_images(inputs, out)] == ['a.png', 'labels/b.png']
+        found = [source.content.relative_to(images).as_posix() for source in find_images(inputs, out)]
+        assert found == ['a.png', 'labels/b.png']
     assert len(find_images(images)) == 5
     assert len(find_images(out / 'labels', out)) == len(find_images(f'{out}/labels/*.png', out)) == 1
     with pytest.raises(DatasetError, match='nothing but the results'):

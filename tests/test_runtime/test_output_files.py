@@ -12,7 +12,8 @@ from mmseg_uncertainty.runtime.output_files import OutputError, check_output_fil
 
 @pytest.mark.parametrize('value, expected', [
     (np.float32(0.5), 0.5), (np.int64(3), 3), (np.bool_(True), True), (np.array([[1, 2]]), [[1, 2]]), (torch.tensor(2.), 2.),
-    (np.float32('nan'), None), (float('inf'), None), ({np.int64(1): (np.float64(2), )}, {'1': [2]}), ({np.float32('nan')}, [None])])
+    (np.float32('nan'), None), (float('inf'), None),
+    ({np.int64(1): (np.float64(2), )}, {'1': [2]}), ({np.float32('nan')}, [None])])
 def test_numbers_of_any_kind_are_written(tmp_path, value, expected):
     write_json(tmp_path / 'a/r.json', dict(value=value))
     assert json.loads((tmp_path / 'a/r.json').read_text()) == dict(value=expected)

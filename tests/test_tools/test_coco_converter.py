@@ -129,8 +129,9 @@ def test_entries_that_cannot_be_used_are_named(converter, source, change, messag
     assert not (source / 'out').exists()
 
 
-@pytest.mark.parametrize('spoil', [lambda content: content['images'][0].pop('height'), lambda content: content['annotations'].append(3),
-                                   lambda content: content.pop('annotations')])
+@pytest.mark.parametrize('spoil', [
+    lambda content: content['images'][0].pop('height'), lambda content: content['annotations'].append(3),
+    lambda content: content.pop('annotations')])
 def test_files_of_another_kind_are_named(converter, source, spoil, capsys):
     file = source / 'annotations/instances_train2017.json'
     content = json.loads(file.read_text())

@@ -69,7 +69,8 @@ def test_outputs_are_checked_first(run_tool, scores_config, base, tmp_path, no_t
 
 @pytest.mark.parametrize('tool, arguments', [
     ('train', ('--load-from', 'base.pth', '--work-dir', 'file')), ('sweep', ('--work-dir', 'file')),
-    ('dataset_stats', ('--out', 'file/stats.json')), ('dataset_stats', ('--weights', 'inverse', '--weights-out', 'file/w.json'))])
+    ('dataset_stats', ('--out', 'file/stats.json')),
+    ('dataset_stats', ('--weights', 'inverse', '--weights-out', 'file/w.json'))])
 def test_outputs_of_other_tools_are_checked_first(run_tool, scores_config, base, tmp_path, tool, arguments):
     (tmp_path / 'file').touch()
     with pytest.raises(OutputError, match='file'):
@@ -107,7 +108,8 @@ def test_a_dataset_of_other_classes_is_not_measured(run_tool, scores_config, bas
 @pytest.mark.parametrize('loop', [dict(type='CalibrationLoop'), dict(type='IterBasedTrainLoop', max_iters=1)])
 def test_heads_are_not_fitted_to_other_classes(run_tool, base, things, tmp_path, loop):
     model = tiny_posthoc(HEADS, classes=8, set_head=dict(type='ConformalRiskControlHead', num_classes=8))
-    config = config_with(tmp_path / 'two.py', write_config(tmp_path / 'crc.py', model), train_dataloader=things, train_cfg=loop)
+    config = write_config(tmp_path / 'crc.py', model)
+    config = config_with(tmp_path / 'two.py', config, train_dataloader=things, train_cfg=loop)
     with pytest.raises(ClassMismatchError, match='model has 8 classes, and TwoThings has 2 classes'):
         run_tool('train', config, '--load-from', base, '--work-dir', 'run')
     assert not list(Path('run').glob('*.pth'))
@@ -126,7 +128,8 @@ def test_a_batch_of_several_sizes_is_named(run_tool, base, things, tmp_path):
     model = tiny_posthoc(dict(msp=HEADS['msp']), classes=2)
     state = {key: value[:2] if 'conv_seg' in key else value for key, value in torch.load(base)['state_dict'].items()}
     torch.save(dict(state_dict=state), 'two.pth')
-    config = config_with(tmp_path / 'two.py', write_config(tmp_path / 'plain.py', model), test_dataloader=dict(things, batch_size=2))
+    config = write_config(tmp_path / 'plain.py', model)
+    config = config_with(tmp_path / 'two.py', config, test_dataloader=dict(things, batch_size=2))
     with pytest.raises(BatchError, match=r'a\.png has 96×64 pixels, .*b\.png has 128×64'):
         run_tool('test', config, 'two.pth', '--eval', 'mIoU')
 
@@ -147,7 +150,8 @@ def test_colours_in_the_place_of_labels_are_named_whatever_loads_them(run_tool, 
 
 @pytest.mark.parametrize('cfg, advice', [(None, 'has no train_cfg'), (dict(by_epoch=False, max_iters=2), None)])
 def test_train_loops_need_no_type_but_a_length(run_tool, base, tmp_path, cfg, advice):
-    config = config_with(tmp_path / 'fed2.py', write_config(tmp_path / 'fed.py', tiny_posthoc(HEADS, classes=8)), train_cfg=cfg)
+    config = write_config(tmp_path / 'fed.py', tiny_posthoc(HEADS, classes=8))
+    config = config_with(tmp_path / 'fed2.py', config, train_cfg=cfg)
     arguments = ('train', config, '--load-from', base, '--work-dir', 'run')
     if advice:
         with pytest.raises(ValueError, match=advice):

@@ -228,7 +228,8 @@ def test_plans_of_this_project_read():
 def streets(tmp_path):
     """Write folders of images and labels that differ by their seed; returns a function of name and seed."""
     pipeline = [dict(type='LoadImageFromFile'), dict(type='LoadLabels'), dict(type='PackSegInputs')]
-    dataset = dict(type='SweptStreets', data_root='', data_prefix=dict(img_path='images', seg_map_path='labels'), pipeline=pipeline)
+    prefix = dict(img_path='images', seg_map_path='labels')
+    dataset = dict(type='SweptStreets', data_root='', data_prefix=prefix, pipeline=pipeline)
     Config(dict(test_dataloader=dict(TEST_LOADER, dataset=dataset))).dump(tmp_path / 'streets.py')
 
     def write(name, seed):
@@ -242,7 +243,7 @@ def streets(tmp_path):
     return write
 
 
-def test_results_of_other_data_are_measured_again_and_those_of_a_moved_folder_are_kept(here, plan, streets, tmp_path, monkeypatch):
+def test_other_data_is_measured_again_and_a_moved_folder_is_not(here, plan, streets, tmp_path, monkeypatch):
     one, other = streets('one', 1), streets('other', 2)
     calls = []
     measure = sweep_cells.CellGroup.measure

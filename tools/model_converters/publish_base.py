@@ -72,7 +72,8 @@ def main() -> None:
     check_output_file(args.out, 'out')
     checkpoint = read_checkpoint(args.checkpoint)
     meta = {key: value for key, value in meta_of(checkpoint).items() if key in META}
-    meta['dataset_meta'] = {key: value for key, value in (meta.get('dataset_meta') or {}).items() if key in ('classes', 'palette')}
+    known = meta.get('dataset_meta') or {}
+    meta['dataset_meta'] = {key: known[key] for key in ('classes', 'palette') if key in known}
     state = shipped(state_dict_of(checkpoint))
     if args.base:
         state, meta['base_weights'] = beyond_base(state, args.base), args.base.name

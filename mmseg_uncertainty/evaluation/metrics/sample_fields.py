@@ -23,8 +23,9 @@ def label_map(sample: dict) -> Tensor:
     try:
         labels = sample['gt_sem_seg']['data']
         if labels.numel() != labels.shape[-2:].numel():
-            raise SampleError(f'{sample["img_path"]} has labels of the shape {tuple(labels.shape)}, expected one class index per '
-                              'pixel. Convert colours to indices, or read them with LoadLabels, which names the file.')
+            raise SampleError(f'{sample["img_path"]} has labels of the shape {tuple(labels.shape)}, expected one class '
+                              'index per pixel. Convert colours to indices, or read them with LoadLabels, which names '
+                              'the file.')
         labels = _plane(labels)
     except KeyError:
         raise SampleError(f'{sample["img_path"]} has no labels. Add LoadAnnotations to the test pipeline, after the '
