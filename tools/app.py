@@ -23,12 +23,19 @@ def parse_args() -> argparse.Namespace:
                         help='a config or the name of a model in model-index.yml')
     parser.add_argument('checkpoint', nargs='?', help='of a config; a named model has its own')
     parser.add_argument('--examples', metavar='DIR', help='example images; default: test images of the config')
-    parser.add_argument('--num-examples', type=int, default=6)
-    parser.add_argument('--port', type=int, help='default: the first free one from 7860')
+    parser.add_argument('--num-examples', type=int, default=6, metavar='N', help='how many of them; default: %(default)s')
+    parser.add_argument('--port', type=port, metavar='N', help='from 1 to 65535; default: the first free one from 7860')
     parser.add_argument('--device', help='such as cpu or cuda:0; default: the best there is')
     parser.add_argument('--share', action='store_true', help='open a public tunnel; anyone who has the address can use it')
     parser.add_argument('--debug', action='store_true', help='show the traceback of errors')
     return parser.parse_args()
+
+
+def port(text: str) -> int:
+    """Parse the number of a port."""
+    if not (text.isdecimal() and 0 < int(text) < 2**16):
+        raise argparse.ArgumentTypeError(f'{text!r} is no port, expected a number from 1 to 65535')
+    return int(text)
 
 
 def main() -> None:

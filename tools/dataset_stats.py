@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 
 import mmseg_uncertainty.registered  # noqa: F401  (connects the host before configs are read)
 import numpy as np
@@ -21,8 +20,10 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 from tqdm.auto import tqdm
 
-from mmseg_uncertainty.apis import run_command, write_json
+from mmseg_uncertainty.apis import load_config, run_command, type_name, write_json
+from mmseg_uncertainty.apis.run_config import data_of
 from mmseg_uncertainty.functional.class_weights import class_weights
+from mmseg_uncertainty.runtime.output_files import check_output_file, whole_file
 
 KINDS = ('inverse', 'square_root', 'effective_number', 'median_frequency')
 LOADING = ('LoadImageFromFile', 'LoadLabels', 'LoadAnnotations', 'LoadInstanceColors', 'RenderToyRoads')
@@ -51,12 +52,9 @@ def label_dataset(config: Config, part: str, data_root: str | None) -> BaseDatas
     Raises:
         ValueError: The config has no such dataloader, or its pipeline loads no labels.
     """
-    loader = config.get(f'{part}_dataloader')
-    if not loader:
-        raise ValueError(f'the config has no {part}_dataloader; choose another with --part.')
-    options = loader.dataset
-    options.pipeline = [step for step in options.pipeline if step['type'] in LOADING]
-    if not any(step['type'] != 'LoadImageFromFile' for step in options.pipeline):
+    options = data_of(config, part)
+    options.pipeline = [step for step in options.pipeline if type_name(step['type']) in LOADING]
+    if not any(type_name(step['type']) != 'LoadImageFromFile' for step in options.pipeline):
         raise ValueError(f'the pipeline of {part}_dataloader has none of the steps {LOADING[1:]}, which load labels.')
     if data_root:
         options.data_root = data_root
@@ -76,8 +74,10 @@ def counts_of(dataset: BaseDataset, classes: int) -> dict[str, np.ndarray]:
 def main() -> None:
     """Run the tool."""
     args = parse_args()
+    for path, option in ((args.out, '--out'), (args.weights_out, '--weights-out')):
+        check_output_file(path, option)
     init_default_scope('mmseg')
-    dataset = label_dataset(Config.fromfile(args.config), args.part, args.data_root)
+    dataset = label_dataset(load_config(args.config), args.part, args.data_root)
     names = list(dataset.metainfo['classes'])
     counts = counts_of(dataset, len(names))
     frequencies = counts['pixels'] / max(counts['pixels'].sum(), 1)
@@ -92,7 +92,8 @@ def main() -> None:
             counts={key: value.tolist() for key, value in counts.items()},
             weights={key: value.tolist() for key, value in weights.items()}))
     if args.weights_out:
-        Path(args.weights_out).write_text(json.dumps(np.round(weights[args.weights], 6).tolist()) + '\n', encoding='utf-8')
+        with whole_file(args.weights_out) as partial:
+            partial.write_text(json.dumps(np.round(weights[args.weights], 6).tolist()) + '\n', encoding='utf-8')
 
 
 if __name__ == '__main__':

@@ -27,10 +27,11 @@ COLUMNS = {'mistakes': ('toy_roads', 'IDM'), 'unknown objects': ('toy_roads_anom
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--out', type=Path, default=Path('work_dirs/demo'))
+    parser.add_argument('--out', type=Path, default=Path('work_dirs/demo'), metavar='DIR',
+                        help='where everything goes; default: %(default)s')
     parser.add_argument('--iterations', type=int, default=200, help='training iterations of the flows')
     parser.add_argument('--images', type=int, default=100, help='test images per column of the table')
-    parser.add_argument('--pictures', type=int, default=4)
+    parser.add_argument('--pictures', type=int, default=4, help='pictures to draw; default: %(default)s')
     return parser.parse_args()
 
 
@@ -58,7 +59,7 @@ def measure(out: Path, checkpoint: Path, images: int) -> str:
         run_tool('test', CONFIG, checkpoint, '--test-dataset', dataset, '--eval', evaluator, '--out', path, '--plot-dir',
                  out / 'plots' / dataset, '--work-dir', out / 'test', '--cfg-options',
                  f'test_dataloader.dataset.length={images}')
-        cells[title] = json.loads(path.read_text())['metrics']
+        cells[title] = json.loads(path.read_text(encoding='utf-8'))['metrics']
     return results_table(cells, list(Config.fromfile(CONFIG).model.uncertainty_heads))
 
 

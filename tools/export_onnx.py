@@ -11,6 +11,9 @@ from mmseg_uncertainty.apis.exported_segmentor import ExportedSegmentor
 from mmseg_uncertainty.apis.model_index import resolve_model
 from mmseg_uncertainty.apis.onnx_export import OPSET, SIZES, TOLERANCE, export_onnx, is_equal, parity
 from mmseg_uncertainty.apis.torch_export import export_program, export_torchscript
+from mmseg_uncertainty.runtime.output_files import check_output_file
+
+SUFFIXES = ('.onnx', '.pt', '.pt2')
 
 
 def parse_args() -> argparse.Namespace:
@@ -25,17 +28,24 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--preprocess', action='store_true',
                         help='take uint8 RGB images (N, H, W, 3) and normalize inside')
     parser.add_argument('--probabilities', action='store_true', help='return class probabilities too')
-    parser.add_argument('--opset', type=int, default=OPSET)
+    parser.add_argument('--opset', type=int, default=OPSET, help='version of the ONNX operators; default: %(default)s')
     parser.add_argument('--sizes', nargs='+', type=size, default=SIZES, metavar='HEIGHTxWIDTH',
                         help='sizes to compare at')
     parser.add_argument('--debug', action='store_true', help='show the traceback of errors')
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.out.suffix not in SUFFIXES:
+        parser.error(f'--out {args.out}: the suffix {args.out.suffix!r} tells no format; expected one of '
+                     f'{", ".join(SUFFIXES)}')
+    return args
 
 
 def size(text: str) -> tuple[int, int]:
     """Parse ``HEIGHTxWIDTH``."""
-    height, width = text.lower().split('x')
-    return int(height), int(width)
+    try:
+        height, width = map(int, text.lower().split('x'))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'{text!r} is no HEIGHTxWIDTH, such as 256x512') from None
+    return height, width
 
 
 def torch_file(segmentor: ExportedSegmentor, args: argparse.Namespace) -> Path:
@@ -48,6 +58,7 @@ def torch_file(segmentor: ExportedSegmentor, args: argparse.Namespace) -> Path:
 def main() -> None:
     """Run the tool."""
     args = parse_args()
+    check_output_file(args.out, '--out')
     segmentor = ExportedSegmentor(
         load_posthoc(*resolve_model(args.model, args.checkpoint)), args.heads, args.preprocess, args.probabilities)
     if args.out.suffix in ('.pt', '.pt2'):

@@ -6,13 +6,16 @@ import sys
 from pathlib import Path
 
 from mmseg_uncertainty.runtime.command_line import run_plain_command
+from mmseg_uncertainty.runtime.output_files import check_output_folder
 from mmseg_uncertainty.runtime.tta_options import add_tta_options, tta_of
+
+ON_INTERRUPT = 'Results of the images that were done are in --out. Run the same command again to predict all.'
 
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('inputs', metavar='IMAGE|FOLDER|PATTERN|VIDEO')
+    parser.add_argument('inputs', metavar='IMAGE|FOLDER|PATTERN|VIDEO', help='what to predict; folders with all below them')
     parser.add_argument('model', metavar='CONFIG|NAME|MODEL.onnx',
                         help='a config, the name of a model in model-index.yml, or a file of tools/export_onnx.py, which '
                              'runs without torch')
@@ -34,7 +37,10 @@ def parse_args() -> argparse.Namespace:
 def head_and_value(text: str) -> tuple[str, float]:
     """Parse ``HEAD=VALUE``."""
     head, _, value = text.rpartition('=')
-    return head, float(value)
+    try:
+        return head, float(value if head else '')
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'{text!r} is no HEAD=VALUE, such as {head or text or "entropy"}=1.2') from None
 
 
 def predict(args: argparse.Namespace) -> dict:
@@ -42,6 +48,9 @@ def predict(args: argparse.Namespace) -> dict:
     options = dict(max_pixels=args.max_pixels) if args.max_pixels else {}
     common = dict(out_dir=args.out, skip_broken=args.skip_broken, every=args.every)
     if args.model.endswith('.onnx'):
+        if args.device or args.batch_size != 1 or args.checkpoint:
+            raise ValueError(f'{args.model} holds its weights, and runs image by image on the CPU. Leave out --device, '
+                             '--batch-size and the checkpoint.')
         from mmseg_uncertainty.runtime.onnx_segmentor import OnnxSegmentor
         if tta_of(args) is not None:
             raise ValueError(f'{args.model} predicts images as they are; --tta needs the config and the checkpoint of the model.')
@@ -56,6 +65,7 @@ def predict(args: argparse.Namespace) -> dict:
 def main() -> None:
     """Run the tool."""
     args = parse_args()
+    check_output_folder(args.out, '--out')
     results = predict(args)
     skipped = f', {len(results["skipped"])} left out' if results['skipped'] else ''
     print(f'{len(results["predictions"])} images predicted{skipped}; results: {args.out}')
@@ -63,7 +73,7 @@ def main() -> None:
 
 if __name__ == '__main__':
     if any(argument.endswith('.onnx') for argument in sys.argv):
-        run_plain_command(main)
+        run_plain_command(main, on_interrupt=ON_INTERRUPT)
     else:
         from mmseg_uncertainty.apis import run_command
-        run_command(main)
+        run_command(main, ON_INTERRUPT)

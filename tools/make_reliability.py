@@ -29,9 +29,11 @@ METRICS = {'mIoU': ('mIoU, %', 1), 'ECE': ('ECE', 4), 'IDM_PRR': ('PRR, %', 1), 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--plan', default='local_configs/sweeps/reliability.yaml')
-    parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs/reliability')
-    parser.add_argument('--out', type=Path, default=ROOT / 'docs/reliability.md')
+    parser.add_argument('--plan', default='local_configs/sweeps/reliability.yaml', metavar='FILE',
+                        help='plan of the sweep; default: %(default)s')
+    parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs/reliability', metavar='DIR',
+                        help='where the sweep is kept')
+    parser.add_argument('--out', type=Path, default=ROOT / 'docs/reliability.md', metavar='FILE', help='page to write')
     parser.add_argument('--only', nargs='+', metavar='MODEL', help='fit and measure these models; write all there is')
     parser.add_argument('--tables-only', action='store_true', help='fit and measure nothing')
     parser.add_argument('--debug', action='store_true', help='show the traceback of errors')
@@ -140,7 +142,7 @@ def images_of(plan: SweepPlan, work_dir: Path) -> dict[str, int]:
     for model, dataset in plan.groups():
         path = next(iter(plan.cells(model, dataset))).path(work_dir)
         if path.is_file():
-            found[dataset] = json.loads(path.read_text())['images']
+            found[dataset] = json.loads(path.read_text(encoding='utf-8'))['images']
     return found
 
 

@@ -83,9 +83,10 @@ def parse_args() -> argparse.Namespace:
         '--only', nargs='+', metavar='TITLE',
         help='studies whose title contains one of these words; others stay as the page has them')
     parser.add_argument('--configs', nargs='+', default=['FED', 'OUTLIERS', 'BASELINES', 'PUBLISHED'], metavar='SUFFIX', help='whose heads to compare')
-    parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs/results')
+    parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs/results', metavar='DIR',
+                        help='where fits and measurements are kept')
     parser.add_argument('--cache', type=Path, default=ROOT / 'work_dirs/cache', help='see docs/performance.md')
-    parser.add_argument('--out', type=Path, default=ROOT / 'docs/results.md')
+    parser.add_argument('--out', type=Path, default=ROOT / 'docs/results.md', metavar='FILE', help='page to write')
     return parser.parse_args()
 
 
@@ -121,7 +122,7 @@ def measured(study: Study, suffixes: Sequence[str], folder: Path, cache: Path) -
                 # CamVid's own split takes training and test images from one sequence, for base models and flows as well.
                 run_tool('test', config, checkpoint, '--test-dataset', dataset, '--eval', evaluator, '--out', path,
                          '--work-dir', run, '--cache', cache, '--allow-overlap')
-            results.append(of_heads(json.loads(path.read_text()), config_heads[suffix]))
+            results.append(of_heads(json.loads(path.read_text(encoding='utf-8')), config_heads[suffix]))
         yield f'{TITLES[dataset]} ({"unknown objects" if evaluator == ANOMALIES else "mistakes"})', results
 
 

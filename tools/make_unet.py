@@ -41,8 +41,9 @@ SCORES = ('msp', 'entropy', 'mutual_information')
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs/unet')
-    parser.add_argument('--out', type=Path, default=ROOT / 'docs/results.md')
+    parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs/unet', metavar='DIR',
+                        help='where fits and measurements are kept')
+    parser.add_argument('--out', type=Path, default=ROOT / 'docs/results.md', metavar='FILE', help='page to write')
     parser.add_argument('--iterations', type=int, metavar='N', help='length of each training; default: that of the config')
     return parser.parse_args()
 
@@ -82,7 +83,7 @@ def measured(config: Path, folder: Path, members: Sequence[Path]) -> dict:
     state = state_dict_of(read_checkpoint(fitted))
     temperature = next(float(value) for key, value in state.items() if key.endswith('calibrator.temperature'))
     iterations = sum(read_checkpoint(path)['meta']['iter'] for path in members)
-    return dict(json.loads(results.read_text()), temperature=temperature, iterations=iterations)
+    return dict(json.loads(results.read_text(encoding='utf-8')), temperature=temperature, iterations=iterations)
 
 
 def calibration_cells(name: str, run: dict) -> list[str]:

@@ -11,14 +11,18 @@ from pathlib import Path
 import mmseg_uncertainty.registered  # noqa: F401  (connects the host before configs are read)
 import numpy as np
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 from mmengine.runner import Runner
 
-from mmseg_uncertainty.apis import load_posthoc, run_command
+from mmseg_uncertainty.apis import load_config, load_posthoc, run_command
+from mmseg_uncertainty.apis.run_config import data_of
 from mmseg_uncertainty.engine.checkpoints import load_checkpoints_safely
+from mmseg_uncertainty.engine.matching_data import check_batch, check_classes
 from mmseg_uncertainty.functional.coverage_error import coverage_error
 from mmseg_uncertainty.functional.position_groups import cell_index
 from mmseg_uncertainty.models.set_heads import ConformalRiskControlHead, KandinskyHead, SetHead
+from mmseg_uncertainty.runtime.image_sources import short_part
+from mmseg_uncertainty.runtime.output_files import check_output_folder
 from mmseg_uncertainty.visualization.set_pictures import (plot_coverage_error, plot_groups, plot_risk_curves,
                                                           plot_set_sizes, plot_set_types)
 
@@ -30,12 +34,13 @@ THRESHOLDS = np.geomspace(1e-6, 1, 400)
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config')
-    parser.add_argument('checkpoint')
-    parser.add_argument('--out', type=Path, required=True, metavar='DIR')
+    parser.add_argument('config', metavar='CONFIG', help='a config with a set head')
+    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='fills the model and its set head')
+    parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='write the pictures here')
     parser.add_argument('--pictures', type=int, default=3, metavar='N', help='images whose sets are drawn')
-    parser.add_argument('--data-root', help='folder of the test data')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    parser.add_argument('--data-root', metavar='DIR', help='folder of the test data')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+                        help='change values of the config')
     return parser.parse_args()
 
 
@@ -56,18 +61,22 @@ def draw_calibration(head: SetHead, out: Path) -> list[Path]:
 def main() -> None:
     """Run the tool."""
     args = parse_args()
+    check_output_folder(args.out, '--out')
     load_checkpoints_safely()
-    config = Config.fromfile(args.config)
+    config = load_config(args.config)
     if args.data_root:
-        config.test_dataloader.dataset.data_root = args.data_root
+        data_of(config, 'test').data_root = args.data_root
     if args.cfg_options:
         config.merge_from_dict(args.cfg_options)
     model = load_posthoc(config, args.checkpoint)
     if model.set_head is None:
         raise ValueError(f'{args.config} has no set_head; draw a config that ends in _CRC or _KANDINSKY.')
+    loader = Runner.build_dataloader(config.test_dataloader)
+    check_classes(model, loader.dataset.metainfo, type(loader.dataset).__name__)
     written, drawn = draw_calibration(model.set_head, args.out), 0
     counts = np.zeros((2, GRID[0] * GRID[1]), dtype=np.int64)
-    for batch in Runner.build_dataloader(config.test_dataloader):
+    for batch in loader:
+        check_batch(model, batch['inputs'], batch['data_samples'])
         with torch.no_grad():
             samples = model.test_step(batch)
         for sample in samples:
@@ -80,7 +89,7 @@ def main() -> None:
             if drawn < args.pictures:
                 drawn += 1
                 sizes = membership.sum(dim=0).numpy()
-                name = Path(sample.img_path).stem
+                name = short_part(Path(sample.img_path).stem)
                 written += [plot_set_sizes(sizes, len(membership), args.out / f'{name}_sizes.png'),
                             plot_set_types(sizes, len(membership), args.out / f'{name}_types.png')]
     level = model.set_head.nominal_coverage()

@@ -13,6 +13,7 @@ from mmseg_uncertainty.apis import SweepPlan, measure_group, missing_jobs, plot_
 from mmseg_uncertainty.apis.sweep_jobs import CLUSTERS
 from mmseg_uncertainty.apis.sweep_tables import failures
 from mmseg_uncertainty.engine.checkpoints import load_checkpoints_safely
+from mmseg_uncertainty.runtime.output_files import check_output_folder
 
 
 def parse_args() -> argparse.Namespace:
@@ -27,7 +28,8 @@ def parse_args() -> argparse.Namespace:
                         help='parameters of submitit, such as slurm_partition=gpu timeout_min=240 gpus_per_node=4')
     parser.add_argument('--tables-only', action='store_true', help='measure nothing; write tables of what there is')
     parser.add_argument('--group', nargs=2, metavar=('MODEL', 'DATASET'), help='measure this group in this process, and no more')
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
+                        help='what started the processes of --group, where there are several; default: none')
     parser.add_argument('--debug', action='store_true', help='show the traceback of errors')
     return parser.parse_args()
 
@@ -45,6 +47,7 @@ def main() -> None:
     """Run the tool."""
     args = parse_args()
     args.work_dir = (args.work_dir or Path('work_dirs/sweeps') / Path(args.plan).stem).resolve()
+    check_output_folder(args.work_dir, '--work-dir')
     plan = SweepPlan.from_file(args.plan)
     load_checkpoints_safely()
     if args.group:
@@ -65,4 +68,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    run_command(main)
+    run_command(main, 'Cells that were done are kept; run the same command again to measure the others.')

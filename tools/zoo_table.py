@@ -183,7 +183,7 @@ def model_config(family: Family) -> Config:
         path = Path(folder) / 'config.py'
         own = family.config.endswith('.py')
         base = str(PAGE.parents[1] / 'local_configs' / family.config) if own else f'mmseg::{family.config}.py'
-        path.write_text(f'_base_ = [{base!r}]\n')
+        path.write_text(f'_base_ = [{base!r}]\n', encoding='utf-8')
         config = Config.fromfile(path)
     config.merge_from_dict({f'model.{key}': value for key, value in family.changes.items()})
     config.model.pop('pretrained', None)
@@ -334,7 +334,7 @@ def table(rows: Sequence[str]) -> str:
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--out', type=Path, default=PAGE)
+    parser.add_argument('--out', type=Path, default=PAGE, metavar='FILE', help='page to write')
     parser.add_argument('--only', nargs='+', metavar='NAME', help='print the lines of families with one of these in the name')
     return parser.parse_args()
 

@@ -3,17 +3,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mmengine.config.utils import ConfigParsingError
+
 from mmseg_uncertainty.engine.checkpoints import CheckpointError
 from mmseg_uncertainty.runtime.command_line import NAMED_ERRORS, run_plain_command
 
 from .distributed import leave
 
 
-def run_command(main: Callable[[], None]) -> None:
+def run_command(main: Callable[[], None], on_interrupt: str = 'Run the same command again.') -> None:
     """Run a tool, then leave its processes; see :func:`~mmseg_uncertainty.runtime.command_line.run_plain_command`."""
 
     def run() -> None:
         main()
         leave()
 
-    run_plain_command(run, (CheckpointError, *NAMED_ERRORS))
+    run_plain_command(run, (CheckpointError, ConfigParsingError, *NAMED_ERRORS), on_interrupt)

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from mmengine.config import Config
 from mmseg.registry import DATASETS
 
+from mmseg_uncertainty.engine.checkpoints import meta_of
+
 
 def dataset_meta(num_classes: int, checkpoint: Mapping, config: Config) -> dict:
     """Names and colours of the classes, from the first source that has all of them.
@@ -38,7 +40,7 @@ def colours(count: int) -> list[list[int]]:
 
 
 def _sources(checkpoint: Mapping, config: Config) -> Iterator[Mapping]:
-    meta = checkpoint.get('meta', {})
+    meta = meta_of(checkpoint)
     yield meta.get('dataset_meta') or {}
     yield dict(classes=meta.get('CLASSES'), palette=meta.get('PALETTE'))
     for loader in ('test_dataloader', 'train_dataloader'):

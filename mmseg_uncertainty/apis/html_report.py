@@ -16,6 +16,7 @@ from mmengine.runner import Runner
 from PIL import Image
 
 from mmseg_uncertainty.engine.hooks.best_and_worst_hook import BestAndWorstHook, RankedImage
+from mmseg_uncertainty.runtime.output_files import whole_file
 from mmseg_uncertainty.runtime.prediction_figure import draw_prediction, figure_pixels
 
 from .dataset_meta import colours
@@ -63,10 +64,9 @@ def write_report(path: str | Path,
             f'{_provenance(results, runner, command or sys.argv)}')
     page = (f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style>'
             f'</head><body>{body}</body></html>\n')
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding='utf-8')
-    return path
+    with whole_file(path) as partial:
+        partial.write_text(page, encoding='utf-8')
+    return Path(path)
 
 
 def metrics_tables(metrics: Mapping[str, float]) -> str:

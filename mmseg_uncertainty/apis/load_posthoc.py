@@ -9,14 +9,17 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
-from mmseg_uncertainty.engine.checkpoints import check_fit, read_checkpoint, state_dict_of
+from mmseg_uncertainty.engine.checkpoints import check_fit, meta_of, read_checkpoint, state_dict_of
 from mmseg_uncertainty.models import PosthocSegmentor
 
+from .config_files import load_config, type_name
 from .dataset_meta import dataset_meta
+from .devices import checked_device
 
 DEFAULT_HEADS = dict(
     msp=dict(type='MSPHead'), energy=dict(type='EnergyHead'), entropy=dict(type='EntropyHead'),
     margin=dict(type='MarginHead'))
+POSTHOC_SEGMENTORS = ('PosthocSegmentor', 'EnsembleSegmentor')
 PLAIN_SEGMENTORS = ('EncoderDecoder', 'CascadeEncoderDecoder')
 
 
@@ -40,7 +43,7 @@ def load_posthoc(config: str | Path | Config | ConfigDict,
     """
     init_default_scope('mmseg')
     path = str(config) if isinstance(config, (str, Path)) else None
-    config = Config.fromfile(path) if path else config
+    config, device = load_config(path) if path else config, checked_device(device)
     content = read_checkpoint(checkpoint)
     model = revert_sync_batchnorm(MODELS.build(_posthoc(config, path)))
     state = state_dict_of(content)
@@ -52,15 +55,16 @@ def load_posthoc(config: str | Path | Config | ConfigDict,
         config=path,
         checkpoint=Path(checkpoint).name,
         checkpoint_sha256=hashlib.sha256(Path(checkpoint).expanduser().read_bytes()).hexdigest())
-    model.calibrated_on = content.get('meta', {}).get('fitted_on', {}).get('calibration')
+    model.calibrated_on = (meta_of(content).get('fitted_on') or {}).get('calibration')
     return model.to(device).eval()
 
 
 def _posthoc(config: Config | ConfigDict, path: str | None) -> dict:
     model = config.get('model') or {}
-    if model.get('type') in PLAIN_SEGMENTORS:
+    kind = type_name(model.get('type'))
+    if kind in PLAIN_SEGMENTORS:
         return dict(model, type='PosthocSegmentor', uncertainty_heads=DEFAULT_HEADS)
-    if model.get('type') not in ('PosthocSegmentor', 'EnsembleSegmentor'):
-        raise ValueError(f'{path or "The config"} describes the model {model.get("type")!r}, expected PosthocSegmentor '
+    if kind not in POSTHOC_SEGMENTORS:
+        raise ValueError(f'{path or "The config"} describes the model {kind!r}, expected PosthocSegmentor '
                          f'or one of {PLAIN_SEGMENTORS}. Use a config of local_configs/ or of mmseg.')
     return model

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import yaml
 
+from .config_files import load_config
+
 INDEX = 'model-index.yml'
 
 
@@ -69,6 +71,9 @@ def resolve_model(model: str | Path, weights: str | Path | None) -> tuple[Path, 
         if weights is None:
             raise ValueError(f'{model} needs a checkpoint. Give one, or name a shipped model instead: '
                              f'{", ".join(sorted(indexed_models()))}.')
+        if not Path(model).is_file():
+            # Says which file of a similar name there is.
+            load_config(model)
         return Path(model), Path(weights)
     found = find_model(str(model))
     return found.config, Path(weights) if weights is not None else found.weights

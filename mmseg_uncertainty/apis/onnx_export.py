@@ -12,6 +12,7 @@ import torch
 
 from mmseg_uncertainty.models.set_heads import ConformalRiskControlHead
 
+from .config_files import type_name
 from .exported_segmentor import ExportedSegmentor, takes_rgb
 from .run_config import test_pipeline
 
@@ -125,7 +126,7 @@ def _metadata(segmentor: ExportedSegmentor) -> dict[str, str]:
 
 def _resize_step(config: Mapping) -> dict:
     """Scale (width, height) of the test pipeline's resizing, which is outside the graph; empty if there is none."""
-    step = next((step for step in test_pipeline(config) or () if step['type'] == 'Resize'), {})
+    step = next((step for step in test_pipeline(config) or () if type_name(step['type']) == 'Resize'), {})
     scale = step.get('scale')
     return dict(scale=list(scale), keep_ratio=bool(step.get('keep_ratio'))) if scale else {}
 

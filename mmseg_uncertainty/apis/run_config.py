@@ -8,7 +8,26 @@ from mmengine.config import Config
 from mmseg_uncertainty.datasets import Corruptions
 from mmseg_uncertainty.evaluation import evaluator_config
 
+from .config_files import type_name
+
 LOADERS = ('LoadImageFromFile', 'RenderToyRoads')
+
+
+def data_of(config: Config, part: str) -> Config:
+    """Config of the dataset of a dataloader.
+
+    Args:
+        config: Config of a run.
+        part: ``'train'``, ``'val'`` or ``'test'``.
+
+    Raises:
+        ValueError: There is none.
+    """
+    dataset = (config.get(f'{part}_dataloader') or {}).get('dataset')
+    if not dataset:
+        raise ValueError(f'{config.filename or "The config"} has no {part}_dataloader with a dataset. Add one, '
+                         'for example with a file of local_configs/_base_/datasets in _base_.')
+    return dataset
 
 
 def test_pipeline(config: Config) -> Sequence[dict] | None:
@@ -31,7 +50,7 @@ def use_dataset(config: Config, dataset: Config, data_root: str | None = None) -
         source.data_root = data_root
     if config.get('test_scale') is not None:
         step = dict(type='Resize', scale=config.test_scale, keep_ratio=config.get('test_keep_ratio', False))
-        pipeline = [step for step in source.pipeline if step['type'] != 'Resize']
+        pipeline = [step for step in source.pipeline if type_name(step['type']) != 'Resize']
         position = _after_loading(pipeline)
         source.pipeline = [*pipeline[:position], step, *pipeline[position:]]
 
@@ -68,17 +87,18 @@ def add_hooks(config: Config, need_heads: bool, allow_overlap: bool = False) -> 
         allow_overlap: Whether a calibrated model may be tested on what it was calibrated on.
     """
     own = [dict(type='PosthocCheckpointHook', need_heads=need_heads, allow_overlap=allow_overlap),
-           dict(type='ProgressBarHook'), dict(type='IterationSeedHook')]
+           dict(type='MatchingDataHook'), dict(type='ProgressBarHook'), dict(type='IterationSeedHook')]
     if need_heads:
         # It would print every number of every head in one line; the evaluators print tables.
         config.setdefault('default_hooks', {})['logger'] = None
-    kept = [hook for hook in config.get('custom_hooks', []) if hook['type'] not in [added['type'] for added in own]]
+    added = {hook['type'] for hook in own}
+    kept = [hook for hook in config.get('custom_hooks', []) if type_name(hook['type']) not in added]
     config.custom_hooks = kept + own
 
 
 def _after_loading(pipeline: Sequence[dict]) -> int:
-    positions = [index for index, step in enumerate(pipeline) if step['type'] in LOADERS]
+    positions = [index for index, step in enumerate(pipeline) if type_name(step['type']) in LOADERS]
     if not positions:
         raise ValueError(f'The test pipeline has no step that loads the image; expected one of {LOADERS}, found '
-                         f'{[step["type"] for step in pipeline]}.')
+                         f'{[type_name(step["type"]) for step in pipeline]}.')
     return positions[0] + 1

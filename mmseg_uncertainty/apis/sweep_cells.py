@@ -20,12 +20,16 @@ from mmseg.registry import DATASETS, METRICS, MODELS
 from mmseg_uncertainty import __version__
 from mmseg_uncertainty.caching import LastPass
 from mmseg_uncertainty.datasets.scene_overlap import dataset_contents, refuse_overlap
-from mmseg_uncertainty.engine.checkpoints import CheckpointError, base_fingerprint, read_checkpoint, state_dict_of
+from mmseg_uncertainty.engine.checkpoints import CheckpointError, base_fingerprint, meta_of, read_checkpoint, state_dict_of
+from mmseg_uncertainty.engine.hooks.matching_data_hook import class_names
+from mmseg_uncertainty.engine.matching_data import check_batch, check_classes
 from mmseg_uncertainty.evaluation import evaluator_config
 from mmseg_uncertainty.models.calibrators import Calibrator
 from mmseg_uncertainty.models.segmentors import PosthocSegmentor
 from mmseg_uncertainty.runtime.json_files import write_json
 
+from .config_files import load_config
+from .data_identity import data_identity
 from .distributed import launch
 from .results_file import versions
 from .run_config import add_hooks, corrupt_test_images, use_dataset
@@ -63,22 +67,28 @@ def cell_config(plan: SweepPlan, cell: Cell) -> Config:
 
 
 def signature(plan: SweepPlan, cell: Cell) -> str:
-    """Hash of everything that decides the numbers of a cell, wherever its files lie."""
+    """Hash of everything but the data that decides the numbers of a cell, wherever its files lie."""
     config, entry = cell_config(plan, cell).to_dict(), plan.models[cell.model]
     loader = config['test_dataloader']
     loader['dataset'].pop('data_root', None)
     files = dict(base=entry.checkpoint) | {name: part.checkpoint for name, part in entry.calibrators.items()}
+    files = {name: Path(path).expanduser() for name, path in files.items()}
     decisive = dict(
         model=config['model'], data={key: loader[key] for key in ('dataset', 'batch_size')}, version=__version__,
         every=plan.datasets[cell.dataset].every, evaluators=list(plan.evaluators),
-        files={name: file_hash(path, Path(path).stat().st_mtime_ns) for name, path in files.items()})
+        files={name: file_hash(path, path.stat().st_mtime_ns) for name, path in files.items()})
     return hashlib.sha256(json.dumps(decisive, sort_keys=True, default=str).encode()).hexdigest()
 
 
 @lru_cache
-def file_hash(path: str, changed: int) -> str:
+def file_hash(path: Path, changed: int) -> str:
     """Hash of a file, read again once it has changed."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def cell_data(plan: SweepPlan, cell: Cell) -> str:
+    """Identity of the data of a cell; see :func:`~mmseg_uncertainty.apis.data_identity.data_identity`."""
+    return data_identity(cell_config(plan, cell).to_dict()['test_dataloader']['dataset'], plan.datasets[cell.dataset].every)
 
 
 def read_config(path: str) -> Config:
@@ -88,17 +98,32 @@ def read_config(path: str) -> Config:
 
 @lru_cache
 def _read_once(path: str) -> Config:
-    return Config.fromfile(path)
+    return load_config(path)
 
 
-def is_done(plan: SweepPlan, cell: Cell, work_dir: Path) -> bool:
-    """Whether a cell was measured exactly as the plan says now."""
+def is_done(plan: SweepPlan, cell: Cell, work_dir: Path, need_data: bool = True) -> bool:
+    """Whether a cell was measured exactly as the plan says now, on the same data.
+
+    Args:
+        plan: The sweep.
+        cell: The cell.
+        work_dir: Folder of the sweep.
+        need_data: Whether a cell whose data is not here counts as missing; tables can be written without.
+    """
     path = cell.path(work_dir)
+    if not path.is_file():
+        return False
     try:
-        return path.is_file() and json.loads(path.read_text())['signature'] == signature(plan, cell)
+        results = json.loads(path.read_text(encoding='utf-8'))
+        if results.get('signature') != signature(plan, cell):
+            return False
     except (OSError, ValueError, KeyError):
         # What the plan names cannot be read; measuring the cell reports why.
         return False
+    try:
+        return results.get('data') == cell_data(plan, cell)
+    except (OSError, ValueError):
+        return not need_data
 
 
 def note(cell: Cell, work_dir: Path, suffix: str) -> Path:
@@ -169,9 +194,10 @@ class CellGroup:
         self.calibrators, self.fitted_on = self._load_calibrators()
 
     def _load_calibrators(self) -> tuple[dict[str, Calibrator | None], dict[str, dict]]:
-        meta = read_checkpoint(self.entry.checkpoint).get('meta', {})
+        checkpoint = read_checkpoint(self.entry.checkpoint)
+        meta, self.names = meta_of(checkpoint), class_names(checkpoint)
         loaded = {NO_CALIBRATOR: self.model.calibrator}
-        fitted_on = {NO_CALIBRATOR: meta.get('fitted_on', {}).get('calibration', NOTHING)}
+        fitted_on = {NO_CALIBRATOR: (meta.get('fitted_on') or {}).get('calibration', NOTHING)}
         for name, part in self.entry.calibrators.items():
             loaded[name], fitted_on[name] = load_calibrator(part, self.model)
         # The first pass of a batch must yield the features that a later one asks for.
@@ -181,6 +207,7 @@ class CellGroup:
     def measure(self, cell: Cell) -> dict:
         """Results of one cell with their provenance, metrics by calibrator."""
         loader = self._dataloader(cell)
+        check_classes(self.model, loader.dataset.metainfo, f'datasets.{cell.dataset}', self.names)
         contents = dataset_contents(loader.dataset)
         for name, fitted in self.fitted_on.items():
             if not self.plan.allow_overlap:
@@ -191,13 +218,21 @@ class CellGroup:
         metrics = {name: evaluator.evaluate(len(loader.dataset)) for name, evaluator in evaluators.items()}
         parts = {name: [metric.provenance for metric in evaluator.metrics] for name, evaluator in evaluators.items()}
         return dict(
-            cell=vars(cell), signature=signature(self.plan, cell), metrics={name: metrics[name] for name in sorted(metrics)},
-            evaluators=parts, images=len(loader.dataset), config=self.entry.config, checkpoint=Path(self.entry.checkpoint).name,
-            calibrators={name: Path(part.checkpoint).name for name, part in self.entry.calibrators.items()}, versions=versions())
+            cell=vars(cell),
+            signature=signature(self.plan, cell),
+            data=cell_data(self.plan, cell),
+            metrics={name: metrics[name] for name in sorted(metrics)},
+            evaluators=parts,
+            images=len(loader.dataset),
+            config=self.entry.config,
+            checkpoint=Path(self.entry.checkpoint).name,
+            calibrators={name: Path(part.checkpoint).name for name, part in self.entry.calibrators.items()},
+            versions=versions())
 
     @torch.no_grad()
     def _predictions(self, loader) -> Iterator[tuple[str, dict, list]]:
         for batch in loader:
+            check_batch(self.model, batch['inputs'], batch['data_samples'])
             data = self.model.data_preprocessor(batch, False)
             self.model.cache.forget()
             for name, calibrator in self.calibrators.items():
@@ -249,4 +284,4 @@ def load_calibrator(part: FittedCalibrator, model: PosthocSegmentor) -> tuple[Ca
     if not calibrator.is_fitted():
         raise CheckpointError(f'{part.checkpoint} holds a calibrator that was never fitted; fit it with tools/train.py.')
     device = next(model.parameters()).device
-    return calibrator.to(device).eval(), checkpoint.get('meta', {}).get('fitted_on', {}).get('calibration', NOTHING)
+    return calibrator.to(device).eval(), (meta_of(checkpoint).get('fitted_on') or {}).get('calibration', NOTHING)

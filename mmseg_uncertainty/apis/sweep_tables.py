@@ -13,6 +13,7 @@ import numpy as np
 from mmseg_uncertainty.functional.corruption_average import average_corruptions, group_of, harmonic_mean
 from mmseg_uncertainty.functional.ranking import auroc
 from mmseg_uncertainty.functional.score_histogram import rank_exactly
+from mmseg_uncertainty.runtime.output_files import whole_file
 
 from .sweep_cells import FAILED, is_done, note
 from .sweep_plan import CLEAN, NO_CALIBRATOR, SweepPlan
@@ -45,8 +46,9 @@ class Row:
 
 def sweep_rows(plan: SweepPlan, work_dir: Path) -> list[Row]:
     """Numbers of all measured cells, in the order of the plan."""
-    cells = [cell for group in plan.groups() for cell in plan.cells(*group) if is_done(plan, cell, work_dir)]
-    results = {cell: json.loads(cell.path(work_dir).read_text()) for cell in cells}
+    cells = [cell for group in plan.groups() for cell in plan.cells(*group)
+             if is_done(plan, cell, work_dir, need_data=False)]
+    results = {cell: json.loads(cell.path(work_dir).read_text(encoding='utf-8')) for cell in cells}
     rows = []
     for cell, result in results.items():
         for calibrator, metrics in result['metrics'].items():
@@ -85,7 +87,7 @@ def _image_auroc(shifted: Mapping[str, Sequence[float]], inside: Mapping[str, Se
 def failures(plan: SweepPlan, work_dir: Path) -> dict[str, str]:
     """Why cells failed, by cell."""
     files = {str(cell): note(cell, work_dir, FAILED) for group in plan.groups() for cell in plan.cells(*group)}
-    return {cell: json.loads(path.read_text())['reason'] for cell, path in files.items() if path.is_file()}
+    return {cell: json.loads(path.read_text(encoding='utf-8'))['reason'] for cell, path in files.items() if path.is_file()}
 
 
 def average_rows(plan: SweepPlan, rows: Sequence[Row]) -> list[dict]:
@@ -133,7 +135,7 @@ def domain_rows(plan: SweepPlan, rows: Sequence[Row]) -> list[dict]:
 
 def write_csv(path: Path, rows: Sequence[Mapping]) -> None:
     """Write rows; numbers keep all their digits."""
-    with path.open('w', newline='', encoding='utf-8') as file:
+    with whole_file(path) as partial, partial.open('w', newline='', encoding='utf-8') as file:
         writer = csv.DictWriter(file, list(rows[0]) if rows else [])
         writer.writeheader()
         writer.writerows(rows)
@@ -143,12 +145,13 @@ def write_tables(plan: SweepPlan, work_dir: Path, title: str) -> None:
     """Write ``cells.csv``, ``averages.csv``, ``domains.csv`` where domains are named, and ``report.md``."""
     rows = sweep_rows(plan, work_dir)
     averages, domains = average_rows(plan, rows), domain_rows(plan, rows)
-    work_dir.mkdir(parents=True, exist_ok=True)
     write_csv(work_dir / 'cells.csv', [asdict(row) for row in rows])
     write_csv(work_dir / 'averages.csv', averages)
     if domains:
         write_csv(work_dir / 'domains.csv', domains)
-    (work_dir / 'report.md').write_text(sweep_report(plan, averages, domains, failures(plan, work_dir), title), encoding='utf-8')
+    report = sweep_report(plan, averages, domains, failures(plan, work_dir), title)
+    with whole_file(work_dir / 'report.md') as partial:
+        partial.write_text(report, encoding='utf-8')
 
 
 def sweep_report(plan: SweepPlan, averages: Sequence[Mapping], domains: Sequence[Mapping], failed: Mapping[str, str],

@@ -21,6 +21,7 @@ from mmseg_uncertainty.runtime.image_sources import ImageSource, count_images, e
 from mmseg_uncertainty.runtime.prediction_files import save_prediction, summarize_prediction
 from mmseg_uncertainty.visualization.uncertainty_figure import draw_uncertainty, figure_pixels, prediction_of
 
+from .config_files import load_config, type_name
 from .load_posthoc import load_posthoc
 from .model_index import resolve_model
 from .run_config import test_pipeline
@@ -70,7 +71,7 @@ class UncertaintyInferencer(BaseInferencer):
                  tta: Mapping | None = None) -> None:
         if isinstance(model, (str, Path)):
             path, weights = resolve_model(model, weights)
-            self._config_path, model = str(path), Config.fromfile(path)
+            self._config_path, model = str(path), load_config(path)
         super().__init__(model, weights, device, 'mmseg', show_progress)
         if tta is not None:
             self.model.tta = TestTimeViews(**tta)
@@ -112,7 +113,7 @@ class UncertaintyInferencer(BaseInferencer):
             DatasetError: There is no image, or one cannot be read.
         """
         results = dict(predictions=[], visualization=[], skipped=[])
-        sources = find_images(inputs)
+        sources = find_images(inputs, out_dir)
         total = -(-count_images(sources) // every)
         with tqdm(each_image(sources, every), desc='predict', total=total, disable=not self.show_progress) as bar:
             images = self._read(bar, channel_order, results['skipped'] if skip_broken else None)
@@ -207,7 +208,7 @@ def image_pipeline(config: Config) -> Compose:
         raise ValueError('The config has no test_pipeline and no test_dataloader.dataset.pipeline, so it does not say '
                          'how images become inputs of the model. Add one, for example [dict(type="LoadImageFromFile"), '
                          'dict(type="PackSegInputs")].')
-    return Compose([step for step in pipeline if step['type'] not in LOADING])
+    return Compose([step for step in pipeline if type_name(step['type']) not in LOADING])
 
 
 def _batches(images: Iterable[tuple[ImageSource, dict]], size: int) -> Iterator[list[tuple[ImageSource, dict]]]:

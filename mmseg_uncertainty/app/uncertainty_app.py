@@ -16,7 +16,7 @@ from mmseg_uncertainty.runtime.image_checks import IMAGE_SUFFIXES
 from mmseg_uncertainty.runtime.image_sources import ImageSource, read_image
 
 from . import pictures
-from .explored_image import ExploredImage, ImageStore
+from .explored_image import MOST_PIXELS, ExploredImage, ImageStore
 from .held_out_examples import Example
 from .promise_curves import promise_curves
 
@@ -100,7 +100,7 @@ class UncertaintyApp:
         try:
             if Path(path).suffix.lower() not in IMAGE_SUFFIXES:
                 raise DatasetError(f'{path} has a file type that the app does not take; it takes {", ".join(IMAGE_SUFFIXES)}.')
-            return self._predicted(read_image(ImageSource(Path(path).stem, Path(path))))
+            return self._predicted(read_image(ImageSource(Path(path).stem, Path(path)), max_pixels=MOST_PIXELS))
         except (DatasetError, ValueError) as error:
             gr.Warning(str(error).replace(path, Path(path).name), duration=None, title='This file cannot be used')
             return gr.skip(), gr.skip(), gr.skip()

@@ -122,5 +122,5 @@ def _stacked(arrays: Sequence[np.ndarray], device: torch.device) -> Tensor | Non
 
 def _describe(path: Path, identity: str) -> None:
     partial = path.with_name(f'.{uuid.uuid4().hex}.partial')
-    partial.write_text(identity)
+    partial.write_text(identity, encoding='utf-8')
     os.replace(partial, path)

@@ -8,7 +8,6 @@ from mmseg.registry import DATASETS
 
 from .checked_seg_dataset import CheckedSegDataset
 from .dataset_error import DatasetError
-from .image_files import index_by_stem
 
 ANOMALY_METAINFO = dict(
     classes=('in-distribution', 'anomaly'), palette=[[70, 130, 180], [255, 60, 0]], label_kind='anomaly')
@@ -65,12 +64,12 @@ class AnomalyDataset(CheckedSegDataset):
         """Image and label file of every sample; see :meth:`CheckedSegDataset.pairs`."""
         if self.layout in ('folder', 'cityscapes'):
             return super().pairs()
-        images = index_by_stem(self.data_prefix['img_path'], self.image_tails)
-        labels = index_by_stem(self.data_prefix['seg_map_path'], self.label_tails)
+        images, labels = self.images_in(self.data_prefix['img_path']), self.labels_in(self.data_prefix['seg_map_path'])
         if self.layout == 'fishyscapes_lost_and_found':
             images = {Path(key).name: path for key, path in images.items()}
             labels = {key.partition('_')[2]: path for key, path in labels.items()}
-        missing = [str(path) for key, path in labels.items() if key not in images]
+        # Labels of images that ann_file leaves out are no fault.
+        missing = [] if self.ann_file else [str(path) for key, path in labels.items() if key not in images]
         if missing and not self.skip_broken:
             raise DatasetError(f'{missing[0]} has no image in {self.data_prefix["img_path"]} ({len(missing)} of '
                                f'{len(labels)} labels lack one). Add the images, or pass --skip-broken (dataset option '

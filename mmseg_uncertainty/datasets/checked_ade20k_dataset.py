@@ -26,4 +26,4 @@ class CheckedADE20KDataset(CheckedSegDataset):
 
     def __init__(self, subset: str = 'validation', **options) -> None:
         options.setdefault('data_prefix', dict(img_path=f'images/{subset}', seg_map_path=f'annotations/{subset}'))
-        super().__init__(reduce_zero_label=True, **options)
+        super().__init__(**dict(reduce_zero_label=True) | options)

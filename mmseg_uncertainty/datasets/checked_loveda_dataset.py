@@ -27,4 +27,4 @@ class CheckedLoveDADataset(CheckedSegDataset):
 
     def __init__(self, subset: str = 'val', **options) -> None:
         options.setdefault('data_prefix', dict(img_path=f'img_dir/{subset}', seg_map_path=f'ann_dir/{subset}'))
-        super().__init__(reduce_zero_label=True, **options)
+        super().__init__(**dict(reduce_zero_label=True) | options)

@@ -9,12 +9,16 @@ import mmengine.fileio as fileio
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from mmseg_uncertainty.runtime.image_checks import IMAGE_SUFFIXES, SKIP_HINT, check_image_file, list_images
+from mmseg_uncertainty.runtime.image_checks import IMAGE_SUFFIXES, SKIP_HINT, check_image_file, list_images, walk_files
+from mmseg_uncertainty.runtime.image_headers import large_images
 
 from .dataset_error import DatasetError
 
 __all__ = ['IMAGE_SUFFIXES', 'SKIP_HINT', 'check_image_file', 'check_labels', 'index_by_stem', 'list_images', 'read_labels',
-           'stem_key']
+           'read_pixels', 'stem_key', 'walk_files']
+
+# What OpenCV reads as an image, labels are read up to.
+LARGEST_IMAGE = 2**30
 
 
 def stem_key(path: Path, folder: Path, tails: Sequence[str]) -> str:
@@ -24,21 +28,34 @@ def stem_key(path: Path, folder: Path, tails: Sequence[str]) -> str:
     return key.removesuffix(tail)
 
 
-def index_by_stem(folder: str | Path, tails: Sequence[str] = ()) -> dict[str, Path]:
+def index_by_stem(folder: str | Path, tails: Sequence[str] = (), suffix: str | None = None) -> dict[str, Path]:
     """Map the stem key of every image file in a folder to its path.
+
+    Args:
+        folder: Where to look, sub-folders and linked ones included.
+        tails: See :func:`stem_key`.
+        suffix: End of the names to take, such as ``'_labels.png'``, which the keys lack; ``None`` takes all image files.
 
     Raises:
         DatasetError: If the folder is missing or empty, or two files share one key.
     """
     folder = Path(folder)
     index: dict[str, Path] = {}
-    for path in list_images(folder):
-        key = stem_key(path, folder, tails)
+    for path in list_images(folder) if suffix is None else _files_ending_in(folder, suffix):
+        key = stem_key(path, folder, tails) if suffix is None else path.relative_to(folder).as_posix().removesuffix(suffix)
         if key in index:
             raise DatasetError(f'{path} and {index[key]} have the same stem {key!r}. Files are matched by stem: '
-                               'keep one of them.')
+                               'keep one of them, or choose by img_suffix and seg_map_suffix of the dataset.')
         index[key] = path
     return index
+
+
+def _files_ending_in(folder: Path, suffix: str) -> list[Path]:
+    files = sorted(path for path in walk_files(folder) if path.name.endswith(suffix)) if folder.is_dir() else []
+    if not files:
+        raise DatasetError(f'{folder} holds no file that ends in {suffix!r}. Check data_root and data_prefix, and '
+                           'img_suffix and seg_map_suffix, of the dataset.')
+    return files
 
 
 def read_labels(path: str | Path, backend_args: dict | None = None) -> np.ndarray:
@@ -49,26 +66,44 @@ def read_labels(path: str | Path, backend_args: dict | None = None) -> np.ndarra
         backend_args: See :func:`mmengine.fileio.get`.
 
     Returns:
-        Shape (H, W), uint8 or wider as stored.
+        Shape (H, W), integers as wide as stored.
 
     Raises:
-        DatasetError: If the file is missing, is no image or has differing channels.
+        DatasetError: If the file is missing, is no image, has differing channels or holds no integers.
+    """
+    labels = read_pixels(path, backend_args)
+    if labels.dtype.kind not in 'biu':
+        raise DatasetError(f'Label file {path} holds {labels.dtype} values, expected one class index per pixel as integers. '
+                           f'Convert it to a PNG of 8 bits. {SKIP_HINT}')
+    if labels.ndim == 2:
+        return labels.astype(np.uint8) if labels.dtype == bool else labels
+    # Grey and colour images may have a channel of transparency.
+    labels = labels[..., :labels.shape[-1] - (labels.shape[-1] in (2, 4))]
+    if (labels != labels[..., :1]).any():
+        raise DatasetError(f'Label file {path} has {labels.shape[-1]} differing channels, expected one class index per '
+                           f'pixel. Convert colours to indices first. {SKIP_HINT}')
+    return labels[..., 0]
+
+
+def read_pixels(path: str | Path, backend_args: dict | None = None) -> np.ndarray:
+    """Pixels of a label file as stored, shape (H, W) or (H, W, channels).
+
+    Raises:
+        DatasetError: If the file is missing, is no image, or is larger than what OpenCV reads.
     """
     try:
-        with Image.open(BytesIO(fileio.get(str(path), backend_args=backend_args))) as image:
-            labels = np.array(image)
+        content = fileio.get(str(path), backend_args=backend_args)
+        with large_images(), Image.open(BytesIO(content)) as image:
+            if image.width * image.height > LARGEST_IMAGE:
+                raise DatasetError(f'Label file {path} has {image.width}×{image.height} pixels, expected {LARGEST_IMAGE} at '
+                                   f'most, as of images. Cut images and labels in tiles. {SKIP_HINT}')
+            return np.array(image)
     except FileNotFoundError:
         raise DatasetError(f'Label file {path} is missing. Every image needs one; re-run the converter in '
                            'tools/dataset_converters, or remove the image.') from None
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise DatasetError(f'Label file {path} cannot be read ({error}). {SKIP_HINT}') from error
-    if labels.ndim == 2:
-        return labels.astype(np.uint8) if labels.dtype == bool else labels
-    labels = labels[..., :3] if labels.shape[-1] == 4 else labels
-    if (labels != labels[..., :1]).any():
-        raise DatasetError(f'Label file {path} has {labels.shape[-1]} differing channels, expected one class index per '
-                           'pixel. Convert colours to indices first.')
-    return labels[..., 0]
+    except (UnidentifiedImageError, OSError, SyntaxError, MemoryError) as error:
+        reason = str(error) or 'too large for the memory'
+        raise DatasetError(f'Label file {path} cannot be read ({reason}). {SKIP_HINT}') from error
 
 
 def check_labels(labels: np.ndarray,
@@ -79,7 +114,7 @@ def check_labels(labels: np.ndarray,
     """Raise unless labels fit their image and hold known values only.
 
     Args:
-        labels: Shape (H, W), unsigned integers.
+        labels: Shape (H, W), integers.
         path: File of the labels.
         image_path: File of the image.
         image_size: Height and width of the image in pixels.
@@ -92,13 +127,21 @@ def check_labels(labels: np.ndarray,
         raise DatasetError(f'{path} is {labels.shape[1]}×{labels.shape[0]}, its image {image_path} is '
                            f'{image_size[1]}×{image_size[0]}. Labels must have the size of their image. {SKIP_HINT}')
     allowed = range(256) if values is None else sorted(values)
-    known = np.zeros(int(labels.max(initial=0)) + 1, dtype=bool)
-    known[[value for value in allowed if value < known.size]] = True
-    unknown = np.unique(labels[~known[labels]]) if not known.all() else ()
+    unknown = _unknown_values(labels, allowed)
     if len(unknown):
         count = int(np.isin(labels, unknown).sum())
         raise DatasetError(f'{path} holds the label values {unknown[:8].tolist()} in {count} pixels, expected only '
                            f'{_short(allowed)}. Convert the labels, and store them losslessly (PNG). {SKIP_HINT}')
+
+
+def _unknown_values(labels: np.ndarray, allowed: Sequence[int]) -> np.ndarray:
+    if not labels.size:
+        return labels.ravel()
+    if labels.min() < 0 or labels.max() >= 2**16:
+        return np.setdiff1d(labels, allowed)
+    known = np.zeros(int(labels.max()) + 1, dtype=bool)
+    known[[value for value in allowed if value < known.size]] = True
+    return np.unique(labels[~known[labels]]) if not known.all() else labels[:0].ravel()
 
 
 def _short(values: Sequence[int]) -> str:

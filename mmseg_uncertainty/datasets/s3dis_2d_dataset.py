@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from mmseg.registry import DATASETS
 
-from .checked_seg_dataset import CheckedSegDataset
+from .checked_seg_dataset import VOID, CheckedSegDataset
 from .dataset_error import DatasetError
 
 AREAS = ('1', '2', '3', '4', '5a', '5b', '6')
@@ -44,7 +44,7 @@ class S3DIS2DDataset(CheckedSegDataset):
     Args:
         areas: Areas such as ``['1', '5a']`` (``'area_1'``, ``1`` and ``'5'`` for both parts of 5 do too), or one name of
             :data:`AREA_PRESETS`.
-        ignore_unknown: Whether ``<UNK>`` pixels become ``ignore_index``; the other classes keep their numbers.
+        ignore_unknown: Whether ``<UNK>`` pixels become void; the other classes keep their numbers.
         labels: Folder of the labels inside ``data``.
         options: See :class:`CheckedSegDataset`.
 
@@ -91,7 +91,7 @@ class S3DIS2DDataset(CheckedSegDataset):
     def _sample(self, image: Path, labels: Path) -> dict:
         sample = super()._sample(image, labels)
         if self.ignore_unknown:
-            sample['label_map'] = {**(self.label_map or {}), self.UNKNOWN: self.ignore_index}
+            sample['label_map'] = {**(sample['label_map'] or {}), self.UNKNOWN: VOID}
         area = image.parents[2].name.rsplit('_', 1)[-1]
         return dict(sample, area=area, sequence=f'area_{area}/{room_of(image)}', label_classes=self.METAINFO['classes'])
 

@@ -8,6 +8,7 @@ from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
 from .anomaly_dataset import ANOMALY_METAINFO
+from .checked_seg_dataset import void_map
 from .toy_roads import CLASSES, CONDITIONS
 
 SPLITS = ('train', 'val', 'test')
@@ -83,7 +84,7 @@ class ToyRoadsDataset(BaseSegDataset):
                     size=self.size,
                     anomalies=self.anomalies,
                     conditions=self.conditions),
-                label_map=self.label_map,
+                label_map=void_map(self.label_map, self.ignore_index),
                 reduce_zero_label=False,
                 seg_fields=[]) for index in range(self.length)
         ]

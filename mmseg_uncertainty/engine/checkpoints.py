@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 
-import numpy as np
 import torch
-from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
+
+from .plain_pickle import load_plain
 
 POSTHOC_PREFIXES = ('uncertainty_heads.', 'calibrator.', 'set_head.')
 IGNORED_SUFFIXES = ('num_batches_tracked', )
@@ -37,7 +37,9 @@ def read_checkpoint(path: str | Path, map_location: str | torch.device | None = 
     """
     path = Path(path).expanduser()
     checkpoint = _read(path, map_location)
-    base_name = checkpoint.get('meta', {}).get('base_weights')
+    if 'meta' in checkpoint:
+        checkpoint = {**checkpoint, 'meta': meta_of(checkpoint)}
+    base_name = meta_of(checkpoint).get('base_weights')
     if base_name is None:
         return checkpoint
     base = _read(path.parent / Path(base_name).name, map_location)
@@ -49,16 +51,24 @@ def _read(path: Path, map_location: str | torch.device | None) -> Mapping:
         raise CheckpointError(f'Checkpoint {path} does not exist. Check the path; base checkpoints of this project are in '
                               'checkpoints/.')
     try:
-        with torch.serialization.safe_globals(_plain_globals()):
-            checkpoint = torch.load(path, map_location=map_location, weights_only=True)
-    except (UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        checkpoint = load_plain(path, map_location)
+    except OSError as error:
+        raise CheckpointError(f'{path} cannot be opened ({error.strerror or error}). Check its permissions.') from error
+    except (UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         reason = _reason(error)
         raise CheckpointError(f'{path} is not a checkpoint of tensors and plain values ({reason}). It was not executed. '
                               'Use a file that holds a state_dict, saved with torch.save.') from error
-    if not isinstance(checkpoint, Mapping):
-        raise CheckpointError(f'{path} holds a {type(checkpoint).__name__}, expected a dict of tensors or a dict with the '
+    state = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, Mapping) else checkpoint
+    if not isinstance(state, Mapping):
+        raise CheckpointError(f'{path} holds a {type(state).__name__}, expected a dict of tensors or a dict with the '
                               'key state_dict.')
     return checkpoint
+
+
+def meta_of(checkpoint: Mapping) -> Mapping:
+    """What a checkpoint says of itself, empty where it says nothing."""
+    meta = checkpoint.get('meta')
+    return meta if isinstance(meta, Mapping) else {}
 
 
 def fill_network(network: nn.Module, path: str | Path) -> None:
@@ -155,19 +165,3 @@ def _reason(error: Exception) -> str:
     lines = [line.strip() for line in str(error).split('\n') if line.strip()]
     told = [line for line in lines if 'but got' in line or 'Unsupported' in line]
     return (told or lines or [type(error).__name__])[0]
-
-
-def _plain_globals() -> list:
-    """What mmengine writes into checkpoints, with ``getattr`` held to the methods of its log buffers."""
-    core = np._core if hasattr(np, '_core') else np.core
-    numbers = [type(np.dtype(code)) for code in np.typecodes['AllInteger'] + np.typecodes['AllFloat'] + '?']
-    return [
-        core.multiarray._reconstruct, core.multiarray.scalar, np.ndarray, np.dtype, slice, HistoryBuffer, *numbers,
-        (_history_method, 'builtins.getattr')
-    ]
-
-
-def _history_method(owner: type, name: str) -> object:
-    if owner is not HistoryBuffer or name.startswith('_'):
-        raise UnpicklingError(f'getattr({owner!r}, {name!r}) is not a method of a log buffer')
-    return getattr(owner, name)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
+
+from .compiled import compiled
 
 UNIT = 2.**28
 
@@ -40,7 +41,7 @@ class ReliabilitySums:
         return self.confidence_sum - self.correct
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def add_to_bins(sums: np.ndarray, bins: np.ndarray, confidence: np.ndarray, correct: np.ndarray) -> None:
     """Add pixels to int64 sums of shape (3, B): count, correct, confidence in units of 2**-28.
 
@@ -57,7 +58,7 @@ def add_to_bins(sums: np.ndarray, bins: np.ndarray, confidence: np.ndarray, corr
         sums[2, index] += np.int64(np.rint(confidence[pixel] * UNIT))
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def bin_between(value: float, edges: np.ndarray) -> int:
     """Equal-width bin (low, high] of a float32 value in [0, 1]; 0 belongs to the first.
 
@@ -72,7 +73,7 @@ def bin_between(value: float, edges: np.ndarray) -> int:
     return max(index, 0)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _bins_between(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
     indices = np.empty(values.size, np.int64)
     for index in range(values.size):

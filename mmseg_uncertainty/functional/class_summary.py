@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .class_summary_kernel import summarize_rows
+from .compiled import is_compiling
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def summarize(logits: Tensor) -> ClassSummary:
     """
     if logits.shape[1] < 2:
         raise ValueError(f'Class logits need at least 2 classes, got the shape {tuple(logits.shape)}.')
-    if logits.requires_grad or torch.jit.is_tracing() or torch.compiler.is_compiling():
+    if logits.requires_grad or torch.jit.is_tracing() or is_compiling():
         return ClassSummary(*summarize_plainly(logits))
     if logits.is_cuda:
         return ClassSummary(*_compiled()(logits))

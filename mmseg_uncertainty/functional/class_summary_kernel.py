@@ -5,11 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
+from .compiled import compiled
+
 BLOCK_PIXELS = 2048
-OPTIONS = dict(nogil=True, cache=True, error_model='numpy', fastmath={'contract', 'nsz'})
+OPTIONS = dict(nogil=True, error_model='numpy', fastmath={'contract', 'nsz'})
 
 # e^(-d) = 2^n e^r with |r| <= ln(2)/2: n is rounded by adding 1.5 * 2^23, ln(2) is subtracted in two parts, and e^r is
 # Cephes' polynomial of single precision. Distances beyond 87, where e^(-d) leaves the normal numbers, count as 87.
@@ -37,7 +39,7 @@ def _float_of(context, bits):
     return types.float32(types.int32), generate
 
 
-@njit(**OPTIONS)
+@compiled(**OPTIONS)
 def _rank(maximum, second, predicted, values, index):
     """Take one more class into the two largest logits; of equal ones the first is the largest."""
     for i in range(maximum.size):
@@ -48,7 +50,7 @@ def _rank(maximum, second, predicted, values, index):
         maximum[i] = max(largest, value)
 
 
-@njit(**OPTIONS)
+@compiled(**OPTIONS)
 def _add(maximum, predicted, rest, spread, values, index):
     """Add one class to both sums."""
     for i in range(maximum.size):
@@ -63,7 +65,7 @@ def _add(maximum, predicted, rest, spread, values, index):
         rest[i] += weight if predicted[i] != index else ZERO
 
 
-@njit(**OPTIONS)
+@compiled(**OPTIONS)
 def _summarize(logits, maximum, gap, rest, spread, predicted, begin, end):
     for start in range(begin, end, BLOCK_PIXELS):
         stop = min(start + BLOCK_PIXELS, end)

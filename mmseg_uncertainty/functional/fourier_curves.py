@@ -27,6 +27,9 @@ def fit_fourier_curves(features: np.ndarray,
 
     Returns:
         ``centre``, shape (2,), and ``coefficients``, shape (num_groups - 1, 2 * order + 1).
+
+    Raises:
+        FloatingPointError: The fit diverged.
     """
     centre, radii = search_annuli(features, num_groups)
     if num_groups == 1:
@@ -46,7 +49,11 @@ def fit_fourier_curves(features: np.ndarray,
         memberships = _soft_groups(features.shape[:2], *parameters, width)
         _within_variance(points, memberships).backward()
         optimizer.step()
-    return dict(centre=position.detach().numpy(), coefficients=coefficients.detach().numpy())
+    fitted = dict(centre=position.detach().numpy(), coefficients=coefficients.detach().numpy())
+    if not all(np.isfinite(values).all() for values in fitted.values()):
+        raise FloatingPointError('fit_fourier_curves: the curves became NaN or infinite, so every pixel would fall into one '
+                                 "group. Check the features, or choose grouping='annuli'.")
+    return fitted
 
 
 def fourier_group_map(size: tuple[int, int], curves: dict[str, np.ndarray]) -> np.ndarray:
@@ -78,7 +85,9 @@ def _soft_groups(size: tuple[int, int], coefficients: Tensor, centre: Tensor, wi
     y = size[0] // 2 - torch.arange(size[0], dtype=torch.float64) - centre[1]
     x, y = (part.flatten() for part in torch.meshgrid(x, y, indexing='xy'))
     distance = (x**2 + y**2 + 1e-9).sqrt()
-    beyond = ((distance.unsqueeze(-1) - _radii(torch.atan2(y, x), coefficients)) / width).sigmoid()
+    # The gradient of atan2 at the very centre is NaN in some releases of torch.
+    angle = torch.atan2(y, torch.where((x == 0) & (y == 0), 1.0, x))
+    beyond = ((distance.unsqueeze(-1) - _radii(angle, coefficients)) / width).sigmoid()
     edges = torch.cat([torch.ones_like(beyond[:, :1]), beyond, torch.zeros_like(beyond[:, :1])], dim=1)
     return edges[:, :-1] - edges[:, 1:]
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 from torch.nn import functional as F
 
 from .calibration_error import UNIT, ReliabilitySums, bin_between, bin_edges
+from .compiled import compiled
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def class_reliability_sums(probabilities: Tensor, labels: Tensor, bins: int = 15
     return ReliabilitySums(*sums)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _add_classes(sums: np.ndarray, probabilities: np.ndarray, labels: np.ndarray, edges: np.ndarray) -> None:
     classes, pixels = probabilities.shape
     for index in range(classes):

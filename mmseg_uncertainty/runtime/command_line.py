@@ -1,26 +1,70 @@
 """What command-line tools share."""
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 
 from .freed_memory import keep_freed_memory
 
-NAMED_ERRORS = (FileNotFoundError, FloatingPointError, ImportError, KeyError, ValueError)
+NAMED_ERRORS = (FloatingPointError, ImportError, KeyError, OSError, SyntaxError, ValueError)
+INTERRUPTED = 130
+WORKER_TRACEBACK = 'Original Traceback (most recent call last):'
+ERROR_CLASS = re.compile(r'^[\w.]+(?:: |$)')
 
 
-def run_plain_command(main: Callable[[], None], named_errors: tuple[type[Exception], ...] = NAMED_ERRORS) -> None:
-    """Run a tool with memory kept for its next maps; an error that explains itself ends it with one line instead of a traceback.
+class Interrupted(KeyboardInterrupt):
+    """Ctrl+C, with a message that says what was kept and how to go on."""
+
+
+def run_plain_command(main: Callable[[], None], named_errors: tuple[type[Exception], ...] = NAMED_ERRORS,
+                      on_interrupt: str = 'Run the same command again.') -> None:
+    """Run a tool with memory kept for its next maps; an error that explains itself ends it with one line, no traceback.
 
     Args:
         main: The tool; ``--debug`` among its arguments keeps the traceback.
         named_errors: Errors that explain themselves.
+        on_interrupt: What Ctrl+C leaves behind, and how to go on.
     """
     keep_freed_memory()
     try:
         main()
-    except named_errors as error:
+    except KeyboardInterrupt as interrupt:
         if '--debug' in sys.argv:
             raise
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
-        sys.exit(f'{type(error).__name__}: {message}')
+        told = str(interrupt) if isinstance(interrupt, Interrupted) else on_interrupt
+        print(f'\nInterrupted. {told}', file=sys.stderr, flush=True)
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        if '--debug' in sys.argv or not (isinstance(error, named_errors) or explains_itself(error)):
+            raise
+        sys.exit(f'{type(error).__name__}: {message_of(error)}')
+
+
+def explains_itself(error: Exception) -> bool:
+    """Whether an error of a general kind is about what the user gave: an option of no class, or a lost worker."""
+    text = str(error)
+    if isinstance(error, TypeError):
+        return 'unexpected keyword argument' in text or 'required positional argument' in text
+    return isinstance(error, RuntimeError) and text.startswith('DataLoader worker') and WORKER_TRACEBACK not in text
+
+
+def message_of(error: Exception) -> str:
+    """What an error says, in one line where it comes from a worker process, whose traceback torch puts into the message."""
+    if isinstance(error, KeyError) and error.args:
+        text = str(error.args[0])
+    elif isinstance(error, OSError) and error.filename is not None:
+        return f'{error.filename}: {error.strerror}. Check the path and its permissions.'
+    else:
+        text = str(error)
+    if isinstance(error, RuntimeError) and text.startswith('DataLoader worker'):
+        return f'{text} A worker that ends by itself mostly lacked memory: set num_workers=0 or a smaller batch_size.'
+    return _end_of_traceback(text) if WORKER_TRACEBACK in text else text
+
+
+def _end_of_traceback(text: str) -> str:
+    """The message below the last frame of a traceback; it may have several lines."""
+    lines = text.splitlines()
+    last_frame = max(index for index, line in enumerate(lines) if line.startswith('  File "'))
+    message = [index for index, line in enumerate(lines) if index > last_frame and line and not line.startswith(' ')]
+    return ERROR_CLASS.sub('', '\n'.join(lines[message[0]:])).strip() if message else text

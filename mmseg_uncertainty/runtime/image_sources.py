@@ -2,9 +2,11 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 import cv2
@@ -12,10 +14,15 @@ import numpy as np
 
 from .dataset_error import DatasetError
 from .image_checks import IMAGE_SUFFIXES, SKIP_HINT, check_image_file, list_images
+from .image_headers import header_size
 
 CHANNEL_ORDERS = ('bgr', 'rgb')
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg')
 WILDCARDS = '*?['
+# Folders of pictures among the results of a prediction, and the one that tells them from other folders of these names.
+RESULT_FOLDERS, RESULT_MARK = ('labels', 'overlays', 'figures'), 'summaries'
+# File systems take 255 bytes, suffix and the numbers of equal names included.
+LONGEST_NAME = 240
 
 
 @dataclass(frozen=True)
@@ -45,23 +52,25 @@ class ImageSource:
         return isinstance(self.content, Path) and self.content.suffix.lower() in VIDEO_SUFFIXES
 
 
-def find_images(inputs: str | Path | np.ndarray | Sequence[str | Path | np.ndarray]) -> list[ImageSource]:
+def find_images(inputs: str | Path | np.ndarray | Sequence[str | Path | np.ndarray],
+                out_dir: str | Path = '') -> list[ImageSource]:
     """List what there is to predict.
 
     Args:
         inputs: An image, a video, a folder of images (with its sub-folders), a pattern such as ``street/*.jpg``, an
             array, or a sequence of these.
+        out_dir: Where results go; what an earlier prediction left there is passed over.
 
     Raises:
         DatasetError: A file or folder is missing or holds no image, or a pattern matches none.
     """
     entries = inputs if isinstance(inputs, (list, tuple)) else [inputs]
-    found = [pair for entry in entries for pair in _expand(entry)]
+    found = [pair for entry in entries for pair in _expand(entry, Path(out_dir) if out_dir else None)]
     stems = Counter(_stem(path, root) for path, root in found if isinstance(path, Path))
     sources, taken = [], set()
     for index, (content, root) in enumerate(found):
         name = f'array_{index:06d}' if isinstance(content, np.ndarray) else _stem(content, root)
-        name = _free_name(name if stems[name] < 2 else content.relative_to(root).as_posix(), taken)
+        name = _free_name(_short_name(name if stems[name] < 2 else content.relative_to(root).as_posix()), taken)
         taken.add(name)
         sources.append(ImageSource(name, content))
     return sources
@@ -89,7 +98,7 @@ def each_image(sources: Sequence[ImageSource], every: int = 1) -> Iterator[Image
             yield source
 
 
-def read_image(source: ImageSource, channel_order: str = 'bgr') -> np.ndarray:
+def read_image(source: ImageSource, channel_order: str = 'bgr', max_pixels: int | None = None) -> np.ndarray:
     """Read an image exactly as ``LoadImageFromFile`` does, EXIF orientation included.
 
     Grey becomes three equal channels, transparency is dropped, and 16 bits keep their upper 8.
@@ -97,19 +106,25 @@ def read_image(source: ImageSource, channel_order: str = 'bgr') -> np.ndarray:
     Args:
         source: The image.
         channel_order: Order of the colour channels of an array, ``'bgr'`` (of mmseg and OpenCV) or ``'rgb'``.
+        max_pixels: Most pixels of a file, looked up in its header before anything is decoded; ``None`` for any number.
 
     Returns:
         Shape (H, W, 3), uint8, BGR.
 
     Raises:
-        DatasetError: The file is no image, is cut off, or the array has a wrong shape or type.
+        DatasetError: The file is no image, is cut off, is too large, or the array has a wrong shape or type.
     """
     if channel_order not in CHANNEL_ORDERS:
         raise ValueError(f'channel_order={channel_order!r} is unknown; choose from {CHANNEL_ORDERS}.')
     if isinstance(source.content, np.ndarray):
         return _from_array(source, 'bgr' if source.video else channel_order)
-    content = source.content.read_bytes()
+    try:
+        content = source.content.read_bytes()
+    except OSError as error:
+        raise DatasetError(f'{source.label} cannot be opened ({error.strerror}). {SKIP_HINT}') from error
     check_image_file(source.content, content)
+    if max_pixels is not None:
+        _check_size(source, content, max_pixels)
     try:
         image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
@@ -120,18 +135,54 @@ def read_image(source: ImageSource, channel_order: str = 'bgr') -> np.ndarray:
     return image
 
 
-def _expand(entry: str | Path | np.ndarray) -> list[tuple[Path | np.ndarray, Path]]:
+def _check_size(source: ImageSource, content: bytes, max_pixels: int) -> None:
+    size = header_size(content)
+    if size is None:
+        raise DatasetError(f'{source.label} has no header that tells its size ({len(content)} bytes, starting with '
+                           f'{content[:8]!r}). Convert it to PNG or JPEG.')
+    if size[0] * size[1] > max_pixels:
+        raise DatasetError(f'{source.label} has {size[1]}×{size[0]} pixels, expected {max_pixels:,} at most. Shrink it, or '
+                           'use tools/infer.py, which takes any size.')
+
+
+def short_part(part: str, most: int = LONGEST_NAME) -> str:
+    """The name of a file or folder, cut to so many bytes; what was cut off is told apart by its hash."""
+    content = part.encode(errors='surrogateescape')
+    if len(content) <= most:
+        return part
+    digest = hashlib.sha256(content).hexdigest()[:8]
+    return f'{content[:most - 9].decode(errors="ignore")}-{digest}'
+
+
+def _expand(entry: str | Path | np.ndarray, out_dir: Path | None) -> list[tuple[Path | np.ndarray, Path]]:
     if isinstance(entry, np.ndarray):
         return [(entry, Path())]
     path = Path(entry).expanduser()
     if path.is_file():
         return [(path, path.parent)]
     if any(letter in str(path) for letter in WILDCARDS) and not path.exists():
-        return [(match, match.parent) for match in _matches(str(path))]
+        return [(match, match.parent) for match in _without_results(_matches(str(path)), _fixed_part(path), path, out_dir)]
     if not path.exists():
         raise DatasetError(f'{path} does not exist. Give an image, a folder of images or a pattern such as '
                            '"street/*.jpg".')
-    return [(file, path) for file in list_images(path)]
+    return [(file, path) for file in _without_results(list_images(path), path, path, out_dir)]
+
+
+def _fixed_part(pattern: Path) -> Path:
+    return Path(*takewhile(lambda part: not any(letter in part for letter in WILDCARDS), pattern.parts))
+
+
+def _without_results(files: list[Path], root: Path, entry: Path, out_dir: Path | None) -> list[Path]:
+    """Files that are no results of an earlier run, which may lie in the folder that is predicted."""
+    if out_dir is None or not (out_dir / RESULT_MARK).is_dir():
+        return files
+    results = [(out_dir / name).resolve() for name in RESULT_FOLDERS]
+    if any(root.resolve().is_relative_to(folder) for folder in results):
+        return files
+    kept = [file for file in files if not any(file.resolve().is_relative_to(folder) for folder in results)]
+    if not kept:
+        raise DatasetError(f'{entry} holds nothing but the results of an earlier run in {out_dir}. Give a folder of images.')
+    return kept
 
 
 def _matches(pattern: str) -> list[Path]:
@@ -165,6 +216,11 @@ def _frame_count(path: Path) -> int:
 
 def _stem(path: Path, root: Path) -> str:
     return path.relative_to(root).with_suffix('').as_posix()
+
+
+def _short_name(name: str) -> str:
+    """The name, with folders and file cut to what a file system takes."""
+    return '/'.join(short_part(part) for part in name.split('/'))
 
 
 def _free_name(name: str, taken: set[str]) -> str:

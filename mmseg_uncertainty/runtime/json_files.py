@@ -3,24 +3,37 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from pathlib import Path
+
+from .output_files import whole_file
 
 
 def write_json(path: str | Path, content: dict) -> None:
-    """Write JSON that appears whole or not at all; numbers that are not finite become ``null``."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + '.partial')
-    partial.write_text(json.dumps(_finite(content), indent=2) + '\n', encoding='utf-8')
-    os.replace(partial, path)
+    """Write JSON that appears whole or not at all.
+
+    Numbers that are not finite become ``null``; numbers and arrays of NumPy and of torch become plain ones.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    text = json.dumps(_plain(content), indent=2) + '\n'
+    with whole_file(path) as partial:
+        partial.write_text(text, encoding='utf-8')
 
 
-def _finite(value):
+def _plain(value):
     if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(entry) for entry in value]
+        return {key if isinstance(key, str) else _key(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, 'tolist'):
+        return _plain(value.tolist())
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def _key(key):
+    return key.item() if hasattr(key, 'item') else key

@@ -93,7 +93,7 @@ class OnnxSegmentor:
             DatasetError: There is no image, or one cannot be read.
         """
         results = dict(predictions=[], skipped=[])
-        sources = find_images(inputs)
+        sources = find_images(inputs, out_dir)
         total = -(-count_images(sources) // every)
         for source in tqdm(each_image(sources, every), desc='predict', total=total, disable=not self.show_progress):
             try:

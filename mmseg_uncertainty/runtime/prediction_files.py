@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from .image_sources import RESULT_MARK
 from .json_files import write_json
+from .output_files import whole_file
 from .overlays import overlay_classes, overlay_scores
 from .prediction import Prediction
 from .prediction_figure import draw_prediction
@@ -62,8 +64,13 @@ def save_prediction(folder: str | Path,
 
     Returns:
         Paths relative to ``folder``, by kind of file.
+
+    Raises:
+        OutputError: A file cannot be written.
     """
     folder, labels = Path(folder), prediction.labels
+    # This folder tells results from images that are to be predicted.
+    (folder / RESULT_MARK).mkdir(parents=True, exist_ok=True)
     ranges = {head: scale.range for head, scale in scales.items() if scale.range}
     overlays = {head: overlay_scores(image, prediction.uncertainty[head], ranges.get(head)) for head in scales}
     if prediction.set_size is not None:
@@ -77,10 +84,11 @@ def save_prediction(folder: str | Path,
     files['uncertainty'] = _save_maps(folder, name, prediction, scales)
     units = {head: scale.units for head, scale in scales.items()}
     figure = draw_prediction(image, prediction, classes, palette, ranges, units=units)
-    figure.savefig(_path(folder, 'figures', name, '.png'), dpi=80)
+    with whole_file(folder / 'figures' / f'{name}.png') as partial:
+        figure.savefig(partial, format='png', dpi=80)
     files['figure'] = f'figures/{name}.png'
-    write_json(_path(folder, 'summaries', name, '.json'), dict(summary, files=files))
-    return dict(files, summary=f'summaries/{name}.json')
+    write_json(folder / RESULT_MARK / f'{name}.json', dict(summary, files=files))
+    return dict(files, summary=f'{RESULT_MARK}/{name}.json')
 
 
 def _summarize_map(scores: np.ndarray, scale: ScoreScale) -> dict:
@@ -96,16 +104,12 @@ def _save_maps(folder: Path, name: str, prediction: Prediction, scales: Mapping[
     if prediction.set_membership is not None:
         maps['set_membership'] = prediction.set_membership
     units = {head: f'{scale.units}; higher is more uncertain' for head, scale in scales.items()}
-    np.savez_compressed(_path(folder, 'uncertainty', name, '.npz'), **maps, units=json.dumps(units))
+    with whole_file(folder / 'uncertainty' / f'{name}.npz') as partial, partial.open('wb') as file:
+        np.savez_compressed(file, **maps, units=json.dumps(units))
     return f'uncertainty/{name}.npz'
 
 
 def _save_picture(folder: Path, kind: str, name: str, picture: np.ndarray) -> str:
-    Image.fromarray(picture).save(_path(folder, kind, name, '.png'))
+    with whole_file(folder / kind / f'{name}.png') as partial:
+        Image.fromarray(picture).save(partial, format='PNG')
     return f'{kind}/{name}.png'
-
-
-def _path(folder: Path, kind: str, name: str, suffix: str) -> Path:
-    path = folder / kind / f'{name}{suffix}'
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path

@@ -4,7 +4,7 @@ import torch
 
 from mmseg_uncertainty.apis.exported_segmentor import ExportedSegmentor
 from mmseg_uncertainty.apis.torch_export import export_program, export_torchscript
-from tests.test_apis.test_onnx_export import DEEPLAB, SET_HEAD, posthoc
+from tests.test_apis.export_models import DEEPLAB, SET_HEAD, posthoc
 
 BASES = pytest.mark.parametrize('base', [None, DEEPLAB], ids=['SegFormer', 'DeepLabV3+'])
 

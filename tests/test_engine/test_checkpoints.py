@@ -83,3 +83,16 @@ def test_what_is_shipped_beside_its_base_is_read_with_it(tmp_path):
     (tmp_path / 'base.pth').unlink()
     with pytest.raises(CheckpointError, match='base.pth does not exist'):
         read_checkpoint(tmp_path / 'fitted.pth')
+
+
+@pytest.mark.parametrize('meta', [None, 'epoch 3', [1]])
+def test_a_checkpoint_that_says_nothing_of_itself_is_read(tmp_path, meta):
+    torch.save(dict(state_dict={'a': torch.zeros(1)}, meta=meta), tmp_path / 'a.pth')
+    checkpoint = read_checkpoint(tmp_path / 'a.pth')
+    assert checkpoint['meta'] == {} and list(state_dict_of(checkpoint)) == ['a']
+
+
+def test_a_state_that_is_no_dict_is_named(tmp_path):
+    torch.save(dict(state_dict=None), tmp_path / 'a.pth')
+    with pytest.raises(CheckpointError, match='a.pth holds a NoneType.*state_dict'):
+        read_checkpoint(tmp_path / 'a.pth')

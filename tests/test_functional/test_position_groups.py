@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans
 
+from mmseg_uncertainty.functional import fourier_curves, position_groups
 from mmseg_uncertainty.functional.position_groups import curve_features, kmeans_map, learned_map, zone_map
 
 SIZE = (24, 30)
@@ -67,3 +69,38 @@ def test_features_of_many_scores_are_quantiles_and_of_none_those_of_all():
     histogram[0, 0] = 1000
     features = curve_features(histogram, np.array([0.25, 0.9]), prior=1.0)
     np.testing.assert_allclose(features, [[[0.25, 0.9], [0.25, 0.9]]], atol=0.011)
+
+
+def test_no_gradient_is_asked_for_at_the_very_centre(monkeypatch):
+    """Where it is NaN in torch 2.4, and every pixel then falls into one group."""
+    atan2 = torch.atan2
+
+    def strict(y, x):
+        assert not ((x == 0) & (y == 0)).any()
+        return atan2(y, x)
+
+    monkeypatch.setattr(torch, 'atan2', strict)
+    size, curves = (9, 9), torch.zeros(1, 5, dtype=torch.float64)
+    centre = torch.zeros(2, dtype=torch.float64, requires_grad=True)
+    fourier_curves._soft_groups(size, curves, centre, 0.5)[:, 0].sum().backward()
+    assert centre.grad.isfinite().all()
+
+
+def test_curves_that_diverge_are_refused(monkeypatch):
+    monkeypatch.setattr(fourier_curves, '_within_variance', lambda points, memberships: memberships.sum() * float('nan'))
+    with pytest.raises(FloatingPointError, match='one group'):
+        learned_map('fourier', np.random.default_rng(0).random((8, 8, 2)), 2)
+
+
+@pytest.mark.parametrize('name', ['rng', 'seed'])
+def test_kmeans_is_seeded_by_the_name_that_scipy_has_for_it(monkeypatch, name):
+    features, told = np.random.default_rng(0).random((6, 7, 2)), []
+    expected, kmeans2 = kmeans_map(features, 3), position_groups.kmeans2
+
+    def renamed(points, groups, minit, **options):
+        told.append(set(options))
+        return kmeans2(points, groups, minit=minit, rng=options[name])
+
+    monkeypatch.setattr(position_groups, 'kmeans2', renamed)
+    monkeypatch.setattr(position_groups, 'RANDOM', name)
+    assert np.array_equal(kmeans_map(features, 3), expected) and told[0] == {name}

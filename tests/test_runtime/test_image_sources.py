@@ -86,3 +86,56 @@ def test_nothing_to_predict(name, message, tmp_path):
 def test_unknown_channel_order(street):
     with pytest.raises(ValueError, match='channel_order'):
         read_image(ImageSource('a', street), 'gbr')
+
+
+def test_results_of_an_earlier_run_are_no_images(street, tmp_path):
+    images, out = tmp_path / 'images', tmp_path / 'images/predicted'
+    for name in ('a.png', 'labels/b.png', 'predicted/labels/a.png', 'predicted/overlays/msp/a.png',
+                 'predicted/figures/a.png'):
+        (images / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(street).save(images / name)
+    (out / 'summaries').mkdir()
+    for inputs in (images, f'{images}/**/*.png'):
+        found = [source.content.relative_to(images).as_posix() for source in find_images(inputs, out)]
+        assert found == ['a.png', 'labels/b.png']
+    assert len(find_images(images)) == 5
+    assert len(find_images(out / 'labels', out)) == len(find_images(f'{out}/labels/*.png', out)) == 1
+    with pytest.raises(DatasetError, match='nothing but the results'):
+        find_images(out, out)
+
+
+def test_a_folder_that_is_named_like_results_is_read(street, tmp_path):
+    (tmp_path / 'labels').mkdir()
+    Image.fromarray(street).save(tmp_path / 'labels/a.png')
+    assert len(find_images(tmp_path, tmp_path)) == 1
+
+
+def test_long_names_leave_room_for_suffixes_and_stay_apart(street, tmp_path):
+    for last in 'ab':
+        cv2.imencode('.png', street)[1].tofile(str(tmp_path / f'{"测" * 82}{last}.png'))
+    names = [source.name for source in find_images(tmp_path)]
+    assert len(set(names)) == 2 and all(len(f'{name}_1000.json'.encode()) <= 255 for name in names)
+    assert names[0].startswith('测' * 70)
+
+
+def test_the_size_is_looked_up_before_an_image_is_decoded(street, tmp_path, monkeypatch):
+    for suffix in ('png', 'jpg', 'webp', 'bmp', 'tif'):
+        Image.fromarray(street).save(tmp_path / f'street.{suffix}')
+        path = tmp_path / f'street.{suffix}'
+        assert read(path, max_pixels=37 * 53).shape == street.shape
+        with monkeypatch.context() as patch:
+            patch.setattr(cv2, 'imdecode', None)
+            with pytest.raises(DatasetError, match=rf'street.{suffix} has 53×37 pixels, expected 1,960 at most'):
+                read(path, max_pixels=37 * 53 - 1)
+
+
+def test_files_without_a_header_are_refused_where_the_size_matters(tmp_path):
+    (tmp_path / 'a.png').write_bytes(b'#?RADIANCE')
+    with pytest.raises(DatasetError, match='a.png has no header that tells its size'):
+        read(tmp_path / 'a.png', max_pixels=10)
+
+
+def test_files_that_cannot_be_opened_are_named(tmp_path):
+    (tmp_path / 'gone.png').symlink_to(tmp_path / 'nowhere.png')
+    with pytest.raises(DatasetError, match='gone.png cannot be opened'):
+        read_image(find_images(tmp_path)[0])

@@ -1,13 +1,15 @@
 """One category of COCO, from a small tree in its layout."""
 import importlib
 import json
+import re
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
-from mmseg_uncertainty.datasets import COCOCategoryDataset
+from mmseg_uncertainty.datasets import COCOCategoryDataset, DatasetError
 
 CONVERTERS = Path(__file__).parents[2] / 'tools/dataset_converters'
 
@@ -107,3 +109,44 @@ def test_missing_and_unfit_images_are_named(converter, source, capsys):
     (source / 'val2017/000000000002.jpg').unlink()
     assert converter.main(options(source, '--check')) == 1
     assert f'missing: {source}/val2017/000000000002.jpg' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('change, message', [
+    (dict(segmentation=None), 'has the segmentation None'),
+    (dict(segmentation=[]), r'has the segmentation \[\]'),
+    (dict(segmentation=[[1, 2, 3]]), 'has a polygon of 3 numbers'),
+    (dict(segmentation=[[1, 2, 'x', 4, 5, 6]]), 'has the polygon'),
+    (dict(segmentation=dict(size=[4, 4])), 'has a run-length code without counts'),
+    (dict(image_id=999), 'is of image 999, which the file does not list')])
+def test_entries_that_cannot_be_used_are_named(converter, source, change, message, capsys):
+    file = source / 'annotations/instances_val2017.json'
+    content = json.loads(file.read_text())
+    content['annotations'][2].update(id=77, **change)
+    file.write_text(json.dumps(content))
+    assert converter.main(options(source)) == 1
+    told = capsys.readouterr().out
+    assert 'instances_val2017.json: annotation 77 of person ' in told and re.search(message, told)
+    assert not (source / 'out').exists()
+
+
+@pytest.mark.parametrize('spoil', [
+    lambda content: content['images'][0].pop('height'), lambda content: content['annotations'].append(3),
+    lambda content: content.pop('annotations')])
+def test_files_of_another_kind_are_named(converter, source, spoil, capsys):
+    file = source / 'annotations/instances_train2017.json'
+    content = json.loads(file.read_text())
+    spoil(content)
+    file.write_text(json.dumps(content))
+    assert converter.main(options(source)) == 1 and 'instances_train2017.json cannot be read' in capsys.readouterr().out
+
+
+def test_photos_that_are_turned_by_exif_follow_their_annotations(converter, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(pixels).save(tmp_path / 'a.png', exif=exif)
+    for size, expected in (((40, 60), pixels), ((60, 40), np.rot90(pixels, -1))):
+        found = converter._read_as_annotated(converter.Picture(tmp_path / 'a.png', size, []))
+        assert np.array_equal(found[..., ::-1], expected)
+    with pytest.raises(DatasetError, match=r'a.png is of \(40, 60\) rows and columns, turned as its EXIF says \(60, 40\)'):
+        converter._read_as_annotated(converter.Picture(tmp_path / 'a.png', (40, 61), []))

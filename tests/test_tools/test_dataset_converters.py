@@ -144,3 +144,19 @@ def test_complete_download_passes_the_check(converter, tmp_path):
         save(tmp_path / f'labels_masks/validation{index}_labels_semantic.png', labels(0, 1))
     options = ['--source', str(tmp_path), '--out', str(tmp_path / 'out'), '--check']
     assert converter('segment_me_if_you_can').main(options) == 0 and not (tmp_path / 'out').exists()
+
+
+@pytest.mark.parametrize('share', [0, 0.3, 0.9])
+def test_an_overlay_that_was_cut_off_is_named(converter, static, tmp_path, capsys, share):
+    path = next((tmp_path / 'fs_val_v3').glob('*.npz'))
+    content = path.read_bytes()
+    path.write_bytes(content[:int(share * len(content))])
+    assert converter('fishyscapes_static').main(static[0]) == 1
+    assert f'{path} cannot be read as .npz file' in capsys.readouterr().out and not (tmp_path / 'out').exists()
+
+
+def test_linked_downloads_are_read(converter, static, tmp_path):
+    (tmp_path / 'fs_val_v3').rename(tmp_path / 'elsewhere')
+    (tmp_path / 'fs_val_v3').mkdir()
+    (tmp_path / 'fs_val_v3/linked').symlink_to(tmp_path / 'elsewhere')
+    assert converter('fishyscapes_static').main(static[0]) == 0

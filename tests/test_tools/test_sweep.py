@@ -7,17 +7,26 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from mmseg.registry import MODELS
+from mmseg.registry import DATASETS, MODELS
 
-from mmseg_uncertainty.apis import sweep_cells
+from mmseg_uncertainty.apis import data_identity, sweep_cells
 from mmseg_uncertainty.apis.sweep_jobs import GroupJob
-from mmseg_uncertainty.apis.sweep_plan import SweepPlan
+from mmseg_uncertainty.apis.sweep_plan import Cell, SweepPlan
+from mmseg_uncertainty.datasets import CheckedSegDataset
 from tests.test_tools.conftest import TOOLS
 from tests.test_tools.test_train_and_test import TEST_LOADER
 from tests.tiny import TINY_TOY_ROADS, tiny_base, tiny_posthoc
+
+
+@DATASETS.register_module()
+class SweptStreets(CheckedSegDataset):
+    METAINFO = dict(classes=tuple('abcdefgh'), palette=[[index] * 3 for index in range(8)])
+
 
 HEADS = dict(msp=dict(type='MSPHead'), entropy=dict(type='EntropyHead'))
 
@@ -213,3 +222,69 @@ def test_plans_of_this_project_read():
         configs = [entry.config for entry in loaded.models.values()] + [
             part.config for entry in loaded.models.values() for part in entry.calibrators.values()]
         assert all((TOOLS.parent / config).is_file() for config in configs), file
+
+
+@pytest.fixture
+def streets(tmp_path):
+    """Write folders of images and labels that differ by their seed; returns a function of name and seed."""
+    pipeline = [dict(type='LoadImageFromFile'), dict(type='LoadLabels'), dict(type='PackSegInputs')]
+    prefix = dict(img_path='images', seg_map_path='labels')
+    dataset = dict(type='SweptStreets', data_root='', data_prefix=prefix, pipeline=pipeline)
+    Config(dict(test_dataloader=dict(TEST_LOADER, dataset=dataset))).dump(tmp_path / 'streets.py')
+
+    def write(name, seed):
+        random = np.random.default_rng(seed)
+        for kind, shape, highest in (('images', (64, 96, 3), 256), ('labels', (64, 96), 8)):
+            (tmp_path / name / kind).mkdir(parents=True)
+            # Uncompressed, so that sizes tell nothing.
+            cv2.imwrite(str(tmp_path / name / kind / 'a.bmp'), random.integers(0, highest, shape, np.uint8))
+        return str(tmp_path / name)
+
+    return write
+
+
+def test_other_data_is_measured_again_and_a_moved_folder_is_not(here, plan, streets, tmp_path, monkeypatch):
+    one, other = streets('one', 1), streets('other', 2)
+    calls = []
+    measure = sweep_cells.CellGroup.measure
+    monkeypatch.setattr(sweep_cells.CellGroup, 'measure', lambda group, cell: calls.append(cell) or measure(group, cell))
+
+    def measured(root):
+        data = dict(streets=dict(dataset=str(tmp_path / 'streets.py'), data_root=root))
+        file = plan(datasets=data, corruptions=[], evaluators=['mIoU'], reference=[])
+        before = len(calls)
+        # Each run is a process of its own, which looks at the data once.
+        data_identity._identity_of.cache_clear()
+        sweep_cells.measure_group(SweepPlan.from_file(file), 'tiny', 'streets', tmp_path / 'out')
+        path = tmp_path / 'out/cells/tiny/streets/clean-0.json'
+        return len(calls) - before, json.loads(path.read_text())['metrics']['none']['mIoU[pooled]']
+
+    first, second = measured(one), measured(other)
+    assert first[0] == second[0] == 1 and first[1] != second[1]
+    assert measured(other) == (0, second[1])
+    Path(other).rename(tmp_path / 'moved')
+    assert measured(str(tmp_path / 'moved')) == (0, second[1])
+    labels = tmp_path / 'moved/labels/a.bmp'
+    cv2.imwrite(str(labels), np.zeros((64, 96), np.uint8))
+    assert measured(str(tmp_path / 'moved'))[0] == 1
+
+
+def test_tables_can_be_written_where_the_data_is_not(here, plan, streets, tmp_path):
+    root = streets('one', 1)
+    file = plan(datasets=dict(streets=dict(dataset=str(tmp_path / 'streets.py'), data_root=root)), corruptions=[],
+                evaluators=['mIoU'], reference=[])
+    swept, cell = SweepPlan.from_file(file), Cell('tiny', 'streets', 'clean', 0)
+    sweep_cells.measure_group(swept, 'tiny', 'streets', tmp_path / 'out')
+    assert sweep_cells.is_done(swept, cell, tmp_path / 'out')
+    Path(root).rename(tmp_path / 'gone')
+    data_identity._identity_of.cache_clear()
+    assert not sweep_cells.is_done(swept, cell, tmp_path / 'out')
+    assert sweep_cells.is_done(swept, cell, tmp_path / 'out', need_data=False)
+
+
+def test_a_dataset_of_other_classes_is_no_cell(here, run_tool, plan, streets, tmp_path):
+    data = dict(two=dict(dataset=str(tmp_path / 'streets.py'), data_root=streets('one', 1),
+                         options=dict(metainfo=dict(classes=('a', 'b')))))
+    file = plan(datasets=data, corruptions=[], evaluators=['mIoU'], reference=[])
+    with pytest.raises(ValueError, match='ClassMismatchError: the model has 8 classes, and datasets.two has 2 classes'):
+        run_tool('sweep', file, '--work-dir', tmp_path / 'out')

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from conformal_sweep import Sweep, model_and_images, sweep
+from conformal_sweep import DATA, Sweep, model_and_images, sweep
 
 from mmseg_uncertainty.apis import versions, write_json
 from mmseg_uncertainty.functional.conformal_losses import StepLoss, binary_loss, miscoverage_loss
@@ -25,11 +25,13 @@ SEEDS = range(101, 111)
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--config', default='local_configs/cgnet/cgnet_camvid_CRC.py')
-    parser.add_argument('--checkpoint', default='data/weights/cgnet_camvid11_mmseg.pth')
+    parser.add_argument('--config', default='local_configs/cgnet/cgnet_camvid_CRC.py', metavar='CONFIG',
+                        help='config of the model; default: %(default)s')
+    parser.add_argument('--checkpoint', default=f'{DATA}/weights/cgnet_camvid11_mmseg.pth', metavar='FILE',
+                        help='of its base model; default: %(default)s')
     parser.add_argument('--curves', type=Path, help='keep the sweep in this .npz, or read it from there')
     parser.add_argument('--quick', action='store_true', help='16 images instead of all')
-    parser.add_argument('--json', type=Path, metavar='FILE')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write the numbers here')
     return parser.parse_args()
 
 

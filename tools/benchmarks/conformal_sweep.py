@@ -1,6 +1,7 @@
 """One pass of a frozen model over labelled images, kept as everything that prediction sets depend on."""
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from mmseg_uncertainty.functional.conformal_losses import ConformityTable, conca
 from mmseg_uncertainty.functional.prediction_sets import SetFamily
 from mmseg_uncertainty.functional.set_size_curves import mean_sizes, size_histogram
 
+DATA = os.environ.get('DATA_ROOT', 'data')
 TABLE_FIELDS = ('image', 'label', 'conformity', 'count', 'pixels')
 
 

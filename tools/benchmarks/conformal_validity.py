@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from conformal_sweep import Sweep, model_and_images, sweep
+from conformal_sweep import DATA, Sweep, model_and_images, sweep
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -72,14 +72,16 @@ class Losses:
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--config', default='local_configs/cgnet/cgnet_camvid_CRC.py')
-    parser.add_argument('--checkpoint', default='data/weights/cgnet_camvid11_mmseg.pth')
+    parser.add_argument('--config', default='local_configs/cgnet/cgnet_camvid_CRC.py', metavar='CONFIG',
+                        help='config of the model; default: %(default)s')
+    parser.add_argument('--checkpoint', default=f'{DATA}/weights/cgnet_camvid11_mmseg.pth', metavar='FILE',
+                        help='of its base model; default: %(default)s')
     parser.add_argument('--curves', type=Path, default=Path('work_dirs/conformal'), help='folder that keeps the sweeps')
     parser.add_argument('--shifts', nargs='*', default=['fog:3', 'snow:2'], help='corruptions, each with its severity')
-    parser.add_argument('--splits', type=int, default=1000)
+    parser.add_argument('--splits', type=int, default=1000, metavar='N', help='random splits; default: %(default)s')
     parser.add_argument('--quick', action='store_true', help='24 images, 200 splits, no shift')
     parser.add_argument('--plot-dir', type=Path, help='draw the pictures of docs/guarantees.md here')
-    parser.add_argument('--json', type=Path, metavar='FILE')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write the numbers here')
     return parser.parse_args()
 
 

@@ -40,7 +40,7 @@ def metrics(images: int, options: list[str]) -> dict[str, float]:
             sys.executable, ROOT / 'tools/test.py', ROOT / 'local_configs' / CONFIG, ROOT / 'checkpoints' / CHECKPOINT, '--eval',
             'mIoU', 'IDM', 'ECE', 'coverage', '--out', out, '--work-dir', folder, *options, '--cfg-options',
             f'test_dataloader.dataset.indices={images}'], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        values = json.loads(out.read_text())['metrics']
+        values = json.loads(out.read_text(encoding='utf-8'))['metrics']
     return {key: value for key, value in values.items() if not key.split('[')[0].endswith(SPREADS)}
 
 

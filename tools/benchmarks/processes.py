@@ -28,7 +28,7 @@ def calibrate_and_test(processes: int, images: int, folder: Path) -> tuple[float
     _run(processes, 'train.py', CONFIG, '--load-from', CHECKPOINT, *options)
     _run(processes, 'test.py', CONFIG, folder / 'calibrated.pth', '--eval', 'coverage', '--out', folder / 'out.json', *options)
     seconds = time.perf_counter() - start
-    return seconds, json.loads((folder / 'out.json').read_text())['metrics']
+    return seconds, json.loads((folder / 'out.json').read_text(encoding='utf-8'))['metrics']
 
 
 def _run(processes: int, tool: str, *arguments: str | Path) -> None:

@@ -103,10 +103,10 @@ def render(folder: Path) -> None:
     for benchmark in BENCHMARKS:
         path = folder / f'{benchmark.script}.json'
         if path.is_file():
-            sections[benchmark.title] = section(benchmark, json.loads(path.read_text()))
+            sections[benchmark.title] = section(benchmark, json.loads(path.read_text(encoding='utf-8')))
     parts = [sections[benchmark.title] for benchmark in BENCHMARKS if benchmark.title in sections]
-    by_hand = PAGE.read_text().split(MARK)[0].rstrip()
-    PAGE.write_text('\n'.join([by_hand, '', MARK, '', *parts]).rstrip() + '\n')
+    by_hand = PAGE.read_text(encoding='utf-8').split(MARK)[0].rstrip()
+    PAGE.write_text('\n'.join([by_hand, '', MARK, '', *parts]).rstrip() + '\n', encoding='utf-8')
 
 
 def main() -> None:

@@ -67,7 +67,8 @@ def run_benchmark(description: str, parts: Callable[[argparse.Namespace], Iterab
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument('--quick', action='store_true', help='smaller sizes, under a minute')
-    parser.add_argument('--threads', type=int, default=torch.get_num_threads())
+    parser.add_argument('--threads', type=int, default=torch.get_num_threads(), metavar='N',
+                        help='threads of each process; default: %(default)s')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the rows here')
     args = parser.parse_args()
     torch.set_num_threads(args.threads)

@@ -15,7 +15,7 @@ import random
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,21 +56,44 @@ def find_pictures(annotations: Path, images: Path, category: str) -> list[Pictur
         DatasetError: The file is missing or no COCO file, or does not know the category.
     """
     try:
-        content = json.loads(annotations.read_text())
+        content = json.loads(annotations.read_text(encoding='utf-8'))
         numbers = {entry['name']: entry['id'] for entry in content['categories']}
-        sizes = {entry['id']: entry for entry in content['images']}
+        sizes = {entry['id']: (images / entry['file_name'], (entry['height'], entry['width']))
+                 for entry in content['images']}
+        entries = [entry for entry in content['annotations'] if entry['category_id'] == numbers.get(category)]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DatasetError(f'{annotations} cannot be read as COCO instances ({error}). Unpack '
                            'annotations_trainval2017.zip there.') from error
     if category not in numbers:
         raise DatasetError(f'{annotations} has no category {category!r}; it knows {", ".join(sorted(numbers))}.')
     segments: dict[int, list] = {}
-    for entry in content['annotations']:
-        if entry['category_id'] == numbers[category]:
-            segments.setdefault(entry['image_id'], []).append(entry['segmentation'])
-    pictures = [Picture(images / sizes[number]['file_name'], (sizes[number]['height'], sizes[number]['width']), found)
-                for number, found in segments.items()]
+    for entry in entries:
+        wrong = _fault(entry, sizes)
+        if wrong:
+            raise DatasetError(f'{annotations}: annotation {entry.get("id", entry)} of {category} {wrong}. Correct or '
+                               'remove the entry.')
+        segments.setdefault(entry['image_id'], []).append(entry['segmentation'])
+    pictures = [Picture(*sizes[number], found) for number, found in segments.items()]
     return sorted(pictures, key=lambda picture: picture.path.name)
+
+
+def _fault(entry: dict, sizes: Mapping) -> str:
+    """What is wrong with an annotation, ``''`` if nothing is."""
+    segmentation = entry.get('segmentation')
+    if entry.get('image_id') not in sizes:
+        return f'is of image {entry.get("image_id")}, which the file does not list'
+    if isinstance(segmentation, dict):
+        counts = segmentation.get('counts')
+        known = isinstance(counts, str) or (isinstance(counts, list) and all(isinstance(count, int) for count in counts))
+        return '' if known else 'has a run-length code without counts'
+    if not isinstance(segmentation, list) or not segmentation:
+        return f'has the segmentation {segmentation!r}, expected polygons or a run-length code'
+    for polygon in segmentation:
+        if not isinstance(polygon, list) or not all(isinstance(part, (int, float)) for part in polygon):
+            return f'has the polygon {str(polygon)[:60]}, expected a list of coordinates x, y, x, y'
+        if len(polygon) < 6 or len(polygon) % 2:
+            return f'has a polygon of {len(polygon)} numbers, expected x and y of 3 points or more'
+    return ''
 
 
 def divide(pictures: Sequence[Picture], num_train: int, num_val: int, num_calibration: int | None,
@@ -155,14 +178,26 @@ def write(parts: dict[str, list[Picture]], out: Path, size: tuple[int, int]) -> 
 
 
 def _write_picture(picture: Picture, folder: Path, size: tuple[int, int]) -> None:
-    image = cv2.imread(str(picture.path))
-    if image is None or image.shape[:2] != picture.size:
-        found = 'nothing readable' if image is None else image.shape[:2]
-        raise DatasetError(f'{picture.path} holds {found}, its annotations expect {picture.size}. Fetch it again.')
+    image = _read_as_annotated(picture)
     labels = fit_frame(draw_labels(picture), size, VOID, cv2.INTER_NEAREST)
     cv2.imwrite(str(folder / 'images' / f'{picture.path.stem}.jpg'), fit_frame(image, size, 0, cv2.INTER_AREA),
                 [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     cv2.imwrite(str(folder / 'labels' / f'{picture.path.stem}.png'), labels)
+
+
+def _read_as_annotated(picture: Picture) -> np.ndarray:
+    """The image of a picture, shape (H, W, 3), uint8, BGR; annotations of turned photos may be of either view."""
+    sizes = []
+    for mode in (cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION, cv2.IMREAD_COLOR):
+        image = cv2.imread(str(picture.path), mode)
+        if image is None:
+            raise DatasetError(f'{picture.path} cannot be read as an image. Fetch it again.')
+        if image.shape[:2] == tuple(picture.size):
+            return image
+        sizes.append(image.shape[:2])
+    turned = f', turned as its EXIF says {sizes[1]}' if sizes[1] != sizes[0] else ''
+    raise DatasetError(f'{picture.path} is of {sizes[0]} rows and columns{turned}, its annotations expect '
+                       f'{tuple(picture.size)}. Fetch the image that was annotated.')
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -170,12 +205,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser(__doc__)
     options.add_argument('--source', type=Path, required=True, metavar='DIR',
                          help='holds train2017, val2017 and annotations')
-    options.add_argument('--category', default='person', metavar='NAME')
-    options.add_argument('--train', type=int, default=1000, metavar='N')
-    options.add_argument('--val', type=int, default=1000, metavar='N')
+    options.add_argument('--category', default='person', metavar='NAME', help='of COCO; default: %(default)s')
+    options.add_argument('--train', type=int, default=1000, metavar='N', help='images that train; default: %(default)s')
+    options.add_argument('--val', type=int, default=1000, metavar='N', help='images that validate; default: %(default)s')
     options.add_argument('--calibration', type=int, metavar='N', help='keep so many; default: all that are left')
-    options.add_argument('--size', type=int, nargs=2, default=(320, 240), metavar=('W', 'H'))
-    options.add_argument('--seed', type=int, default=42)
+    options.add_argument('--size', type=int, nargs=2, default=(320, 240), metavar=('W', 'H'),
+                         help='width and height of the images to write; default: 320 240')
+    options.add_argument('--seed', type=int, default=42, metavar='N', help='of the shuffle; default: %(default)s')
     args = options.parse_args(arguments)
     try:
         trained, tested = (

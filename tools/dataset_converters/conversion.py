@@ -4,12 +4,14 @@ from __future__ import annotations
 import argparse
 import shutil
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from mmseg_uncertainty.datasets import DatasetError
 from mmseg_uncertainty.datasets.image_files import check_labels, read_labels
@@ -107,8 +109,9 @@ def write_frames(frames: Sequence[Frame], out: Path, values: Mapping[int, int]) 
 def _write_frame(frame: Frame, out: Path, values: Mapping[int, int]) -> None:
     try:
         with Image.open(frame.image) as image:
-            pixels = np.array(image.convert('RGB'))
-    except (OSError, SyntaxError) as error:
+            # Images are read turned as their EXIF says, here and when they are used.
+            pixels = np.array(ImageOps.exif_transpose(image).convert('RGB'))
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise DatasetError(f'{frame.image} cannot be read ({error}). Fetch it again.') from error
     labels = read_labels(frame.labels)
     check_labels(labels, frame.labels, frame.image, pixels.shape[:2], values)
@@ -122,10 +125,14 @@ def _write_frame(frame: Frame, out: Path, values: Mapping[int, int]) -> None:
 
 
 def _add_overlay(pixels: np.ndarray, path: Path) -> np.ndarray:
-    with np.load(path) as content:
-        if 'rgb' not in content.files:
-            raise DatasetError(f'{path} holds the arrays {content.files}, expected "rgb". Fetch it again.')
-        overlay = content['rgb'].astype(np.int32)
+    try:
+        with np.load(path) as content:
+            overlay = content['rgb'].astype(np.int32)
+    except KeyError:
+        raise DatasetError(f'{path} holds the arrays {content.files}, expected "rgb". Fetch it again.') from None
+    except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        reason = str(error) or type(error).__name__
+        raise DatasetError(f'{path} cannot be read as .npz file ({reason}). Fetch it again.') from error
     if overlay.shape != pixels.shape:
         raise DatasetError(f'{path} has the shape {overlay.shape}, its Cityscapes image {pixels.shape}. Use the images '
                            'of leftImg8bit_trainvaltest.zip in full size.')

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from conversion import Frame, parser, run
 from mmseg_uncertainty.datasets import DatasetError
+from mmseg_uncertainty.runtime.image_checks import walk_files
 
 OFFICIAL_FRAMES = 100
 MASK_TAIL = '_labels.png'
@@ -25,8 +26,8 @@ def find_frames(masks: Path, images: Path) -> list[Frame]:
         if not folder.is_dir():
             raise DatasetError(f'{folder} is not a folder. Unpack the download there, or name another with --masks or '
                                '--images.')
-    sources = {path.name: path for path in sorted(images.rglob('*_leftImg8bit.png'))}
-    files = sorted(masks.rglob('*' + MASK_TAIL))
+    sources = {path.name: path for path in sorted(walk_files(images)) if path.name.endswith('_leftImg8bit.png')}
+    files = sorted(path for path in walk_files(masks) if path.name.endswith(MASK_TAIL))
     if not files:
         raise DatasetError(f'{masks} holds no file NNNN_…{MASK_TAIL}. Name the folder of the masks with --masks.')
     frames = []
@@ -41,8 +42,9 @@ def find_frames(masks: Path, images: Path) -> list[Frame]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     options = parser(__doc__)
-    options.add_argument('--masks', type=Path, required=True, metavar='DIR')
-    options.add_argument('--images', type=Path, required=True, metavar='DIR')
+    options.add_argument('--masks', type=Path, required=True, metavar='DIR', help='the unpacked fishyscapes_lostandfound')
+    options.add_argument('--images', type=Path, required=True, metavar='DIR',
+                         help='the unpacked leftImg8bit of Lost and Found')
     args = options.parse_args(arguments)
     return run(lambda: find_frames(args.masks, args.images), args.out, args.check, OFFICIAL_FRAMES)
 

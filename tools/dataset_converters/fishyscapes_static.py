@@ -14,6 +14,7 @@ from pathlib import Path
 
 from conversion import Frame, parser, run
 from mmseg_uncertainty.datasets import DatasetError
+from mmseg_uncertainty.runtime.image_checks import walk_files
 
 OFFICIAL_FRAMES = 30
 LABEL_TAIL = '_labels.png'
@@ -25,7 +26,7 @@ def find_frames(overlays: Path, cityscapes: Path) -> list[Frame]:
         if not folder.is_dir():
             raise DatasetError(f'{folder} is not a folder. Unpack the download there, or name another with --overlays '
                                'or --cityscapes.')
-    files = sorted(overlays.rglob('*' + LABEL_TAIL))
+    files = sorted(path for path in walk_files(overlays) if path.name.endswith(LABEL_TAIL))
     if not files:
         raise DatasetError(f'{overlays} holds no file NNNN_…{LABEL_TAIL}. Name the unpacked overlays with --overlays.')
     frames = []
@@ -40,7 +41,7 @@ def find_frames(overlays: Path, cityscapes: Path) -> list[Frame]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     options = parser(__doc__)
-    options.add_argument('--overlays', type=Path, required=True, metavar='DIR')
+    options.add_argument('--overlays', type=Path, required=True, metavar='DIR', help='the unpacked fs_val_v3')
     options.add_argument('--cityscapes', type=Path, required=True, metavar='DIR', help='leftImg8bit/val')
     args = options.parse_args(arguments)
     return run(lambda: find_frames(args.overlays, args.cityscapes), args.out, args.check, OFFICIAL_FRAMES)

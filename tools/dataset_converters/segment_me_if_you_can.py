@@ -47,7 +47,7 @@ def _image(folder: Path, name: str) -> Path:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     options = parser(__doc__)
-    options.add_argument('--source', type=Path, required=True, metavar='DIR')
+    options.add_argument('--source', type=Path, required=True, metavar='DIR', help='the unpacked download')
     args = options.parse_args(arguments)
     is_track = (args.source / 'labels_masks').is_dir()
     is_obstacle = is_track and any((args.source / 'images').glob('*.webp'))

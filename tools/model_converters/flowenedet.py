@@ -7,8 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import mmseg_uncertainty  # noqa: F401  (connects the host)
 import torch
 from torch import Tensor
+
+from mmseg_uncertainty.apis import run_command
+from mmseg_uncertainty.engine.checkpoints import read_checkpoint, state_dict_of
+from mmseg_uncertainty.runtime.output_files import check_output_file, whole_file
 
 FLOW = 'decode_head.flow_model.'
 LAYERS = {'an': {'shift': 'shift', 'log_scale': 'gate'},
@@ -136,9 +141,10 @@ def main() -> None:
     parser.add_argument('target', type=Path, help='file to write')
     parser.add_argument('--name', default='fed', help='name of the head in uncertainty_heads (default: fed)')
     arguments = parser.parse_args()
-    loaded = torch.load(arguments.source, map_location='cpu', weights_only=True)
-    conversion = convert(loaded.get('state_dict', loaded), arguments.name)
-    torch.save({'state_dict': conversion.state_dict, 'meta': {}}, arguments.target)
+    check_output_file(arguments.target, 'target')
+    conversion = convert(state_dict_of(read_checkpoint(arguments.source)), arguments.name)
+    with whole_file(arguments.target) as partial:
+        torch.save({'state_dict': conversion.state_dict, 'meta': {}}, partial)
     for note in conversion.notes:
         print(f'note: {note}')
     print(f'{arguments.target}: {len(conversion.state_dict)} entries. Head config:\n'
@@ -146,4 +152,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_command(main)

@@ -2,15 +2,17 @@
 from __future__ import annotations
 
 import argparse
-import os
 import zipfile
+from io import BytesIO
 from pathlib import Path
 
 import mmseg_uncertainty  # noqa: F401  (connects the host)
 import torch
 from torch import Tensor
 
-from mmseg_uncertainty.engine.checkpoints import POSTHOC_PREFIXES, read_checkpoint, state_dict_of
+from mmseg_uncertainty.apis import run_command
+from mmseg_uncertainty.engine.checkpoints import POSTHOC_PREFIXES, meta_of, read_checkpoint, state_dict_of
+from mmseg_uncertainty.runtime.output_files import check_output_file, whole_file
 
 META = ('dataset_meta', 'fitted_on')
 
@@ -18,8 +20,8 @@ META = ('dataset_meta', 'fitted_on')
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('checkpoint')
-    parser.add_argument('out', type=Path)
+    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='a training checkpoint')
+    parser.add_argument('out', type=Path, metavar='FILE', help='checkpoint to write')
     parser.add_argument('--base', type=Path, help='shipped checkpoint in the same folder, whose weights are not shipped twice')
     return parser.parse_args()
 
@@ -56,22 +58,22 @@ def beyond_base(state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
 
 def save_compressed(content: dict, path: Path) -> None:
     """Save as ``torch.save`` does, with the records deflated; ``torch.load`` reads both."""
-    plain, partial = path.with_name(path.name + '.plain'), path.with_name(path.name + '.partial')
-    path.parent.mkdir(parents=True, exist_ok=True)
+    plain = BytesIO()
     torch.save(content, plain)
-    with zipfile.ZipFile(plain) as source, zipfile.ZipFile(partial, 'w', zipfile.ZIP_DEFLATED, compresslevel=9) as target:
+    with (whole_file(path) as partial, zipfile.ZipFile(plain) as source,
+          zipfile.ZipFile(partial, 'w', zipfile.ZIP_DEFLATED, compresslevel=9) as target):
         for record in source.infolist():
             target.writestr(record.filename, source.read(record))
-    plain.unlink()
-    os.replace(partial, path)
 
 
 def main() -> None:
     """Run the tool."""
     args = parse_args()
+    check_output_file(args.out, 'out')
     checkpoint = read_checkpoint(args.checkpoint)
-    meta = {key: checkpoint['meta'][key] for key in META if key in checkpoint.get('meta', {})}
-    meta['dataset_meta'] = {key: value for key, value in meta.get('dataset_meta', {}).items() if key in ('classes', 'palette')}
+    meta = {key: value for key, value in meta_of(checkpoint).items() if key in META}
+    known = meta.get('dataset_meta') or {}
+    meta['dataset_meta'] = {key: known[key] for key in ('classes', 'palette') if key in known}
     state = shipped(state_dict_of(checkpoint))
     if args.base:
         state, meta['base_weights'] = beyond_base(state, args.base), args.base.name
@@ -82,4 +84,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_command(main)

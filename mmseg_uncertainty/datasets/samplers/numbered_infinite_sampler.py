@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from mmengine.dataset import InfiniteSampler
 from mmseg.registry import DATA_SAMPLERS
@@ -43,5 +44,10 @@ class NumberedInfiniteSampler(InfiniteSampler):
 
     def skip(self, num_samples: int) -> None:
         """Go to an absolute position; see :meth:`mmengine.dataset.InfiniteSampler.skip`."""
-        super().skip(num_samples)
+        if hasattr(super(), 'skip'):
+            super().skip(num_samples)
+        else:
+            # The samplers of OpenMMLab's mmengine only go on.
+            self.indices = self._indices_of_rank()
+            next(islice(self.indices, num_samples, num_samples), None)
         self._position = num_samples

@@ -5,7 +5,6 @@ import json
 import logging
 from collections.abc import Sequence
 from functools import lru_cache
-from io import BytesIO
 from pathlib import Path
 
 import mmengine.fileio as fileio
@@ -13,10 +12,9 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine.logging import print_log
 from mmseg.registry import TRANSFORMS
-from PIL import Image, UnidentifiedImageError
 
 from mmseg_uncertainty.datasets.dataset_error import DatasetError
-from mmseg_uncertainty.datasets.image_files import SKIP_HINT, check_labels
+from mmseg_uncertainty.datasets.image_files import SKIP_HINT, check_labels, read_pixels
 from mmseg_uncertainty.functional.instance_colors import ClassTable, class_table, decode_colors
 
 
@@ -103,11 +101,7 @@ def read_instance_colors(path: str | Path, table: ClassTable, backend_args: dict
     Raises:
         DatasetError: The file is missing or no colour image.
     """
-    try:
-        with Image.open(BytesIO(fileio.get(str(path), backend_args=backend_args))) as image:
-            colors = np.asarray(image)
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise DatasetError(f'Label file {path} cannot be read ({error}). {SKIP_HINT}') from error
+    colors = read_pixels(path, backend_args)
     if colors.ndim != 3 or colors.dtype != np.uint8:
         raise DatasetError(f'Label file {path} is no image with three channels of 8 bits, which number instances. Labels '
                            f'that are class maps already load with LoadLabels. {SKIP_HINT}')

@@ -10,7 +10,7 @@ from mmseg.registry import HOOKS
 from torch import nn
 
 from mmseg_uncertainty.datasets.scene_overlap import dataset_contents, refuse_overlap
-from mmseg_uncertainty.engine.checkpoints import CheckpointError, base_fingerprint, check_fit, state_dict_of
+from mmseg_uncertainty.engine.checkpoints import CheckpointError, base_fingerprint, check_fit, meta_of, state_dict_of
 from mmseg_uncertainty.engine.loops import CalibrationLoop
 from mmseg_uncertainty.models import PosthocSegmentor
 
@@ -34,6 +34,7 @@ class PosthocCheckpointHook(Hook):
         self.need_heads = need_heads
         self.allow_overlap = allow_overlap
         self.calibrated_on: tuple[str, dict] | None = None
+        self.resumed_base: str | None = None
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Check before the model takes anything from the checkpoint."""
@@ -43,7 +44,8 @@ class PosthocCheckpointHook(Hook):
         path = str(runner._load_from or 'The checkpoint')
         state = state_dict_of(checkpoint)
         check_fit(model, state, path, self.need_heads)
-        fitted_on = checkpoint.get('meta', {}).get('fitted_on', {})
+        fitted_on = meta_of(checkpoint).get('fitted_on') or {}
+        self.resumed_base = fitted_on.get('base')
         self.calibrated_on = (path, fitted_on['calibration']) if 'calibration' in fitted_on else None
         if fitted_on and fitted_on['base_sha256'] != base_fingerprint(state):
             raise CheckpointError(f'{path}: its heads were fitted on the base model {fitted_on["base_sha256"][:12]}, but the '
@@ -62,7 +64,7 @@ class PosthocCheckpointHook(Hook):
             return
         dataset = runner.train_dataloader.dataset
         checkpoint['meta']['fitted_on'] = dict(
-            base=Path(runner._load_from).name if runner._load_from else None,
+            base=self.resumed_base if runner._resume else Path(runner._load_from).name if runner._load_from else None,
             base_sha256=base_fingerprint(state_dict_of(checkpoint)),
             classes=list(dataset.metainfo.get('classes', ())),
             images=len(dataset))

@@ -12,8 +12,12 @@ from mmseg.registry import HOOKS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
+from mmseg_uncertainty.runtime.image_sources import short_part
 from mmseg_uncertainty.structures import Grid
 from mmseg_uncertainty.visualization.uncertainty_visualizer import UncertaintyVisualizer
+
+# Writers of pictures add what they are of, the step and a suffix.
+LONGEST_STEM = 200
 
 
 @HOOKS.register_module()
@@ -61,7 +65,7 @@ class UncertaintyVisualizationHook(Hook):
         for network_input, sample in zip(data_batch['inputs'], outputs):
             due = self._seen % self.interval == 0 and (self.most is None or self._drawn < self.most)
             if due:
-                name = Path(sample.metainfo.get('img_path') or f'image_{self._seen:06d}').stem
+                name = short_part(Path(sample.metainfo.get('img_path') or f'image_{self._seen:06d}').stem, LONGEST_STEM)
                 runner.visualizer.add_datasample(f'test_{name}', image_like(network_input, sample), sample, step=self._seen)
                 self._drawn += 1
             self._seen += 1

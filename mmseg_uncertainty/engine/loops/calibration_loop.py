@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 
 from mmseg_uncertainty.datasets.calibration_plan import SHARED, CalibrationPlan, Consumer
 from mmseg_uncertainty.datasets.label_flips import labels_flip, unflip_labels
+from mmseg_uncertainty.engine.resuming import note_last_checkpoint
 from mmseg_uncertainty.models.fittable import Fittable
 from mmseg_uncertainty.runtime.freed_memory import FreedMemory
 from mmseg_uncertainty.structures import FrozenOutputs
@@ -201,7 +202,7 @@ class CalibrationLoop(BaseLoop):
             self.runner.call_hook('before_save_checkpoint', checkpoint=checkpoint)
             torch.save(checkpoint, partial)
             os.replace(partial, path)
-            (folder / 'last_checkpoint').write_text(str(path))
+            note_last_checkpoint(folder, self.filename)
             self.runner.logger.info(f'Saved {path}')
         barrier()
 

@@ -53,7 +53,7 @@ class ImageOODMetric(StreamingMetric):
             raise ValueError('OOD-image compares two domains: give in_domain (a regular expression on image paths) or '
                              'reference (scores of an earlier run on in-domain images, written with scores_file).')
         self.in_domain = in_domain
-        self.reference = json.loads(Path(reference).read_text()) if reference is not None else {}
+        self.reference = json.loads(Path(reference).read_text(encoding='utf-8')) if reference is not None else {}
         self.scores_file = scores_file
         self.condition = condition
         self.keep_scores = keep_scores
@@ -80,7 +80,7 @@ class ImageOODMetric(StreamingMetric):
         heads = list(records[0]['heads'])
         if self.scores_file is not None:
             scores = {head: [record['heads'][head] for record in records] for head in heads}
-            Path(self.scores_file).write_text(json.dumps(scores))
+            Path(self.scores_file).write_text(json.dumps(scores), encoding='utf-8')
         if self.keep_scores:
             self.provenance['scores'] = {head: [record['heads'][head] for record in records] for head in heads}
         if self.keep_scores and self.in_domain is None and not self.reference:

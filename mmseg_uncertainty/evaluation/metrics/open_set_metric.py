@@ -173,7 +173,7 @@ def read_thresholds(path: str | Path) -> dict[str, float]:
     Raises:
         ValueError: If the file holds none.
     """
-    metrics = json.loads(Path(path).read_text())['metrics']
+    metrics = json.loads(Path(path).read_text(encoding='utf-8'))['metrics']
     found = {}
     for name in ('IDM_F1_threshold', 'F1_threshold', 'threshold'):
         pattern = re.compile(rf'(?P<head>.+)/{name}\[pooled\]')

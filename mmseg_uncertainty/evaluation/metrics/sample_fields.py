@@ -21,7 +21,12 @@ class SampleError(ValueError):
 def label_map(sample: dict) -> Tensor:
     """Ground truth, shape (H, W), integer, on the device of the model."""
     try:
-        labels = _plane(sample['gt_sem_seg']['data'])
+        labels = sample['gt_sem_seg']['data']
+        if labels.numel() != labels.shape[-2:].numel():
+            raise SampleError(f'{sample["img_path"]} has labels of the shape {tuple(labels.shape)}, expected one class '
+                              'index per pixel. Convert colours to indices, or read them with LoadLabels, which names '
+                              'the file.')
+        labels = _plane(labels)
     except KeyError:
         raise SampleError(f'{sample["img_path"]} has no labels. Add LoadAnnotations to the test pipeline, after the '
                           'transforms that resize the image.') from None

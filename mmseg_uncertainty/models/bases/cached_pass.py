@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mmseg_uncertainty.caching import BaseOutputCache, LastPass
+from mmseg_uncertainty.functional.compiled import autocast_precision
 from mmseg_uncertainty.models.utils.feature_groups import kept_features
 
 from .frozen_base import BasePass, FrozenBase
@@ -48,5 +49,5 @@ def _circumstances(inputs: Tensor, precision: torch.dtype | None) -> str:
     """What decides the outputs of the base model besides its input and its weights."""
     device = inputs.device.type
     if precision is None:
-        precision = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else inputs.dtype
+        precision = autocast_precision(device) or inputs.dtype
     return f'{tuple(inputs.shape[2:])} {precision}'

@@ -7,6 +7,8 @@ from contextlib import contextmanager, nullcontext
 import torch
 from torch import nn
 
+from mmseg_uncertainty.functional.compiled import is_compiling
+
 
 class Frozen:
     """Freeze modules for good.
@@ -46,7 +48,7 @@ class Frozen:
         PyTorch's matrix product folds batches by whether its operands require gradients, autograd or not, and folding
         changes the last bits. So the flags are what they were while the modules run.
         """
-        if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        if is_compiling() or torch.jit.is_tracing():
             yield
             return
         self._require_grad(True)

@@ -46,8 +46,9 @@ class LocalTemperatureNetwork(nn.Module):
             nn.init.zeros_(convolution.weight)
         if self.variant == 'smooth':
             for gate in (self.gates, self.image_gate):
-                nn.init.normal_(gate.weight, std=0.01, generator=generator)
-                nn.init.normal_(gate.bias, generator=generator)
+                # nn.init takes no generator before torch 2.4.
+                gate.weight.data.normal_(0, 0.01, generator=generator)
+                gate.bias.data.normal_(0, 1, generator=generator)
 
     def forward(self, logits: Tensor, images: Tensor) -> Tensor:
         """Temperature of every pixel.

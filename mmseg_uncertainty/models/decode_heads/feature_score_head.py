@@ -6,6 +6,7 @@ from abc import abstractmethod
 import torch
 from torch import Tensor, nn
 
+from mmseg_uncertainty.functional.compiled import is_compiling
 from mmseg_uncertainty.models.fittable import Fittable
 from mmseg_uncertainty.structures import FrozenOutputs, GridOutputs
 
@@ -72,6 +73,6 @@ class FeatureScoreHead(ScoreHead, Fittable):
 
     def check_fitted(self) -> None:
         """Raise unless the head was fitted or loaded."""
-        if not torch.compiler.is_compiling() and not self.fitted:
+        if not is_compiling() and not self.fitted:
             raise RuntimeError(f'{type(self).__name__} was not fitted: run tools/train.py with a config whose train_cfg '
                                'is a CalibrationLoop, or load a fitted checkpoint.')

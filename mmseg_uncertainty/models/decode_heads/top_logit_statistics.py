@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from mmseg_uncertainty.functional.class_statistics import (PUBLISHED_CLASS_STATISTICS, Moments,
                                                            correct_top_logit_moments)
+from mmseg_uncertainty.functional.compiled import is_compiling
 
 
 class TopLogitStatistics(nn.Module):
@@ -56,7 +57,7 @@ class TopLogitStatistics(nn.Module):
 
     def check(self, owner: str) -> None:
         """Raise unless there are statistics to use."""
-        if not torch.compiler.is_compiling() and not self.fitted:
+        if not is_compiling() and not self.fitted:
             raise RuntimeError(f'{owner} has no class statistics yet: fit it with tools/train.py, load a fitted '
                                'checkpoint, or set class_statistics to published constants '
                                f'({", ".join(PUBLISHED_CLASS_STATISTICS)}).')

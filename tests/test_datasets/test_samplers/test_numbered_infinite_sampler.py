@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
-from mmengine.dataset import BaseDataset, ConcatDataset
+from mmengine.dataset import BaseDataset, ConcatDataset, InfiniteSampler
 
 from mmseg_uncertainty.datasets import NumberedInfiniteSampler, SeedAugmentations
 
@@ -62,3 +62,15 @@ def test_the_later_of_two_datasets_knows_the_draw():
 def test_a_plain_sampler_is_named():
     with pytest.raises(ValueError, match='NumberedInfiniteSampler'):
         SeedAugmentations()(dict(sample_idx=3))
+
+
+def test_a_position_is_reached_on_either_mmengine(monkeypatch):
+    expected = list(itertools.islice(iter(NumberedInfiniteSampler(range(5), seed=1)), 12))[7:]
+    for upstream in (False, True):
+        if upstream:
+            monkeypatch.delattr(InfiniteSampler, 'skip', raising=False)
+        sampler = NumberedInfiniteSampler(range(5), seed=1)
+        next(iter(sampler))
+        sampler.skip(7)
+        draws = list(itertools.islice(iter(sampler), 5))
+        assert [(int(draw), draw.seed) for draw in draws] == [(int(draw), draw.seed) for draw in expected]

@@ -1,0 +1,22 @@
+"""What is uploaded is looked at before it is decoded."""
+import pytest
+from PIL import Image
+
+gr = pytest.importorskip('gradio', reason='gradio is not installed; pip install "mmseg_uncertainty[app]"')
+
+from mmseg_uncertainty.app import uncertainty_app  # noqa: E402
+
+
+@pytest.fixture
+def said(monkeypatch):
+    messages = []
+    monkeypatch.setattr(uncertainty_app.gr, 'Warning', lambda message, **_: messages.append(message))
+    return messages
+
+
+def test_a_small_file_of_many_pixels_is_never_decoded(tmp_path, said, monkeypatch):
+    monkeypatch.setattr('cv2.imdecode', None)
+    Image.new('1', (5000, 5000)).save(tmp_path / 'bomb.png')
+    app = uncertainty_app.UncertaintyApp.__new__(uncertainty_app.UncertaintyApp)
+    assert app.upload(str(tmp_path / 'bomb.png')) == (gr.skip(), ) * 3
+    assert len(said) == 1 and 'bomb.png has 5000×5000 pixels, expected 16,777,216 at most' in said[0]
