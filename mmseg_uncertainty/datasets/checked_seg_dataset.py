@@ -14,7 +14,7 @@ from mmseg.datasets import BaseSegDataset
 
 from .dataset_error import DatasetError
 from .image_files import SKIP_HINT, check_image_file, check_labels, index_by_stem, read_labels
-from .splits import split_samples
+from .splits import name_scene, split_samples
 
 VOID = 255
 
@@ -129,15 +129,16 @@ class CheckedSegDataset(BaseSegDataset):
         return split_samples(self.data_list, **self.split) if self.split else self.data_list
 
     def prepare_data(self, idx: int) -> dict | None:
-        """Run the pipeline on one sample.
+        """Run the pipeline on one sample; evaluators are told its scene or sequence whatever the pipeline packs.
 
         Raises:
             DatasetError: If the image cannot be read or its labels do not fit.
         """
-        path = self.get_data_info(idx)['img_path']
+        info = self.get_data_info(idx)
+        path = info['img_path']
         check_image_file(path, self._content(path))
         try:
-            return super().prepare_data(idx)
+            return name_scene(super().prepare_data(idx), info)
         except DatasetError:
             raise
         except (OSError, cv2.error, AssertionError) as error:

@@ -57,6 +57,22 @@ def split_samples(samples: list[dict],
     return [samples[index] for index in np.sort(chosen)]
 
 
+def name_scene(packed: dict | None, sample: dict) -> dict | None:
+    """Tell a packed sample where it was taken, since evaluators resample scenes.
+
+    Args:
+        packed: What a pipeline made of the sample.
+        sample: With ``scene``, ``sequence`` or neither.
+
+    Returns:
+        ``packed``, changed in place.
+    """
+    place = {name: sample[name] for name in ('scene', 'sequence') if name in sample}
+    if place and packed and hasattr(packed.get('data_samples'), 'set_metainfo'):
+        packed['data_samples'].set_metainfo(place)
+    return packed
+
+
 def _place(sample: dict) -> str | None:
     return sample.get('sequence', sample.get('scene'))
 

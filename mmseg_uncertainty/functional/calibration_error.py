@@ -13,6 +13,8 @@ import numpy as np
 from .compiled import compiled
 
 UNIT = 2.**28
+FINE_STEP = 2.**-7
+ROUNDING = .5 / UNIT
 
 
 @dataclass(frozen=True)
@@ -138,8 +140,25 @@ def kolmogorov_smirnov_error(sums: ReliabilitySums) -> np.ndarray:
 
 
 def kolmogorov_smirnov_bound(sums: ReliabilitySums) -> np.ndarray:
-    """Largest error of :func:`kolmogorov_smirnov_error` that the order within bins may hide."""
-    return _mean(np.maximum(sums.correct, sums.count - sums.correct).max(-1, initial=0), sums.count.sum(-1))
+    """Largest error of :func:`kolmogorov_smirnov_error` that the order within bins may hide.
+
+    The running sum of a bin is largest if its wrong pixels come first and smallest if its right ones do.
+    """
+    up, down = _excursions(sums)
+    before = np.cumsum(sums.gap, -1) - sums.gap
+    furthest = np.maximum(before + up, down - before).max(-1, initial=0)
+    return np.maximum(_mean(furthest, sums.count.sum(-1)) - kolmogorov_smirnov_error(sums), 0) + ROUNDING
+
+
+def _excursions(sums: ReliabilitySums) -> tuple[np.ndarray, np.ndarray]:
+    """How far confidence minus correctness, summed over some pixels of a bin, may go above and below 0.
+
+    Confidences of a fine bin differ from their mean by at most ``FINE_STEP`` of one minus it.
+    """
+    doubt = 1 - _mean(sums.confidence_sum, sums.count)
+    wrong = sums.count - sums.correct
+    return (np.nan_to_num(wrong * np.minimum(1 - doubt / (1 + FINE_STEP), 1)),
+            np.nan_to_num(sums.correct * doubt * (1 + FINE_STEP)))
 
 
 def adaptive_calibration_error(sums: ReliabilitySums, bins: int = 15) -> float:
@@ -156,6 +175,28 @@ def adaptive_calibration_error(sums: ReliabilitySums, bins: int = 15) -> float:
         return float('nan')
     gaps = np.interp(np.linspace(0, ranks[-1], bins + 1), ranks, np.r_[0, np.cumsum(sums.gap)])
     return float(np.abs(np.diff(gaps)).sum() / ranks[-1])
+
+
+def adaptive_calibration_bound(sums: ReliabilitySums, bins: int = 15) -> float:
+    """Largest error of :func:`adaptive_calibration_error` that the order within fine bins may hide.
+
+    Of a bin with c right ones among n pixels the first j hold between max(0, j - n + c) and min(j, c) right ones.
+
+    Args:
+        sums: Fine bins in ascending order of confidence, shape (B,).
+        bins: Number of intervals.
+    """
+    ranks = np.r_[0, np.cumsum(sums.count)]
+    if not ranks[-1]:
+        return float('nan')
+    edges = np.linspace(0, ranks[-1], bins + 1)[1:-1]
+    index = np.clip(np.searchsorted(ranks, edges, side='right') - 1, 0, sums.count.size - 1)
+    first, pixels, correct = edges - ranks[index], sums.count[index], sums.correct[index]
+    expected = first * correct / pixels
+    order = np.maximum(np.minimum(first, correct) - expected, expected - np.maximum(first - pixels + correct, 0))
+    doubt = 1 - sums.confidence_sum[index] / pixels
+    hidden = order + first * (pixels - first) / pixels * doubt * FINE_STEP
+    return min(float(2 * hidden.sum() / ranks[-1]) + ROUNDING, 1.)
 
 
 def published_adaptive_calibration_error(sums: ReliabilitySums, bins: int = 15) -> float:
@@ -175,3 +216,21 @@ def published_adaptive_calibration_error(sums: ReliabilitySums, bins: int = 15) 
     inside = (members >= 0) & (members < bins)
     gaps = np.bincount(members[inside], weights=sums.gap[present][inside], minlength=bins)
     return float(np.abs(gaps).sum() / sums.count.sum())
+
+
+def published_adaptive_calibration_bound(sums: ReliabilitySums, bins: int = 15) -> float:
+    """Largest error of :func:`published_adaptive_calibration_error`: an edge may divide the fine bins on both of its sides.
+
+    Args:
+        sums: Fine bins in ascending order of confidence, shape (B,).
+        bins: Number of intervals.
+    """
+    present = sums.count > 0
+    if not present.any():
+        return float('nan')
+    up, down = (part[present] for part in _excursions(sums))
+    ranks = np.cumsum(sums.count[present])
+    edges = np.linspace(0, ranks[-1], bins + 1)
+    near = np.searchsorted(ranks, edges, side='left')[:, None] + np.arange(-1, 3)
+    hidden = (up + down)[np.unique(np.clip(near, 0, ranks.size - 1))]
+    return min(float(2 * hidden.sum() / ranks[-1]) + ROUNDING, 1.)

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .class_summary_kernel import summarize_rows
+from .class_summary_kernel import LARGEST_DISTANCE, summarize_rows
 from .compiled import is_compiling
+
+LARGEST_DISTANCES = {torch.float32: float(LARGEST_DISTANCE), torch.float64: 708.}
 
 
 @dataclass(frozen=True)
@@ -40,10 +42,11 @@ def summarize(logits: Tensor) -> ClassSummary:
 
     Float32 and below on a CPU take a compiled kernel that visits pixels in blocks that fit the cache, as many threads as
     :func:`torch.get_num_threads` says; CUDA takes the plain version through ``torch.compile``. Autograd, tracing and float64
-    take the plain version. All agree up to rounding, and on ``predicted`` exactly.
+    take the plain version. All agree up to rounding, and on ``predicted`` exactly. A logit of -inf, or one so far below the
+    largest that their distance is infinite, has no probability and adds nothing.
 
     Args:
-        logits: Shape (N, K, \*) with K at least 2, without NaN.
+        logits: Shape (N, K, \*) with K at least 2, without NaN; the largest of a pixel must be finite.
 
     Returns:
         Maps of shape (N, \*) in float32, or float64 for float64 logits.
@@ -72,7 +75,8 @@ def summarize_plainly(logits: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, T
     for values in logits.unbind(dim=1)[1:]:
         second = torch.maximum(second, torch.minimum(maximum, values))
         maximum = torch.maximum(maximum, values)
-    distance = maximum.unsqueeze(1) - logits
+    # Beyond it e^(-d) is 0 but for rounding, while infinity times 0 would not be.
+    distance = (maximum.unsqueeze(1) - logits).clamp(max=LARGEST_DISTANCES[logits.dtype])
     weight = torch.exp(-distance)
     below = distance > 0
     ties = logits.shape[1] - 1 - below.sum(dim=1)

@@ -1,7 +1,8 @@
 r"""Component-level anomaly segmentation: does a mask find each object, rather than each pixel?
 
 Chan et al., "SegmentMeIfYouCan: A Benchmark for Anomaly Segmentation", NeurIPS 2021 Datasets and Benchmarks, section 3.
-Components are 8-connected.
+Components are 8-connected. Sizes and comparisons are those of the benchmark's own code where the paper leaves them open: a
+pixel is predicted where ``score > threshold``, and an object is found where ``sIoU >= level``.
 """
 from __future__ import annotations
 
@@ -12,6 +13,22 @@ from scipy.ndimage import label
 
 EIGHT_NEIGHBOURS = np.ones((3, 3), int)
 OVERLAPS = np.arange(25, 80, 5) / 100
+
+
+@dataclass(frozen=True)
+class ComponentTrack:
+    """Sizes below which components do not count.
+
+    Args:
+        smallest_prediction: Least number of pixels of a predicted component; smaller ones vanish.
+        smallest_truth: Least number of pixels of a true component; smaller ones become void.
+    """
+
+    smallest_prediction: int
+    smallest_truth: int
+
+
+TRACKS = {'anomaly': ComponentTrack(500, 100), 'obstacle': ComponentTrack(50, 10)}
 
 
 @dataclass(frozen=True)
@@ -60,8 +77,9 @@ def component_overlaps(truth: np.ndarray, prediction: np.ndarray, ignored: np.nd
         truth: Anomalous pixels, shape (H, W), bool.
         prediction: Pixels predicted as anomalous, shape (H, W), bool.
         ignored: Void pixels, dropped from both masks, shape (H, W), bool.
-        smallest_truth: Least number of pixels of a true component.
-        smallest_prediction: Least number of pixels of a predicted component.
+        smallest_truth: Least number of pixels of a true component. Smaller ones become void: they are not missed, and
+            predicted pixels on them count neither for nor against a prediction.
+        smallest_prediction: Least number of pixels, void ones left out, of a predicted component; smaller ones are dropped.
 
     Raises:
         ValueError: If the shapes differ.
@@ -71,6 +89,7 @@ def component_overlaps(truth: np.ndarray, prediction: np.ndarray, ignored: np.nd
     if ignored is not None:
         truth, prediction = truth & ~ignored, prediction & ~ignored
     true, count = connected_components(truth, smallest_truth)
+    prediction = prediction & (~truth | (true > 0))
     predicted, guesses = connected_components(prediction, smallest_prediction)
     joint = np.bincount((true * (guesses + 1) + predicted).ravel(), minlength=(count + 1) * (guesses + 1))
     joint = joint.reshape(count + 1, guesses + 1)
@@ -87,13 +106,13 @@ def component_counts(overlaps: ComponentOverlaps, levels: np.ndarray = OVERLAPS)
 
     Args:
         overlaps: Overlaps of one image.
-        levels: Overlaps above which a component counts as found, or as right, shape (L,).
+        levels: Overlaps from which on a true component is found and a predicted one right, shape (L,).
 
     Returns:
         Shape (3, L), int64.
     """
-    found = (overlaps.adjusted_iou[:, None] > levels).sum(0)
-    false = (overlaps.precision[:, None] <= levels).sum(0)
+    found = (overlaps.adjusted_iou[:, None] >= levels).sum(0)
+    false = (overlaps.precision[:, None] < levels).sum(0)
     return np.stack([found, overlaps.adjusted_iou.size - found, false]).astype(np.int64)
 
 

@@ -99,15 +99,38 @@ def open_set_curve(counts: np.ndarray, labels: np.ndarray) -> OpenSetScores:
     return open_set_scores(rejected, counts.sum(-1).reshape(OUTCOMES, -1), labels)
 
 
-def threshold_bin(counts: np.ndarray, criterion: str = 'best_f1') -> int:
+def open_set_limits(fewest: np.ndarray, most: np.ndarray, total: np.ndarray,
+                    labels: np.ndarray) -> tuple[OpenSetScores, OpenSetScores]:
+    """Lowest and highest scores if each outcome of each predicted class is rejected between ``fewest`` and ``most`` times.
+
+    A known class fares best where its right pixels are kept and all others rejected, "unknown" where unknown pixels are
+    rejected and all others kept.
+
+    Args:
+        fewest: Shape (\\*, 3, K).
+        most: Shape (\\*, 3, K).
+        total: As in :func:`open_set_scores`.
+        labels: As in :func:`open_set_scores`.
+    """
+    right, unknown = (np.arange(OUTCOMES)[:, None] == outcome for outcome in (RIGHT, UNKNOWN))
+    limits = []
+    for low, high in ((most, fewest), (fewest, most)):
+        known = open_set_scores(np.where(right, low, high), total, labels)
+        other = open_set_scores(np.where(unknown, high, low), total, labels)
+        parts = (np.concatenate([getattr(known, name)[..., :-1], getattr(other, name)[..., -1:]], -1)
+                 for name in ('iou', 'accuracy'))
+        limits.append(OpenSetScores(*parts, open_set_scores(low, total, labels).kept))
+    return limits[0], limits[1]
+
+
+def threshold_bin(positives: np.ndarray, negatives: np.ndarray, criterion: str = 'best_f1') -> int:
     """Last bin to reject, chosen on a calibration split.
 
     Args:
-        counts: As in :func:`open_set_curve`.
+        positives: Pixels that are not right, per score bin from the most to the least uncertain one, shape (B,).
+        negatives: Pixels that are right, shape (B,).
         criterion: ``'best_f1'`` maximizes F1 of finding pixels that are not right, ``'tpr95'`` rejects 95 % of them.
     """
-    parts = counts.reshape(OUTCOMES, -1, counts.shape[-1]).sum(1)
-    positives, negatives = parts[WRONG] + parts[UNKNOWN], parts[RIGHT]
     if criterion == 'best_f1':
         return int(best_f1(positives, negatives)[1])
     reached = np.cumsum(positives) >= 0.95 * positives.sum()

@@ -119,9 +119,22 @@ def precision_recall_trapezoid(positives: np.ndarray, negatives: np.ndarray) -> 
     return ratio((here * (precision + before) / 2).sum(-1), true[..., -1])
 
 
-def interpolated_fpr_at_tpr(positives: np.ndarray, negatives: np.ndarray,
-                            rate: float = TRUE_POSITIVE_RATE) -> np.ndarray:
-    """False-positive rate interpolated linearly at a true-positive rate; the largest one where several have it."""
+def precision_recall_trapezoid_bound(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
+    """Largest error of :func:`precision_recall_trapezoid` that ties within bins may hide.
+
+    Every precision within a bin lies between those of all its negatives first and of all its positives first.
+    """
+    here, there, true, false = _aligned(positives, negatives)
+    precision = ratio(true, true + false, 1)
+    before = np.concatenate([np.ones_like(precision[..., :1]), precision[..., :-1]], axis=-1)
+    tied, highest = (precision + before) / 2, ratio(true, true + false - there, 1)
+    lowest = np.minimum(ratio(true - here, true - here + false, 0), before)
+    gaps = (here * part for part in (np.maximum(highest, before) - tied, tied - lowest))
+    return ratio(np.maximum(*(gap.sum(-1) for gap in gaps)), true[..., -1])
+
+
+def _interpolated_fpr(positives: np.ndarray, negatives: np.ndarray, rate: float) -> tuple[np.ndarray, ...]:
+    """False-positive rate interpolated at a true-positive rate, and at both ends of the stretch it lies in."""
     _, _, true, false = (np.concatenate([np.zeros_like(part[..., :1]), part], -1)
                          for part in _aligned(positives, negatives))
     rates, alarms = ratio(true, true[..., -1:]), ratio(false, false[..., -1:])
@@ -129,4 +142,19 @@ def interpolated_fpr_at_tpr(positives: np.ndarray, negatives: np.ndarray,
     following = np.minimum(last + 1, rates.shape[-1] - 1)
     low, high = (np.take_along_axis(rates, index, -1) for index in (last, following))
     start, end = (np.take_along_axis(alarms, index, -1) for index in (last, following))
-    return (start + ratio(rate - low, high - low, 0) * (end - start))[..., 0]
+    first = np.take_along_axis(alarms, np.maximum((rates < rate).sum(axis=-1, keepdims=True) - 1, 0), -1)
+    value = start + ratio(rate - low, high - low, 0) * (end - start)
+    return value[..., 0], first[..., 0], end[..., 0]
+
+
+def interpolated_fpr_at_tpr(positives: np.ndarray, negatives: np.ndarray,
+                            rate: float = TRUE_POSITIVE_RATE) -> np.ndarray:
+    """False-positive rate interpolated linearly at a true-positive rate; the largest one where several have it."""
+    return _interpolated_fpr(positives, negatives, rate)[0]
+
+
+def interpolated_fpr_at_tpr_bound(positives: np.ndarray, negatives: np.ndarray,
+                                  rate: float = TRUE_POSITIVE_RATE) -> np.ndarray:
+    """Largest error of :func:`interpolated_fpr_at_tpr`: the whole stretch between bins that do and do not reach the rate."""
+    value, start, end = _interpolated_fpr(positives, negatives, rate)
+    return np.maximum(end - value, value - start)

@@ -25,8 +25,12 @@ def _kept(errors: np.ndarray, correct: np.ndarray) -> tuple[np.ndarray, ...]:
 def _harmonic_gap(start: np.ndarray, length: np.ndarray) -> np.ndarray:
     r""":math:`\sum_{j=1}^{length} 1 / (start + j)` without cancellation for large starts."""
     near, far = start + .5, start + length + .5
-    series = (np.log1p(length / near) + (far**-2 - near**-2) / 24 - 7 / 960 * (far**-4 - near**-4))
-    return np.where(start < SERIES_FROM, digamma(start + length + 1) - digamma(start + 1), series)
+    low, high = 1 / (near * near), 1 / (far * far)
+    gap = np.log1p(length / near) + (high - low) / 24 - 7 / 960 * (high * high - low * low)
+    few = start < SERIES_FROM
+    start, length = (np.broadcast_to(part, gap.shape)[few] for part in (start, length))
+    gap[few] = digamma(start + length + 1) - digamma(start + 1)
+    return gap
 
 
 def _risk_sum(ahead: np.ndarray, seen: np.ndarray, pixels: np.ndarray, rate: np.ndarray) -> np.ndarray:
@@ -115,20 +119,38 @@ def prediction_rejection_ratio_bound(errors: np.ndarray, correct: np.ndarray) ->
     return 200 * auroc_bound(errors, correct)
 
 
+def _published_areas(errors: np.ndarray, correct: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Areas below the curves of the model, of random rejection and of the oracle, as released."""
+    here, pixels, ahead, _ = _kept(errors, correct)
+    total = pixels.sum(-1)
+    rate = ratio(here.sum(-1), total)
+    first = np.take_along_axis(ratio(here, pixels, 0), (pixels > 0).argmax(-1)[..., None], -1)[..., 0]
+    running = ratio((pixels * ahead + ratio(here, pixels, 0) * pixels * (pixels + 1) / 2).sum(-1), total)
+    model = running - (ratio(first, total) + rate) / 2
+    random = rate * (total + 1) / 2 - (rate + ratio(rate, total)) / 2
+    reach = total * rate / 100
+    steps = np.floor(reach)
+    oracle = rate * (steps - ratio(steps * (steps - 1) / 2, reach, 0)) - np.where(steps > 0, rate, 0) / 2
+    return model, random, oracle
+
+
 def published_rejection_ratio(errors: np.ndarray, correct: np.ndarray) -> np.ndarray:
     """Prediction rejection ratio in percent with the unit slip of the released RELIS code, for comparison only.
 
     The oracle line there reaches zero at a rejected share of e / 100 instead of e, which scales the ratio by about
     (1 - e) / (1 - e / 100). Curves are sampled at 1/n, 2/n, ..., 1 and integrated by the trapezoid rule.
     """
-    here, pixels, ahead, _ = _kept(errors, correct)
-    total = pixels.sum(-1)
-    rate = ratio(here.sum(-1), total)
-    first = np.take_along_axis(ratio(here, pixels, 0), (pixels > 0).argmax(-1)[..., None], -1)[..., 0]
-    running = (pixels * ahead + ratio(here, pixels, 0) * pixels * (pixels + 1) / 2).sum(-1) / total
-    model = running - (first / total + rate) / 2
-    random = rate * (total + 1) / 2 - (rate + rate / total) / 2
-    reach = total * rate / 100
-    steps = np.floor(reach)
-    oracle = rate * (steps - ratio(steps * (steps - 1) / 2, reach, 0)) - np.where(steps > 0, rate, 0) / 2
+    model, random, oracle = _published_areas(errors, correct)
     return 100 * ratio(random - model, random - oracle)
+
+
+def published_rejection_ratio_bound(errors: np.ndarray, correct: np.ndarray) -> np.ndarray:
+    """Largest error of :func:`published_rejection_ratio` that ties within bins may hide, in percent points.
+
+    With h errors among n pixels of a bin the running sum of errors moves by at most h (n - h) / 2; the first pixel is right
+    or wrong.
+    """
+    here, pixels, _, _ = _kept(errors, correct)
+    _, random, oracle = _published_areas(errors, correct)
+    hidden = ratio((here * (pixels - here)).sum(-1) / 2 + .5, pixels.sum(-1))
+    return 100 * ratio(hidden, np.abs(random - oracle))

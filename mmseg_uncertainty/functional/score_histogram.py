@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from . import device_counts
+from .score_cells import (FEWEST_BITS, FIRST_FINITE, KEY_BITS, LAST_FINITE, PAGE_BITS, ScoreCells, add_counts, add_pages,
+                          divide, moved)
 
-BLOCK = 1 << 16
 SIGN_BIT = np.int32(-2**31)
-MIN_BITS, MAX_BITS = 10, 24
+MOST_BITS = 24
 
 
 class NonFiniteScoreError(ValueError):
@@ -39,9 +40,9 @@ class RankedCounts:
 
 
 def check_bits(bits: int) -> int:
-    """Return ``bits`` if a histogram can have that many key bits."""
-    if not MIN_BITS <= bits <= MAX_BITS:
-        raise ValueError(f'bits={bits} is out of range; choose {MIN_BITS} to {MAX_BITS} (20 leaves < 2e-4 of AP).')
+    """Return ``bits`` if a histogram can have 2**bits cells."""
+    if not FEWEST_BITS <= bits <= MOST_BITS:
+        raise ValueError(f'bits={bits} is out of range; choose {FEWEST_BITS} to {MOST_BITS} (20 leaves < 2e-4 of AP).')
     return bits
 
 
@@ -53,7 +54,7 @@ def score_keys(scores: np.ndarray, bits: int = 20) -> np.ndarray:
 
     Args:
         scores: Any shape, float32; -0 and +0 get the same key.
-        bits: Number of key bits, 10 to 24.
+        bits: Number of key bits, 10 to 32.
 
     Returns:
         Same shape, uint32 in [0, 2**bits).
@@ -72,7 +73,7 @@ def score_keys_of_tensor(scores: Tensor, bits: int = 20) -> Tensor:
 
     Args:
         scores: Any shape.
-        bits: Number of key bits, 10 to 24.
+        bits: Number of key bits, 10 to 32.
 
     Returns:
         Same shape, int64 in [0, 2**bits).
@@ -81,18 +82,9 @@ def score_keys_of_tensor(scores: Tensor, bits: int = 20) -> Tensor:
     return torch.where(patterns < 0, ~patterns, patterns + (1 << 31)) >> (32 - bits)
 
 
-def bin_floors(bits: int = 20, bins: np.ndarray | None = None) -> np.ndarray:
-    """Lowest float32 score of each bin, the inverse of :func:`score_keys`; NaN for bins beyond the infinities.
-
-    Args:
-        bits: Number of key bits.
-        bins: Bin numbers, any shape; all bins when omitted.
-
-    Returns:
-        Same shape, float32.
-    """
-    bins = np.arange(1 << bits) if bins is None else np.asarray(bins)
-    keys = bins.astype(np.uint32) << np.uint32(32 - bits)
+def scores_of_keys(keys: np.ndarray) -> np.ndarray:
+    """The float32 scores whose keys of 32 bits these are, the inverse of :func:`score_keys`; same shape."""
+    keys = np.asarray(keys).astype(np.uint32)
     patterns = np.where(keys >> np.uint32(31), keys ^ np.uint32(1 << 31), ~keys)
     return patterns.astype(np.uint32).view(np.float32)
 
@@ -100,27 +92,48 @@ def bin_floors(bits: int = 20, bins: np.ndarray | None = None) -> np.ndarray:
 class ScoreHistogram:
     """Count pixels by score and group: constant memory, any score range, and merging is addition.
 
+    Cells are as fine as their number allows for the scores that occur, see :mod:`.score_cells`: one score each where scores
+    lie close together, wherever that is, and never coarser than the leading ``bits`` of a score.
+
     Args:
         groups: Number of pixel groups G, for instance correct and wrong.
-        bits: Number of key bits; a bin spans a relative width of 2**(9 - bits).
+        bits: Binary logarithm of the number of cells C of each group.
+        page_bits: Leading bits of the scores of a page, of which it is noted whether it occurs, 10 to 16. More of them
+            find a narrower range of scores, and take more time for every image that holds a new one.
         device: Where to count; the histogram moves to the device of the scores by itself.
 
     Attributes:
-        counts: Shape (G, 2**bits), int64.
+        counts: Shape (G, C), int64.
+        pages: Which pages of scores occur, shape (2**page_bits,), bool.
     """
 
-    def __init__(self, groups: int = 2, bits: int = 20, device: torch.device | str = 'cpu') -> None:
+    def __init__(self, groups: int = 2, bits: int = 20, device: torch.device | str = 'cpu',
+                 page_bits: int = PAGE_BITS) -> None:
         self.groups = groups
         self.bits = check_bits(bits)
         self.counts = torch.zeros(groups, 1 << bits, dtype=torch.int64, device=device)
+        self.pages = torch.zeros(1 << page_bits, dtype=torch.bool, device=device)
+        self._cells: ScoreCells | None = None
 
     @classmethod
-    def of(cls, counts: Tensor | np.ndarray) -> ScoreHistogram:
-        """The histogram with these counts, shape (G, 2**bits), int64; they are shared, not copied."""
+    def of(cls, counts: Tensor | np.ndarray, pages: Tensor | np.ndarray) -> ScoreHistogram:
+        """The histogram with these counts, shape (G, C), int64, and pages; they are not copied."""
         histogram = cls.__new__(cls)
-        histogram.counts = torch.as_tensor(counts)
+        histogram.counts, histogram.pages, histogram._cells = torch.as_tensor(counts), torch.as_tensor(pages), None
         histogram.groups, histogram.bits = len(counts), counts.shape[1].bit_length() - 1
         return histogram
+
+    @property
+    def cells(self) -> ScoreCells:
+        """Which scores share a cell."""
+        if self._cells is None:
+            self._cells = divide(self.pages, self.bits)
+        return self._cells
+
+    @property
+    def key_bits(self) -> int:
+        """Leading bits of the scores that cells tell apart; with 32 every cell holds one score."""
+        return int(self.cells.key_bits)
 
     def update(self, scores: Tensor | np.ndarray, groups: Tensor | np.ndarray) -> None:
         """Add pixels. On a device nothing waits for the result: :meth:`check` tells later what is refused at once here.
@@ -131,34 +144,52 @@ class ScoreHistogram:
 
         Raises:
             ValueError: If the shapes differ.
-            NonFiniteScoreError: If a counted score on the host is NaN or infinite.
+            NonFiniteScoreError: If a counted score on the host is NaN or infinite; nothing is added then.
         """
         if tuple(scores.shape) != tuple(groups.shape):
             raise ValueError(f'scores have shape {tuple(scores.shape)}, groups {tuple(groups.shape)}; they must agree.')
         if device_counts.on_host(scores):
-            self._update_on_cpu(_flat(scores, np.float32), _flat(groups))
-            self.check()
+            self._update_on_cpu(_flat(scores, np.float32).view(np.int32), _flat(groups))
         else:
-            self._update_on_device(scores.detach(), groups)
+            self._update_on_device(scores.detach().reshape(-1), groups.reshape(-1))
 
-    def _update_on_cpu(self, scores: np.ndarray, groups: np.ndarray) -> None:
-        self.counts = self.counts.cpu()
-        counts = self.counts.view(-1).numpy()
-        for start in range(0, scores.size, BLOCK):
-            block = groups[start:start + BLOCK]
-            keep = (block >= 0) & (block < self.groups)
-            keys = score_keys(scores[start:start + BLOCK], self.bits).astype(np.int64)
-            keys += block.astype(np.int64) << self.bits
-            np.add.at(counts, keys if keep.all() else keys[keep], 1)
+    def _update_on_cpu(self, patterns: np.ndarray, groups: np.ndarray) -> None:
+        self.to('cpu')
+        pages = self.pages.clone()
+        if add_pages(pages.numpy(), patterns, groups, self.groups - 1):
+            _check_pages(pages)
+            self.cover(pages)
+        add_counts(self.counts.numpy(), patterns, groups, self.cells.bases.numpy(), self.key_bits)
 
     def _update_on_device(self, scores: Tensor, groups: Tensor) -> None:
-        # Dropped pixels add nothing where they lie; additions to one bin for all of them would wait for each other.
-        groups = groups.to(scores.device).reshape(-1)
+        # Dropped pixels add nothing where they lie; additions to one cell for all of them would wait for each other.
+        self.to(scores.device)
+        groups = groups.to(scores.device)
         counted = (groups >= 0) & (groups < self.groups)
-        keys = score_keys_of_tensor(scores.reshape(-1), self.bits)
-        keys += groups.long().masked_fill(~counted, 0) << self.bits
-        self.counts = self.counts.to(scores.device)
-        self.counts.view(-1).scatter_add_(0, keys, counted.long())
+        keys = score_keys_of_tensor(scores, KEY_BITS)
+        size = len(self.pages)
+        pages = torch.zeros(size + 1, dtype=torch.bool, device=scores.device)
+        pages.scatter_(0, (keys >> (KEY_BITS - self.cells.page_bits)).where(counted, size), True)
+        self.cover(pages[:size])
+        cells = self.cells.cells_of(keys) + (groups.long().masked_fill(~counted, 0) << self.bits)
+        self.counts.view(-1).scatter_add_(0, cells, counted.long())
+
+    def to(self, device: torch.device | str) -> ScoreHistogram:
+        """Move to a device; returns this histogram."""
+        if self.counts.device != torch.device(device):
+            self.counts, self.pages, self._cells = self.counts.to(device), self.pages.to(device), None
+        return self
+
+    def cover(self, pages: Tensor) -> None:
+        """Divide the scores as if these pages occurred too; histograms that cover the same pages have the same cells.
+
+        Args:
+            pages: As :attr:`pages`.
+        """
+        old = self.cells
+        self.pages = self.pages | pages.to(self.pages.device)
+        self._cells = divide(self.pages, self.bits)
+        self.counts = moved(self.counts, old, self._cells)
 
     def check(self) -> None:
         """Look whether all scores so far could be ranked.
@@ -166,20 +197,21 @@ class ScoreHistogram:
         Raises:
             NonFiniteScoreError: If a counted score is NaN or infinite.
         """
-        lowest, highest = (int(key) for key in score_keys(np.float32([-np.inf, np.inf]), self.bits))
-        if self.counts[:, :lowest + 1].any() or self.counts[:, highest:].any():
-            raise NonFiniteScoreError('a score is NaN or infinite.')
+        _check_pages(self.pages)
 
     def merge(self, other: ScoreHistogram) -> ScoreHistogram:
-        """Add the counts of another histogram of the same shape to this one; returns this one."""
+        """Add the counts of another histogram of the same shape to this one; returns this one, the other stays as it is."""
         if self.counts.shape != other.counts.shape:
             raise ValueError(f'histograms of shapes {tuple(self.counts.shape)} and {tuple(other.counts.shape)} do not '
                              'merge; use the same groups and bits.')
-        self.counts += other.counts.to(self.counts.device)
+        self.cover(other.pages)
+        added = ScoreHistogram.of(other.counts.to(self.counts.device, copy=True), other.pages.to(self.counts.device))
+        added.cover(self.pages)
+        self.counts += added.counts
         return self
 
     def descending(self) -> tuple[np.ndarray, np.ndarray]:
-        """Counts over the bins that hold any pixel, most uncertain first, and the lowest score of each bin.
+        """Counts over the cells that hold any pixel, most uncertain first, and the lowest score of each cell.
 
         Returns:
             Shapes (G, B), int64, and (B,), float32.
@@ -187,15 +219,22 @@ class ScoreHistogram:
         Raises:
             NonFiniteScoreError: If a counted score is NaN or infinite.
         """
-        self.check()
-        counts = self.counts.cpu().numpy()
-        bins = np.flatnonzero(counts.any(axis=0))[::-1]
-        return counts[:, bins], bin_floors(self.bits, bins)
+        self.to('cpu').check()
+        counts = self.counts.numpy()
+        occupied = np.flatnonzero(counts.any(axis=0))[::-1]
+        floors = self.cells.floors(torch.from_numpy(occupied.copy())).numpy()
+        return counts[:, occupied], scores_of_keys(floors)
 
     def ranked(self, positive: int = 1, negative: int = 0) -> RankedCounts:
-        """Counts of two groups over the bins that hold any pixel, most uncertain first."""
+        """Counts of two groups over the cells that hold any pixel, most uncertain first."""
         counts, thresholds = self.descending()
-        return RankedCounts(counts[positive], counts[negative], thresholds)
+        return RankedCounts(counts[positive], counts[negative], thresholds, exact=self.key_bits == KEY_BITS)
+
+
+def _check_pages(pages: Tensor) -> None:
+    low_bits = KEY_BITS + 1 - len(pages).bit_length()
+    if pages[:FIRST_FINITE >> low_bits].any() or pages[(LAST_FINITE >> low_bits) + 1:].any():
+        raise NonFiniteScoreError('a score is NaN or infinite.')
 
 
 class SpilledScores:

@@ -111,3 +111,12 @@ def test_configs_divide_scenes_as_published(data_root_configs):
     for condition in CONDITIONS:
         dataset = data_root_configs(f'acdc_{condition}').test_dataloader.dataset
         assert dataset.conditions == [condition] and dataset.split == 'train'
+
+
+def test_samples_name_their_scene_whatever_the_pipeline_packs(tmp_path):
+    for city in ('frankfurt', 'lindau'):
+        write_pair(tmp_path, f'val/{city}', f'{city}_000000_000019', '_leftImg8bit', '_gtFine_labelIds')
+    pipeline = [*PIPELINE[:-1], dict(type='PackSegInputs')]
+    dataset = DATASETS.build(dict(type='CityscapesScenesDataset', data_root=str(tmp_path), pipeline=pipeline, test_mode=True,
+                                  _scope_='mmseg'))
+    assert [dataset[index]['data_samples'].scene for index in range(len(dataset))] == ['frankfurt', 'lindau']

@@ -137,3 +137,21 @@ def test_provenance_counts_pixels(evaluate, anomaly_samples):
     assert metric.provenance['pixels'] == labels.size
     assert metric.provenance['positives'] == (labels == 1).sum()
     assert metric.provenance['void_share'] == pytest.approx((labels == 255).mean())
+
+
+@pytest.mark.parametrize('transform', [lambda scores: 1000 + .2 * scores, lambda scores: .95 + 1e-6 * scores,
+                                       lambda scores: -.2294 + 1e-7 * scores, lambda scores: scores])
+@pytest.mark.parametrize('protocol', ['pooled', 'per_image', 'published'])
+def test_concentrated_scores_lose_nothing(evaluate, anomaly_samples, transform, protocol):
+    samples = anomaly_samples()
+    for part in samples:
+        for name, scores in part['uncertainty'].items():
+            part['uncertainty'][name] = transform(scores.double()).float()
+    exact, streamed = (evaluate(AnomalyRankingMetric(protocol, exact=exact, resamples=0), samples, META)
+                       for exact in (True, False))
+    names = [key for key in exact if 'threshold' not in key]
+    assert len(names) >= 6
+    for key in names:
+        bound = streamed[key.replace('[', '_bound[')]
+        assert abs(streamed[key] - exact[key]) <= bound + 1e-9
+        assert bound < (1e-9 if transform(1e9) < 1e9 else 5), key

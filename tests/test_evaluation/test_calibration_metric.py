@@ -33,8 +33,29 @@ def test_numbers_follow_their_definitions(evaluate, class_samples):
     in_order = ce.sorted_sums(confidence, correct)
     smirnov = ce.kolmogorov_smirnov_error(in_order)
     assert metrics['KS[pooled]'] == pytest.approx(float(smirnov), abs=metrics['KS_bound[pooled]'] + 1e-7)
-    assert metrics['KS_bound[pooled]'] < .02
-    assert metrics['adaptive_ECE[pooled]'] == pytest.approx(ce.adaptive_calibration_error(in_order), abs=2e-3)
+    assert metrics['KS_bound[pooled]'] < .01
+    adaptive = metrics['adaptive_ECE[pooled]'], metrics['adaptive_ECE_bound[pooled]']
+    assert adaptive[0] == pytest.approx(ce.adaptive_calibration_error(in_order), abs=min(adaptive[1], 2e-3))
+    assert 0 < adaptive[1] < .05
+    gaps, each, sharp = [], [], probabilities.double().numpy()
+    for index in range(15):
+        inside = (confidence > np.float32(index / 15)) & (confidence <= np.float32((index + 1) / 15))
+        gaps += [abs(confidence[inside].astype(float).mean() - correct[inside].mean())] if inside.any() else []
+    assert metrics['MCE[pooled]'] == pytest.approx(max(gaps), abs=1e-6)
+    for index, row in enumerate(sharp):
+        cells = np.clip(np.ceil(row.astype(np.float32) * 15).astype(int) - 1, 0, 14)
+        each.append(np.abs(np.bincount(cells, row - (labels == index).numpy(), 15)).sum() / row.size)
+    assert metrics['classwise_ECE[pooled]'] == pytest.approx(np.mean(each), abs=1e-6)
+
+
+def test_rank_based_errors_come_from_128_bins_for_each_halving(evaluate, class_samples):
+    metric, samples = CalibrationMetric(resamples=0), class_samples()
+    metric.dataset_meta = META
+    metric.process({}, samples)
+    logits, labels = pooled(samples)
+    probabilities = logits.softmax(0).amax(0)
+    doubt = np.unique((1 - probabilities).numpy().view(np.int32) >> 16).size
+    assert (metric.state['fine'][0] > 0).sum() == pytest.approx(doubt, abs=3)
 
 
 @pytest.mark.parametrize('protocol', ['pooled', 'per_image', 'published'])

@@ -53,3 +53,16 @@ def test_options_are_checked():
         MacroF1Metric(absent='skip')
     with pytest.raises(ValueError, match='quantity='):
         ClassIoUMetric('mDice')
+
+
+def test_a_class_that_is_never_found_is_named_beside_the_mean_that_leaves_it_out(evaluate, sample, monkeypatch):
+    warnings = []
+    monkeypatch.setattr(ClassIoUMetric, 'warn', lambda self, message: warnings.append(message))
+    labels, predictions = np.repeat([0, 1], [49, 51])[None], np.zeros((1, 100), int)
+    metric, samples = ClassIoUMetric('mFscore', resamples=0), [sample('0.png', labels, predictions=predictions)]
+    metrics = evaluate(metric, samples, dict(classes=('ground', 'thing', 'absent')))
+    assert metrics['mFscore[pooled]'] == pytest.approx(100 * 2 * .49 / 1.49)
+    assert metric.provenance['never_found'] == ['thing']
+    assert 'thing' in warnings[0] and 'absent' not in warnings[0] and 'macroF1' in warnings[0]
+    both = evaluate(MacroF1Metric(resamples=0), samples, dict(classes=('ground', 'thing', 'absent')))
+    assert both['macroF1[pooled]'] == pytest.approx(metrics['mFscore[pooled]'] / 2)

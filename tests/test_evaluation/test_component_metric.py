@@ -1,4 +1,6 @@
 """Laws of ``--eval components``."""
+import json
+
 import numpy as np
 import pytest
 
@@ -23,7 +25,7 @@ def test_values_that_can_be_counted_by_hand(evaluate, objects):
     assert metrics['flow/sIoU[pooled]'] == pytest.approx(75)
     assert metrics['flow/PPV[pooled]'] == pytest.approx(100 * 2 / 3)
     levels = np.arange(25, 80, 5) / 100
-    found = 1 + (levels < .5)
+    found = 1 + (levels <= .5)
     expected = 100 * (2 * found / (2 * found + (2 - found) + 1)).mean()
     assert metrics['flow/F1*[pooled]'] == pytest.approx(expected)
     assert metrics['flow/F1*_low[pooled]'] == pytest.approx(expected)
@@ -40,6 +42,43 @@ def test_the_oracle_threshold_is_that_of_the_best_pixel_f1(evaluate, objects):
     assert oracle['flow/threshold[pooled]'] == pytest.approx(.9, rel=1e-3)
     given = evaluate(ComponentMetric(threshold=.85, smallest_prediction=0, resamples=0), objects, META)
     assert oracle['flow/F1*[pooled]'] == given['flow/F1*[pooled]']
+    assert oracle['flow/threshold_F1[pooled]'] == pytest.approx(100 * 2 * 66 / (66 + 96))
+
+
+def test_a_score_equal_to_the_threshold_is_no_anomaly(evaluate, objects):
+    for threshold, expected in ((float(np.float32(.8)), 100), (float(np.nextafter(np.float32(.8), np.float32(0))), 200 / 3)):
+        metrics = evaluate(ComponentMetric(threshold=threshold, smallest_prediction=0, resamples=0), objects, META)
+        assert metrics['flow/PPV[pooled]'] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize('name, value', [('threshold[obstacle]', .8), ('threshold[pooled]', .8),
+                                         ('F1_threshold[pooled]', .9)])
+def test_thresholds_of_an_earlier_run_keep_what_they_took(evaluate, objects, tmp_path, name, value):
+    file = tmp_path / 'run.json'
+    metrics = {f'{head}/{name}': float(np.float32(value)) for head in ('flow', 'blind')}
+    file.write_text(json.dumps(dict(metrics=metrics)))
+    metrics = evaluate(ComponentMetric(threshold=str(file), smallest_prediction=0, resamples=0), objects, META)
+    assert metrics['flow/sIoU[pooled]'] == pytest.approx(75) and metrics['flow/PPV[pooled]'] == 100
+
+
+@pytest.mark.parametrize('track, sizes', [('anomaly', (500, 100)), ('obstacle', (50, 10))])
+def test_tracks_are_the_pooled_numbers_at_their_sizes(evaluate, sample, track, sizes):
+    random = np.random.default_rng(0)
+    samples = []
+    for index in range(4):
+        labels, scores = np.zeros((90, 120), int), np.zeros((90, 120), np.float32)
+        for side in (3, 4, 9, 11, 23, 24):
+            top, left = random.integers(0, 90 - side), random.integers(0, 120 - side)
+            labels[top:top + side, left:left + side] = 1
+            scores[top:top + side + 1, left:left + side + random.integers(0, 3)] = .9
+        samples.append(sample(f'{index}.png', labels, dict(flow=scores)))
+    given = evaluate(ComponentMetric(threshold=.5, smallest_prediction=sizes[0], smallest_truth=sizes[1]), samples, META)
+    metric = ComponentMetric(track, threshold=.5)
+    named = evaluate(metric, samples, META)
+    assert named == {key.replace('pooled', track): value for key, value in given.items()}
+    assert (metric.provenance['smallest_prediction'], metric.provenance['smallest_truth']) == sizes
+    with pytest.raises(ValueError, match=f"protocol='{track}' fixes the sizes"):
+        ComponentMetric(track, smallest_truth=3)
 
 
 def test_no_anomaly_is_nan_and_class_labels_are_refused(evaluate, objects):

@@ -60,14 +60,6 @@ def test_risks_and_sizes_are_means_over_images(measured):
     assert results['set/mean_size[pooled]'] == pytest.approx(np.mean([size[image == n].mean() for n in range(6)]))
 
 
-def test_intervals_hold_their_value(measured):
-    results, _ = measured
-    for name in ('risk', 'coverage', 'mean_size', 'coverage.car', 'coverage.worst_class'):
-        low, value, high = (results[f'set/{name}{suffix}[pooled]'] for suffix in ('_low', '', '_high'))
-        assert low <= high and low - 0.05 <= value <= high + 0.05
-    assert results['set/risk_high[pooled]'] > results['set/risk_low[pooled]']
-
-
 def test_the_order_of_the_images_does_not_matter(class_samples, evaluate):
     samples = set_samples(class_samples)
     assert evaluate(CoverageMetric(), samples, META) == evaluate(CoverageMetric(), samples[::-1], META, batch=4)
@@ -102,3 +94,42 @@ def test_mistakes_are_named(class_samples, evaluate):
     with pytest.raises(ValueError, match='required_coverage=0'):
         CoverageMetric(required_coverage=0)
     assert evaluator_config('coverage')['type'] == 'CoverageMetric'
+
+
+def known_sets(sample, shares, size=40):
+    """Images of one class of which given shares of the pixels are covered, and of which the last row is void."""
+    samples = []
+    for index, share in enumerate(shares):
+        labels, covered = np.zeros((2, size), int), np.arange(size) < share * size
+        labels[1] = 255
+        membership = np.stack([np.stack([covered] * 2), *np.ones((3, 2, size), bool)])
+        part = sample(f'{index}.png', labels)
+        part['prediction_set'] = dict(membership=torch.from_numpy(membership))
+        samples.append(part)
+    return samples
+
+
+def test_exactly_the_required_coverage_is_enough(sample, evaluate):
+    samples = known_sets(sample, [.9, .925, .875, 1.])
+    results = evaluate(CoverageMetric(required_coverage=.9, resamples=0), samples, META)
+    assert results['set/binary_risk[pooled]'] == .25
+    assert results['set/risk[pooled]'] == pytest.approx(.3 / 4)
+
+
+def test_images_of_void_alone_count_nowhere(sample, evaluate):
+    samples = known_sets(sample, [.9, .5])
+    before = evaluate(CoverageMetric(resamples=0), samples, META)
+    void = known_sets(sample, [.2, .3, .4])[2]
+    void['gt_sem_seg']['data'].fill_(255)
+    after = evaluate(CoverageMetric(resamples=0), [*samples, void], META)
+    np.testing.assert_equal(after, before)
+
+
+def test_strata_of_few_pixels_are_never_the_worst(sample, evaluate):
+    samples = known_sets(sample, [1.], 100)
+    samples[0]['gt_sem_seg']['data'][0, 0, :2] = 1
+    samples[0]['prediction_set']['membership'][1, 0, 0] = False
+    for share, worst in ((.02, .5), (.021, 1.)):
+        results = evaluate(CoverageMetric(smallest_stratum=share, resamples=0), samples, META)
+        assert results['set/coverage.worst_class[pooled]'] == worst
+        assert results['set/coverage.car[pooled]'] == .5

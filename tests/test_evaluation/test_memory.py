@@ -12,8 +12,8 @@ CITYSCAPES = dict(classes=tuple(map(str, range(19))))
 
 
 def state_bytes(metric):
-    stores = [*getattr(metric, 'pixels', {}).values(), *getattr(metric, 'histograms', {}).values()]
-    tensors = [store.counts for store in stores] + list(metric.state.values())
+    tensors = [part for store in metric.histograms.values() for part in (store.counts, store.pages)]
+    tensors += metric.state.values()
     return sum({tensor.data_ptr(): tensor.nbytes for tensor in tensors}.values())
 
 

@@ -95,8 +95,68 @@ def test_options_are_checked():
 
 def test_groups_fit_their_histogram():
     metric = OpenSetMetric()
-    for classes, bits in ((4, 16), (19, 14), (150, 11)):
+    for classes, bits in ((4, 18), (19, 15), (150, 12)):
         metric.dataset_meta = dict(classes=tuple(map(str, range(classes))))
         assert metric.bits == bits
     groups = outcome_groups(torch.tensor([0, 1, 2]), torch.tensor([0, 0, 255]), 3, 'unknown')
     np.testing.assert_array_equal(groups, [0, 4, 8])
+
+
+@pytest.fixture
+def many_classes(sample):
+    """Six images of 150 classes, with scores that lie close together far from zero; rejecting pays."""
+
+    def make(offset, scale):
+        random, samples = np.random.default_rng(0), []
+        for index in range(6):
+            labels = random.integers(0, 150, (60, 90))
+            wrong = random.random(labels.shape) < .4
+            predictions = np.where(wrong, random.integers(0, 150, labels.shape), labels)
+            wrong = predictions != labels
+            labels[random.random(labels.shape) < .1] = 255
+            scores = offset + scale * (random.normal(size=labels.shape) + 2 * wrong)
+            samples.append(sample(f'{index}.png', labels, dict(msp=scores.astype(np.float32)), predictions=predictions))
+        return samples
+    return make
+
+
+@pytest.mark.parametrize('void', ['ignore', 'unknown'])
+@pytest.mark.parametrize('offset, scale, bound', [(512, 32, .3), (0, 1, .6), (-.9, 1e-4, .6), (1000, .02, 2.5)])
+def test_150_classes_are_measured_at_their_threshold_within_the_bound(evaluate, many_classes, offset, scale, bound, void):
+    samples = many_classes(offset, scale)
+    metric = OpenSetMetric(calibration_images='[012].png', void=void, resamples=0)
+    metrics = evaluate(metric, samples, dict(classes=tuple(map(str, range(150)))))
+    threshold = metrics['msp/threshold[pooled]']
+    exact = evaluate(OpenSetMetric(threshold=threshold, void=void, resamples=0), samples[3:], metric.dataset_meta)
+    names = ['oIoU', 'oAcc', 'kept', 'best_oIoU'] + ['unknown_IoU', 'unknown_Acc'] * (void == 'unknown')
+    for name in names:
+        allowed = metrics[f'msp/{name}_bound[pooled]']
+        assert 0 <= allowed < bound
+        reference = exact[f'msp/{name}[pooled]']
+        assert metrics[f'msp/{name}[pooled]'] == pytest.approx(reference, abs=allowed + 1e-9)
+    scores, wrong, known = (np.concatenate([part(entry).ravel() for entry in samples[:3]]) for part in (
+        lambda entry: entry['uncertainty']['msp'].numpy(),
+        lambda entry: (entry['pred_sem_seg']['data'] != entry['gt_sem_seg']['data']).numpy(),
+        lambda entry: (entry['gt_sem_seg']['data'] != 255).numpy()))
+    if void == 'ignore':
+        scores, wrong = scores[known], wrong[known]
+    order = np.argsort(-scores)
+    hits = np.cumsum(wrong[order])
+    ends = np.diff(scores[order], append=-np.inf) < 0
+    best = (2 * hits / (np.arange(1, hits.size + 1) + wrong.sum()))[ends].max()
+    taken = scores >= threshold
+    reached = 2 * (wrong & taken).sum() / (taken.sum() + wrong.sum())
+    assert metrics['msp/threshold_F1[pooled]'] == pytest.approx(100 * reached)
+    assert 100 * (best - reached) <= metrics['msp/threshold_F1_bound[pooled]'] + 1e-9 < .1
+
+
+def test_a_score_equal_to_the_threshold_is_rejected(evaluate, class_samples):
+    samples = class_samples(3)
+    threshold = float(samples[0]['uncertainty']['msp'].flatten()[5])
+    metrics = evaluate(OpenSetMetric(threshold=threshold, resamples=0), samples, META)
+    scores, labels = (torch.cat([part(entry).flatten() for entry in samples]) for part in (
+        lambda entry: entry['uncertainty']['msp'], lambda entry: entry['gt_sem_seg']['data']))
+    assert (scores == threshold).any()
+    kept = (scores < threshold)[labels != 255].double().mean()
+    assert metrics['msp/kept[pooled]'] == pytest.approx(100 * float(kept))
+    assert metrics['msp/oIoU[pooled]'] == pytest.approx(direct(samples, 'msp', threshold))

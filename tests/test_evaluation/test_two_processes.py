@@ -32,6 +32,12 @@ def test_two_processes_give_the_numbers_of_one(results, images, monkeypatch):
     assert results[0][str(images)] == results[1][str(images)] == alone
 
 
-def test_padding_is_refused_with_the_sampler_to_use(results):
+@pytest.mark.parametrize('images', [5, 1])
+def test_what_a_sampler_pads_with_counts_once(results, images):
     for result in results:
-        assert 'images/0.png' in result['padding'] and 'round_up=False' in result['padding']
+        assert result['padded'][str(images)] == result[str(images)]
+
+
+def test_images_that_come_twice_in_other_ways_are_refused_with_the_sampler_to_use(results):
+    for result in results:
+        assert 'images/0.png' in result['repetition'] and 'round_up=False' in result['repetition']

@@ -5,6 +5,7 @@ import sys
 import conftest
 import torch
 import torch.distributed as dist
+from mmengine.dataset import DefaultSampler
 from mmengine.dist import get_rank, get_world_size
 
 from mmseg_uncertainty.evaluation import (AnomalyRankingMetric, CalibrationMetric, ClassIoUMetric, ComponentMetric,
@@ -24,37 +25,45 @@ def metrics():
     yield ComponentMetric(resamples=20, smallest_prediction=2), ANOMALIES
 
 
-def numbers(images: int) -> dict[str, float]:
-    """All numbers over this process's share of the images, merged over the group."""
+def numbers(images: int, padded: bool = False) -> dict[str, float]:
+    """All numbers over this process's share of the images, merged over the group; padded by the first images if asked to."""
     data = dict(classes=conftest.class_samples.__wrapped__()(images),
                 anomaly=conftest.anomaly_samples.__wrapped__()(images))
+    share = range(images)
+    if padded:
+        sampler = DefaultSampler(data['classes'], shuffle=False, round_up=True)
+        assert sampler.total_size > images
+        share = list(sampler)
+    else:
+        share = share[get_rank()::get_world_size()]
     values = {}
     for metric, meta in metrics():
         metric.dataset_meta = meta
-        for sample in data[meta.get('label_kind', 'classes')][get_rank()::get_world_size()]:
-            metric.process({}, [sample])
+        for index in share:
+            metric.process({}, [data[meta.get('label_kind', 'classes')][index]])
         values |= {f'{type(metric).__name__}.{key}': value for key, value in metric.evaluate(images).items()}
     return values
 
 
-def padding_error() -> str:
-    """What every process says when all have seen the same image."""
+def repetition_error() -> str:
+    """What every process says when all have measured the same image."""
     metric = AnomalyRankingMetric()
     metric.dataset_meta = ANOMALIES
-    metric.process({}, conftest.anomaly_samples.__wrapped__()(1))
+    metric.process({}, conftest.anomaly_samples.__wrapped__()(2))
     try:
-        metric.evaluate(1)
-    except RuntimeError as error:
+        metric.evaluate(2)
+    except ValueError as error:
         return str(error)
     return ''
 
 
 def main(rank: int, folder: str) -> None:
-    """Write the numbers of odd and of too few images, and the error for padding."""
+    """Write the numbers of odd and of too few images, with padding too, and the error for images that come twice."""
     torch.set_num_threads(1)
     dist.init_process_group('gloo', init_method=f'file://{folder}/rendezvous', rank=rank, world_size=2)
     results = {str(images): numbers(images) for images in (5, 1)}
-    results['padding'] = padding_error()
+    results['padded'] = {str(images): numbers(images, padded=True) for images in (5, 1)}
+    results['repetition'] = repetition_error()
     with open(f'{folder}/{rank}.json', 'w') as stream:
         json.dump(results, stream)
     dist.barrier()

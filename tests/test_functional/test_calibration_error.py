@@ -114,5 +114,57 @@ def test_zero_and_one_have_bins():
 def test_no_pixels_give_nan():
     empty = ReliabilitySums(*np.zeros((3, 15), np.int64))
     for error in (ce.expected_calibration_error, ce.maximum_calibration_error, ce.kolmogorov_smirnov_error,
-                  ce.adaptive_calibration_error, ce.published_adaptive_calibration_error):
+                  ce.adaptive_calibration_error, ce.published_adaptive_calibration_error, ce.kolmogorov_smirnov_bound,
+                  ce.adaptive_calibration_bound, ce.published_adaptive_calibration_bound):
         assert np.isnan(error(empty))
+
+
+def test_the_largest_gap_is_that_of_one_bin():
+    sums = ReliabilitySums(np.int64([10, 0, 4]), np.int64([5, 0, 1]), np.array([6., 0, 3.6]))
+    assert ce.maximum_calibration_error(sums) == pytest.approx(.65)
+    assert ce.expected_calibration_error(sums) == pytest.approx(3.6 / 14)
+
+
+def fine_sums(confidence, correct):
+    """Bins of 128 for each halving of 1 - confidence, as the evaluator has them."""
+    cells = np.unique((1 - confidence).view(np.int32) >> 16, return_inverse=True)[1]
+    cells = cells.max() - cells
+    sums = np.zeros((3, cells.max() + 1), np.int64)
+    ce.add_to_bins(sums, cells, confidence, correct)
+    return ReliabilitySums(*sums)
+
+
+FAMILIES = {
+    'beta': lambda random, size: random.beta(6, .8, size),
+    'saturated': lambda random, size: 1 - 10.**-(8 * random.random(size)),
+    'concentrated': lambda random, size: .9 + 1e-5 * random.random(size),
+    'tied': lambda random, size: random.integers(1, 11, size) / 10,
+    'uniform': lambda random, size: .05 + .95 * random.random(size),
+}
+
+
+@pytest.mark.parametrize('family', FAMILIES)
+@pytest.mark.parametrize('order', ['drawn', 'right first', 'wrong first'])
+def test_bounds_of_rank_based_errors_hold_for_any_order_within_bins(family, order):
+    random = np.random.default_rng(0)
+    for size in (40, 3000):
+        confidence = FAMILIES[family](random, size).astype(np.float32)
+        correct = random.random(size) < confidence**2
+        if order != 'drawn':
+            rank = np.lexsort((~correct if order == 'right first' else correct, confidence))
+            confidence, correct = np.sort(confidence), correct[rank]
+        fine, exact = fine_sums(confidence, correct), ce.sorted_sums(confidence, correct)
+        for name in ('kolmogorov_smirnov', 'adaptive_calibration', 'published_adaptive_calibration'):
+            error, bound = getattr(ce, f'{name}_error'), float(getattr(ce, f'{name}_bound')(fine))
+            assert abs(error(fine) - error(exact)) <= bound, name
+
+
+def test_the_smirnov_bound_is_reached_and_small_where_confidences_differ():
+    confidence, correct = np.full(100, .5, np.float32), np.arange(100) < 50
+    fine = fine_sums(confidence, correct)
+    assert ce.kolmogorov_smirnov_error(fine) == 0
+    assert ce.kolmogorov_smirnov_bound(fine) == pytest.approx(.25, abs=.003)
+    assert ce.kolmogorov_smirnov_error(ce.sorted_sums(confidence, correct)) == pytest.approx(.25)
+    confidence, correct = confidences(size=50_000)
+    assert ce.kolmogorov_smirnov_bound(fine_sums(confidence, correct)) < .003
+    assert ce.adaptive_calibration_bound(fine_sums(confidence, correct)) < .02

@@ -73,10 +73,39 @@ def test_ignored_pixels_change_nothing(truth, prediction, ignored):
 def test_f1_averages_over_levels_and_keeps_leading_dimensions():
     truth, prediction = boxes((0, 0, 4, 5)), boxes((0, 0, 4, 3), (10, 10, 2, 2))
     counts = component_counts(component_overlaps(truth, prediction))
-    found = (.6 > np.arange(25, 80, 5) / 100).sum()
+    found = (.6 >= np.arange(25, 80, 5) / 100).sum()
     expected = (found * 2 / 3) / 11
     assert mean_component_f1(counts) == pytest.approx(expected)
     np.testing.assert_allclose(mean_component_f1(np.stack([counts, 5 * counts])), expected)
+
+
+def test_small_true_objects_become_void():
+    truth, small = boxes((2, 2, 5, 5), (12, 12, 2, 2)), boxes((12, 12, 2, 2))
+    rest = truth & ~small
+    for prediction in (truth, rest, small, truth | boxes((11, 11, 6, 4))):
+        void = component_overlaps(truth, prediction, small, smallest_prediction=3)
+        dropped = component_overlaps(truth, prediction, smallest_truth=5, smallest_prediction=3)
+        np.testing.assert_array_equal(dropped.adjusted_iou, void.adjusted_iou)
+        np.testing.assert_array_equal(dropped.precision, void.precision)
+    assert component_overlaps(truth, truth, smallest_truth=4).adjusted_iou.size == 2
+    assert component_overlaps(truth, truth, smallest_truth=5).adjusted_iou.tolist() == [1]
+
+
+def test_components_of_exactly_the_least_size_count():
+    truth, prediction = boxes((2, 2, 2, 5)), boxes((2, 2, 2, 5), (10, 10, 2, 4))
+    kept = component_overlaps(truth, prediction, smallest_truth=10, smallest_prediction=8)
+    assert (kept.adjusted_iou.size, kept.precision.size) == (1, 2)
+    dropped = component_overlaps(truth, prediction, smallest_truth=11, smallest_prediction=9)
+    assert (dropped.adjusted_iou.size, dropped.precision.size) == (0, 0)
+
+
+@pytest.mark.parametrize('level, found, false', [(.5, 1, 0), (np.nextafter(.5, 1), 0, 1)])
+def test_an_overlap_of_exactly_the_level_counts(level, found, false):
+    truth, prediction = boxes((0, 0, 2, 4)), boxes((0, 2, 2, 2))
+    counts = component_counts(component_overlaps(truth, prediction), np.array([level]))
+    assert counts[:2, 0].tolist() == [found, 1 - found]
+    half = component_counts(component_overlaps(prediction, truth), np.array([level]))
+    assert half[2, 0] == false
 
 
 def test_shapes_must_agree():

@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmseg_uncertainty.functional.open_set import (open_set_curve, open_set_scores, outcome_groups, published_areas,
-                                                   threshold_bin)
+from mmseg_uncertainty.functional.open_set import (open_set_curve, open_set_limits, open_set_scores, outcome_groups,
+                                                   published_areas, threshold_bin)
 from mmseg_uncertainty.functional.score_histogram import ScoreHistogram
 
 CLASSES = 4
@@ -84,5 +84,31 @@ def test_threshold_separates_a_perfect_score():
     _, predictions, labels = pixels()
     scores = (predictions != labels).astype(np.float32)
     _, thresholds, counts = curve(scores, predictions, labels, 'unknown')
+    right = counts[:CLASSES].sum(0)
     for criterion in ('best_f1', 'tpr95'):
-        assert thresholds[threshold_bin(counts, criterion)] == 1
+        assert thresholds[threshold_bin(counts.sum(0) - right, right, criterion)] == 1
+
+
+def test_a_rate_that_is_met_exactly_is_reached():
+    assert threshold_bin(np.int64([19, 1]), np.int64([5, 5]), 'tpr95') == 0
+    assert threshold_bin(np.int64([18, 2]), np.int64([5, 5]), 'tpr95') == 1
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_limits_hold_whatever_is_rejected_between_them(seed):
+    random = np.random.default_rng(seed)
+    total, labels = random.integers(0, 9, (3, CLASSES)), random.integers(30, 60, CLASSES)
+    ends = np.sort(random.integers(0, total + 1, (2, 3, CLASSES)), axis=0)
+    low, high = open_set_limits(*ends, total, labels)
+    corners = [random.integers(0, 2, total.shape) for _ in range(40)]
+    known, unknown = np.zeros(total.shape, int), np.zeros(total.shape, int)
+    known[1:], unknown[2] = 1, 1
+    for corner in (known, 1 - known, unknown, 1 - unknown, *corners):
+        scores = open_set_scores(np.where(corner, ends[1], ends[0]), total, labels)
+        for name in ('iou', 'accuracy', 'kept'):
+            assert (getattr(low, name) <= getattr(scores, name) + 1e-12)[~np.isnan(getattr(scores, name))].all()
+            assert (getattr(scores, name) <= getattr(high, name) + 1e-12)[~np.isnan(getattr(scores, name))].all()
+        for corner_of, limit in ((known, high), (1 - known, low)):
+            if corner is corner_of:
+                np.testing.assert_allclose(scores.iou[:-1], limit.iou[:-1])

@@ -128,3 +128,33 @@ def test_published_variants_are_the_trapezoids_of_scikit_learn():
     assert value('precision_recall_trapezoid', counts) == pytest.approx(auc(recall, precision), abs=1e-12)
     fpr, tpr, _ = roc_curve(wrong, scores)
     assert value('interpolated_fpr_at_tpr', counts) == pytest.approx(np.interp(.95, tpr, fpr), abs=1e-12)
+
+
+def test_a_rate_that_is_met_exactly_is_reached():
+    positives, negatives = np.int64([[19, 1], [38, 2]]), np.int64([[1, 3], [2, 6]])
+    np.testing.assert_array_equal(ranking.fpr_at_tpr(positives, negatives), [.25, .25])
+
+
+def test_of_equal_f1_the_lowest_threshold_is_taken():
+    positives, negatives = np.int64([2, 0, 1, 0]), np.int64([0, 1, 0, 1])
+    value, index = ranking.best_f1(np.int64([1, 1, 0]), np.int64([0, 2, 2]))
+    assert (value, index) == (pytest.approx(2 / 3), 1)
+    assert ranking.best_f1(positives, negatives)[1] == 2
+
+
+@pytest.mark.parametrize('name', ['precision_recall_trapezoid', 'interpolated_fpr_at_tpr'])
+@pytest.mark.parametrize('rate', [.95, .5])
+def test_published_variants_stay_within_their_bounds(name, rate):
+    random, options = np.random.default_rng(0), dict(rate=rate) if 'fpr' in name else {}
+    tightest = np.inf
+    for _ in range(1500):
+        positives, negatives = random.integers(0, 5, (2, random.integers(1, 25)))
+        cuts = np.r_[0:positives.size:random.integers(1, 6)]
+        coarse = np.add.reduceat(positives, cuts), np.add.reduceat(negatives, cuts)
+        if not coarse[0].sum() or not coarse[1].sum():
+            continue
+        function, bound = getattr(ranking, name), getattr(ranking, f'{name}_bound')(*coarse, **options)
+        error = abs(function(positives, negatives, **options) - function(*coarse, **options))
+        assert error <= bound + 1e-12
+        tightest = min(tightest, bound - error) if cuts.size < positives.size else tightest
+    assert tightest < (.01 if options else .1)

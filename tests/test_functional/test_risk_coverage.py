@@ -106,3 +106,16 @@ def test_no_errors_or_no_pixels_give_nan_not_a_crash():
 def test_rejection_ratio_is_twice_the_area_under_roc_less_one():
     counts = np.random.default_rng(1).integers(0, 50, (2, 40))
     assert prediction_rejection_ratio(*counts) == 100 * (2 * ranking.auroc(*counts) - 1)
+
+
+def test_the_published_ratio_stays_within_its_bound():
+    random = np.random.default_rng(0)
+    for _ in range(500):
+        errors, correct = random.integers(0, 4, 30), random.integers(0, 40, 30)
+        cuts = np.r_[0:30:random.integers(2, 9)]
+        coarse = np.add.reduceat(errors, cuts), np.add.reduceat(correct, cuts)
+        bound = risk_coverage.published_rejection_ratio_bound(*coarse)
+        fine = risk_coverage.published_rejection_ratio(errors, correct)
+        assert abs(fine - risk_coverage.published_rejection_ratio(*coarse)) <= bound
+        hidden = (coarse[0] * coarse[1]).sum() / (errors.sum() * correct.sum())
+        assert bound < 100 * hidden + 250 / errors.sum()

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from mmseg_uncertainty.functional import device_counts
 from mmseg_uncertainty.functional.score_histogram import (NonFiniteScoreError, ScoreHistogram, SpilledScores,
-                                                          bin_floors, score_keys)
+                                                          score_keys, scores_of_keys)
 
 SCORES = arrays(np.float32, st.integers(1, 60), elements=st.floats(-2.**100, 2.**100, width=32))
 
@@ -23,17 +23,13 @@ def pixels(seed=0, size=4000, groups=3):
 def test_keys_order_like_scores(scores, bits):
     keys = score_keys(np.sort(scores), bits)
     assert (np.diff(keys.astype(np.int64)) >= 0).all()
-    assert (bin_floors(bits, keys) <= np.sort(scores)).all()
+    assert (scores_of_keys(keys << np.uint32(32 - bits)) <= np.sort(scores)).all()
 
 
 @settings(max_examples=50, deadline=None)
-@given(SCORES, st.integers(10, 24))
-def test_floor_of_a_bin_is_its_own_lowest_member(scores, bits):
-    keys = score_keys(scores, bits)
-    floors = bin_floors(bits, keys)
-    np.testing.assert_array_equal(score_keys(floors, bits), keys)
-    below = score_keys(np.nextafter(floors, np.float32(-np.inf)), bits)
-    assert (below[floors != 0] < keys[floors != 0]).all()
+@given(SCORES)
+def test_keys_of_32_bits_are_their_scores(scores):
+    np.testing.assert_array_equal(scores_of_keys(score_keys(scores, 32)), scores)
 
 
 def test_both_zeros_share_a_bin():
@@ -65,23 +61,70 @@ def test_pixels_outside_the_groups_are_never_looked_at():
     assert torch.equal(plain.counts, dirty.counts)
 
 
-def test_blocks_do_not_show():
-    scores, groups = pixels(size=200_000, groups=2)
+FAMILIES = {
+    'normal': lambda random, size: random.normal(size=size),
+    'concentrated': lambda random, size: 500 + random.normal(size=size),
+    'narrow': lambda random, size: 1 - 1e-5 * random.random(size),
+    'tied': lambda random, size: random.normal(size=size).round(1),
+    'wide': lambda random, size: np.exp(np.clip(30 * random.normal(size=size), -85, 85)) * random.choice([-1, 1], size),
+    'denormal': lambda random, size: 1e-40 * random.normal(size=size),
+    'constant': lambda random, size: np.full(size, -.23),
+}
+
+
+@pytest.mark.parametrize('family', FAMILIES)
+@pytest.mark.parametrize('bits', [10, 13, 16, 20])
+def test_cells_count_what_they_say_in_any_order_and_division(family, bits):
+    random = np.random.default_rng(bits)
+    scores = FAMILIES[family](random, 6000).astype(np.float32)
+    groups = random.integers(0, 3, scores.size).astype(np.uint8)
+    whole, stream = ScoreHistogram(2, bits), ScoreHistogram(2, bits)
+    whole.update(scores, groups)
+    merged = [ScoreHistogram(2, bits) for _ in range(3)]
+    for index, part in enumerate(np.array_split(random.permutation(scores.size), 9)):
+        stream.update(scores[part], groups[part])
+        merged[index % 3].update(scores[part], groups[part])
+    before = merged[1].counts.clone(), merged[1].pages.clone()
+    total = merged[2].merge(merged[1]).merge(merged[0])
+    assert torch.equal(merged[1].counts, before[0]) and torch.equal(merged[1].pages, before[1])
+    for other in (stream, total):
+        assert torch.equal(other.counts, whole.counts) and torch.equal(other.pages, whole.pages)
+    ranked = whole.ranked()
+    for group, counts in ((1, ranked.positives), (0, ranked.negatives)):
+        ordered = np.sort(scores[groups == group])
+        above = ordered.size - np.searchsorted(ordered, ranked.thresholds)
+        np.testing.assert_array_equal(np.cumsum(counts), above)
+
+
+@pytest.mark.parametrize('family, key_bits', [('concentrated', 32), ('narrow', 32), ('constant', 32), ('denormal', 32),
+                                              ('normal', 22), ('wide', 20)])
+def test_a_million_cells_are_as_fine_as_the_scores_allow(family, key_bits):
     histogram = ScoreHistogram()
-    histogram.update(torch.from_numpy(scores), torch.from_numpy(groups))
-    keys = score_keys(scores).astype(np.int64) + (groups.astype(np.int64) << 20)
-    np.testing.assert_array_equal(histogram.counts.view(-1).numpy(), np.bincount(keys, minlength=2 << 20))
+    histogram.update(FAMILIES[family](np.random.default_rng(0), 200_000).astype(np.float32), np.zeros(200_000, np.uint8))
+    assert histogram.key_bits >= key_bits
+    assert histogram.ranked().exact == (histogram.key_bits == 32)
+
+
+def test_every_page_at_once_leaves_the_bits_that_the_cells_have():
+    keys = np.arange(0x10, 0x1FF0, dtype=np.uint32) << np.uint32(19)
+    for bits in (10, 12, 13, 20):
+        histogram = ScoreHistogram(1, bits)
+        histogram.update(scores_of_keys(keys), np.zeros(keys.size, int))
+        assert histogram.key_bits == bits and histogram.counts.sum() == keys.size
 
 
 @pytest.mark.parametrize('bits', [10, 20, 24])
-def test_the_path_for_accelerators_counts_the_same(bits):
+def test_the_path_for_accelerators_counts_the_same(bits, monkeypatch):
     scores, groups = pixels(groups=4)
     scores[:4] = 0, -0., 1e30, -1e30
     plain, device = ScoreHistogram(3, bits), ScoreHistogram(3, bits)
     plain.update(scores, groups)
     wide = torch.from_numpy(groups).long()
     before = wide.clone()
-    device._update_on_device(torch.from_numpy(scores), wide)
+    with monkeypatch.context() as patch:
+        patch.setattr(device_counts, 'on_host', lambda values: False)
+        for part in range(3):
+            device.update(torch.from_numpy(scores[part::3].copy()), wide[part::3])
     assert torch.equal(plain.counts, device.counts) and torch.equal(wide, before)
 
 
@@ -107,8 +150,9 @@ def test_a_device_tells_later_of_non_finite_scores(monkeypatch, value):
 def test_counts_make_the_histogram_they_came_from():
     histogram = ScoreHistogram(3, 12)
     histogram.update(*pixels())
-    copy = ScoreHistogram.of(histogram.counts.numpy())
+    copy = ScoreHistogram.of(histogram.counts.numpy(), histogram.pages.numpy())
     assert (copy.groups, copy.bits) == (3, 12) and copy.counts.data_ptr() == histogram.counts.data_ptr()
+    np.testing.assert_array_equal(copy.ranked().positives, histogram.ranked().positives)
 
 
 def test_largest_finite_scores_are_counted():

@@ -110,6 +110,24 @@ def test_impossible_classes_do_not_disturb_the_kernel():
         assert_close(score(padded), score(logits))
 
 
+@pytest.mark.parametrize('lowest', [-torch.inf, -3e38])
+@pytest.mark.parametrize('score', ALL, ids=lambda score: score.__name__)
+def test_classes_without_probability_are_the_same_on_every_path(score, lowest):
+    logits = torch.randn(2, 5, 6, 7) + (3e38 if lowest > -torch.inf else 0)
+    logits[:, 1], logits[0, 3] = lowest, lowest
+    expected = []
+    for image, present in ((0, [0, 2, 4]), (1, [0, 2, 3, 4])):
+        expected.append(score(logits[image:image + 1, present]))
+    expected = torch.cat(expected)
+    variable = logits.clone().requires_grad_()
+    plain = score(ClassSummary(*summarize_plainly(logits)))
+    for found in (score(logits), plain, score(variable).detach(), score(logits.double()).float()):
+        assert found.isfinite().all()
+        assert_close(found, expected, rtol=1e-5, atol=1e-30)
+    score(variable).sum().backward()
+    assert variable.grad.isfinite().all()
+
+
 def test_blocks_equal_one_pass():
     logits = torch.randn(2, 7, 211, 173)
     whole = [score(logits.requires_grad_()) for score in ALL]

@@ -37,11 +37,13 @@ class CalibrationMetric(StreamingMetric):
 
     Keys, as fractions unless stated otherwise: ``ECE``, ``MCE`` (equal-width bins), ``adaptive_ECE`` (equally filled
     bins), ``KS``, ``classwise_ECE`` (one-vs-rest, mean over the classes), ``NLL`` in nats per pixel,
-    ``Brier`` in [0, 2]. ECE, NLL and Brier carry 95 % bootstrap intervals over images. Where the model has a calibrator, the
-    same numbers of the base model's own probabilities follow under ``uncalibrated/``, and ``logits`` of the provenance says
+    ``Brier`` in [0, 2]. ECE, NLL and Brier carry 95 % bootstrap intervals over scenes or images. Where the model has a
+    calibrator, the same numbers of the base model's own probabilities follow under ``uncalibrated/``, and ``logits`` of the
+    provenance says
     ``'calibrated'`` instead of ``'base model'``.
 
-    Rank-based errors come from 16257 bins, 128 for each halving of 1 - confidence; ``KS_bound`` is what these may hide.
+    Rank-based errors come from 16257 bins, 128 for each halving of 1 - confidence; ``KS_bound`` and ``adaptive_ECE_bound``
+    are what these may hide.
 
     Protocols:
         - ``'pooled'``: pixels of all images together.
@@ -148,7 +150,8 @@ class CalibrationMetric(StreamingMetric):
 
     def summarize(self, records: list[dict]) -> dict[str, float]:
         """Compute every error; see :class:`StreamingMetric`."""
-        calibrated = [record[UNCALIBRATED] for record in records if UNCALIBRATED in record]
+        calibrated = [dict(record[UNCALIBRATED], path=record['path'], scene=record['scene'])
+                      for record in records if UNCALIBRATED in record]
         self.provenance |= dict(bins=self.bins, logits='calibrated' if calibrated else 'base model')
         if not any(record['pixels'] > record['void'] for record in records):
             self.warn('there is no labelled pixel; calibration is undefined (NaN).')
@@ -160,14 +163,14 @@ class CalibrationMetric(StreamingMetric):
         sums = np.stack([record['reliability'] for record in records])
         totals = {name: np.array([record[name.lower()] for record in records]) for name in ('NLL', 'Brier')}
         if self.protocol == 'per_image':
-            return self._averaged(ReliabilitySums(*np.moveaxis(sums, 1, 0)), totals, pixels, source)
+            return self._averaged(ReliabilitySums(*np.moveaxis(sums, 1, 0)), totals, pixels, records, source)
         pooled = ReliabilitySums(*sums.sum(0))
         metrics = {self.key('ECE', source): errors.expected_calibration_error(pooled),
                    self.key('MCE', source): errors.maximum_calibration_error(pooled)}
         metrics |= {self.key(name, source): total.sum() / pixels.sum() if pixels.any() else np.nan
                     for name, total in totals.items()}
         self._keep_diagram(pooled, source)
-        return metrics | self._intervals(sums, totals, pixels, source) | self._ranked_errors(source)
+        return metrics | self._intervals(sums, totals, pixels, records, source) | self._ranked_errors(source)
 
     def _keep_diagram(self, pooled: ReliabilitySums, source: str | None) -> None:
         self.provenance[_state_key('reliability', source)] = dict(
@@ -179,9 +182,10 @@ class CalibrationMetric(StreamingMetric):
 
     def _ranked_errors(self, source: str | None) -> dict[str, float]:
         fine = ReliabilitySums(*self.state[_state_key('fine', source)].numpy())
-        adaptive = (errors.published_adaptive_calibration_error if self.protocol == 'published'
-                    else errors.adaptive_calibration_error)
+        published = 'published_' if self.protocol == 'published' else ''
+        adaptive, bound = (getattr(errors, f'{published}adaptive_calibration_{kind}') for kind in ('error', 'bound'))
         metrics = {self.key('adaptive_ECE', source): adaptive(fine, self.bins),
+                   self.key('adaptive_ECE_bound', source): bound(fine, self.bins),
                    self.key('KS', source): errors.kolmogorov_smirnov_error(fine),
                    self.key('KS_bound', source): errors.kolmogorov_smirnov_bound(fine)}
         classwise = self.state.get(_state_key('classwise', source))
@@ -190,33 +194,28 @@ class CalibrationMetric(StreamingMetric):
             metrics[self.key('classwise_ECE', source)] = each.mean()
         return metrics
 
-    def _intervals(self, sums: np.ndarray, totals: dict[str, np.ndarray], pixels: np.ndarray,
+    def _intervals(self, sums: np.ndarray, totals: dict[str, np.ndarray], pixels: np.ndarray, records: list[dict],
                    source: str | None) -> dict[str, float]:
-        resampled: dict[str, list] = {'ECE': [], **{name: [] for name in totals}}
-        for weights in self.weights(len(pixels)):
+        def values(weights: np.ndarray) -> dict[str, np.ndarray]:
             drawn = np.moveaxis(np.tensordot(weights, sums, 1), 1, 0)
-            resampled['ECE'].append(errors.expected_calibration_error(ReliabilitySums(*drawn)))
-            for name, total in totals.items():
-                resampled[name].append(ratio(weights @ total, weights @ pixels))
-        metrics = {}
-        for name, values in resampled.items():
-            if values:
-                metrics |= self.interval(name, np.concatenate(values), head=source)
-        return metrics
+            ratios = {name: ratio(weights @ total, weights @ pixels) for name, total in totals.items()}
+            return dict(ECE=errors.expected_calibration_error(ReliabilitySums(*drawn))) | ratios
 
-    def _averaged(self, sums: ReliabilitySums, totals: dict[str, np.ndarray], pixels: np.ndarray,
+        return self.intervals(records, values, source)
+
+    def _averaged(self, sums: ReliabilitySums, totals: dict[str, np.ndarray], pixels: np.ndarray, records: list[dict],
                   source: str | None) -> dict[str, float]:
-        labelled = pixels > 0
+        labelled = (pixels > 0).astype(np.int64)
         values = dict(ECE=errors.expected_calibration_error(sums), MCE=errors.maximum_calibration_error(sums))
         values |= {name: total / np.maximum(pixels, 1) for name, total in totals.items()}
-        metrics = {}
-        for name, each in values.items():
-            each = each[labelled]
-            metrics[self.key(name, source)] = each.mean() if each.size else np.nan
-            means = [weights @ each / each.size for weights in self.weights(each.size)] if each.size else []
-            if means:
-                metrics |= self.interval(name, np.concatenate(means), head=source)
-        return metrics
+        known = {name: np.where(labelled, each, 0) for name, each in values.items()}
+
+        def means(weights: np.ndarray) -> dict[str, np.ndarray]:
+            return {name: ratio(weights @ each, weights @ labelled) for name, each in known.items()}
+
+        whole = means(np.ones((1, pixels.size), np.int64))
+        metrics = {self.key(name, source): value.item() for name, value in whole.items()}
+        return metrics | self.intervals(records, means, source)
 
 
 def _non_finite_logits(path: str, *_: int) -> SampleError:

@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 from mmseg.registry import METRICS
 
+from mmseg_uncertainty.functional.bootstrap import completed
 from mmseg_uncertainty.functional.class_f1 import class_counts
 from mmseg_uncertainty.functional.ranking import defined_mean, ratio
 
@@ -19,7 +20,11 @@ class ClassIoUMetric(StreamingMetric):
 
     Keys for ``quantity='mIoU'``: ``mIoU``, ``mAcc``, ``aAcc`` and ``IoU.<class>``; for ``'mFscore'``: ``mFscore``,
     ``mPrecision``, ``mRecall`` and ``Fscore.<class>``. Means leave out undefined classes. The first carries its 95 %
-    bootstrap interval over images. Void pixels are left out.
+    bootstrap interval, of the mean over the same classes: a resample that lacks one takes its value of all images. Void
+    pixels are left out.
+
+    As in mmseg the F-score of a class that is never found is undefined, although it occurs, so that ``mFscore`` leaves out
+    just the classes that the model does worst on; a warning names them, and ``macroF1`` counts them as 0.
 
     Args:
         quantity: ``'mIoU'`` or ``'mFscore'``.
@@ -45,10 +50,16 @@ class ClassIoUMetric(StreamingMetric):
         counts = np.stack([record['counts'] for record in records])
         values = _per_class(counts.sum(0), self.quantity)
         metrics = {self.key(name): 100 * defined_mean(value) for name, value in values.items()}
-        resampled = [defined_mean(_per_class(np.tensordot(weights, counts, 1), self.quantity)[self.quantity])
-                     for weights in self.weights(len(records))]
-        if resampled:
-            metrics |= self.interval(self.quantity, 100 * np.concatenate(resampled))
+
+        def means(weights: np.ndarray) -> dict[str, np.ndarray]:
+            each = _per_class(np.tensordot(weights, counts, 1), self.quantity)[self.quantity]
+            return {self.quantity: 100 * defined_mean(completed(each, values[self.quantity]))}
+
+        metrics |= self.intervals(records, means)
+        never = [name for name, (true, _, missed) in zip(self.classes, counts.sum(0).T) if missed and not true]
+        if self.quantity == 'mFscore' and never:
+            self.provenance['never_found'] = never
+            self.warn(f'never found, and left out of mFscore as mmseg does: {", ".join(never)}; macroF1 counts them as 0.')
         if self.quantity == 'mIoU':
             true, _, missed = counts.sum((0, 2))
             metrics[self.key('aAcc')] = 100 * float(ratio(true, true + missed))

@@ -2,16 +2,19 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from mmseg.registry import METRICS
 
-from mmseg_uncertainty.functional.component_metrics import component_counts, component_overlaps, mean_component_f1
-from mmseg_uncertainty.functional.ranking import best_f1
+from mmseg_uncertainty.functional.component_metrics import (TRACKS, ComponentTrack, component_counts, component_overlaps,
+                                                            mean_component_f1)
+from mmseg_uncertainty.functional.ranking import best_f1, best_f1_bound
 from mmseg_uncertainty.functional.score_histogram import ScoreHistogram
 
-from .open_set_metric import read_thresholds
+from .thresholds import ThresholdError, read_thresholds
 from .sample_fields import ANOMALY, VOID, anomaly_labels, score_maps
 from .streaming_metric import StreamingMetric
 
@@ -21,35 +24,48 @@ class ComponentMetric(StreamingMetric):
     """Component-level metrics of SegmentMeIfYouCan, in percent: ``sIoU``, ``PPV`` and ``F1*``, with the ``threshold``.
 
     ``sIoU`` is the mean over all true components, ``PPV`` over all predicted ones (NaN without any), ``F1*`` the F1
-    averaged over eleven overlap levels from 25 % to 75 %, with its 95 % bootstrap interval over images. Components are found
-    on the host, so every map comes there with its image.
+    averaged over eleven overlap levels from 25 % to 75 %, with its 95 % bootstrap interval over scenes or images. Components
+    are found on the host, so every map comes there with its image.
+
+    Protocols:
+        - ``'anomaly'``: the benchmark's anomaly track: predicted components below 500 pixels vanish, true ones below 100
+          pixels are void.
+        - ``'obstacle'``: its obstacle track: 50 and 10 pixels.
+        - ``'pooled'``: the sizes given; 500 and 0 when omitted.
 
     Args:
-        threshold: ``score >= threshold`` is an anomaly: a number, one per head, or the JSON file of an earlier run
-            (``F1_threshold`` of each head). When omitted, the threshold of the best pixel F1 on the evaluated images is
-            taken, which is what the benchmark does and an oracle; scores then wait on disk, 4 bytes per pixel and head.
-        smallest_prediction: Least number of pixels of a predicted component; the benchmark uses 500 for its anomaly and
-            50 for its obstacle track.
-        smallest_truth: Least number of pixels of a true component.
+        threshold: ``score > threshold`` is an anomaly: a number, one per head, or the JSON file of an earlier run
+            (``threshold`` of each head, or ``F1_threshold``, which takes scores equal to it as well). When omitted, the
+            threshold of the best pixel F1 on the evaluated images is taken, which is what the benchmark does and an oracle;
+            scores then wait on disk, 4 bytes per pixel and head. ``threshold_F1`` is that F1, in percent.
+        smallest_prediction: Least number of pixels of a predicted component; smaller ones vanish.
+        smallest_truth: Least number of pixels of a true component; smaller ones become void.
         options: See :class:`StreamingMetric`.
     """
 
     eval_name = 'components'
     label_kind = 'anomaly'
+    protocols = ('pooled', *TRACKS)
 
     def __init__(self,
+                 protocol: str = 'pooled',
                  threshold: float | dict[str, float] | str | None = None,
-                 smallest_prediction: int = 500,
-                 smallest_truth: int = 0,
+                 smallest_prediction: int | None = None,
+                 smallest_truth: int | None = None,
                  **options) -> None:
-        self.threshold = read_thresholds(threshold) if isinstance(threshold, (str, Path)) else threshold
-        self.smallest = dict(smallest_prediction=smallest_prediction, smallest_truth=smallest_truth)
-        super().__init__(**options)
+        super().__init__(protocol=protocol, **options)
+        track = TRACKS.get(protocol)
+        if track and (smallest_prediction, smallest_truth) != (None, None):
+            raise ValueError(f'components: protocol={protocol!r} fixes the sizes ({track.smallest_prediction} and '
+                             f'{track.smallest_truth} pixels); leave out smallest_prediction={smallest_prediction} and '
+                             f"smallest_truth={smallest_truth}, or choose protocol='pooled'.")
+        self.threshold = _given_thresholds(threshold) if isinstance(threshold, (str, Path)) else threshold
+        least = 500 if smallest_prediction is None else smallest_prediction
+        self.track = track or ComponentTrack(least, smallest_truth or 0)
 
     def reset(self) -> None:
         """Forget all images."""
         super().reset()
-        self.histograms: dict[str, ScoreHistogram] = {}
         self._folder = tempfile.TemporaryDirectory(prefix='components_')
 
     def measure(self, sample: dict) -> dict:
@@ -62,12 +78,11 @@ class ComponentMetric(StreamingMetric):
             if head not in self.histograms:
                 self.histograms[head] = ScoreHistogram()
             self.count_scores(self.histograms[head], sample, head, scores, groups)
-            self.state[head] = self.histograms[head].counts
         if self.threshold is not None:
             record['heads'] = {head: self._compare(labels, scores.numpy(), self._given(head))
                                for head, scores in maps.items()}
             return record
-        record |= dict(heads=dict.fromkeys(maps), file=str(Path(self._folder.name) / f'{len(self._seen)}.npz'))
+        record |= dict(heads=dict.fromkeys(maps), file=str(Path(self._folder.name) / f'{self.measured}.npz'))
         np.savez(record['file'], labels=labels, **{f'scores/{head}': scores.numpy() for head, scores in maps.items()})
         return record
 
@@ -79,15 +94,16 @@ class ComponentMetric(StreamingMetric):
         return self.threshold[head]
 
     def _compare(self, labels: np.ndarray, scores: np.ndarray, threshold: float) -> dict[str, np.ndarray]:
-        overlaps = component_overlaps(labels == ANOMALY, scores >= threshold, labels == VOID, **self.smallest)
+        overlaps = component_overlaps(labels == ANOMALY, scores > np.float64(threshold), labels == VOID,
+                                      **asdict(self.track))
         return dict(counts=component_counts(overlaps), sIoU=overlaps.adjusted_iou, PPV=overlaps.precision)
 
     def summarize(self, records: list[dict]) -> dict[str, float]:
         """Average over components; see :class:`StreamingMetric`."""
-        self.provenance |= dict(self.smallest, threshold_from='best pixel F1' if self.threshold is None else 'given')
+        self.provenance |= dict(asdict(self.track), threshold_from='best pixel F1' if self.threshold is None else 'given')
         metrics = {}
         for head in records[0]['heads']:
-            threshold = self._oracle(head) if self.threshold is None else self._given(head)
+            threshold, chosen = self._oracle(head) if self.threshold is None else (self._given(head), {})
             parts = [record['heads'][head] or self._spilled(record['file'], head, threshold) for record in records]
             counts = np.stack([part['counts'] for part in parts])
             metrics[self.key('F1*', head)] = 100 * mean_component_f1(counts.sum(0))
@@ -95,19 +111,38 @@ class ComponentMetric(StreamingMetric):
                 values = np.concatenate([part[name] for part in parts])
                 metrics[self.key(name, head)] = 100 * values.mean() if values.size else np.nan
             metrics[self.key('threshold', head)] = threshold
-            resampled = [mean_component_f1(np.tensordot(weights, counts, 1)) for weights in self.weights(len(parts))]
-            if resampled:
-                metrics |= self.interval('F1*', 100 * np.concatenate(resampled), head=head)
+            metrics |= {self.key(name, head): 100 * value for name, value in chosen.items()}
+            metrics |= self.intervals(records, partial(_resampled_f1, counts), head)
             if not counts[:, :2].any():
                 self.warn('there is no anomalous component; sIoU and F1* are undefined.')
         return metrics
 
-    def _oracle(self, head: str) -> float:
-        ranked = ScoreHistogram.of(self.state[head]).ranked()
-        if not ranked.positives.any():
-            return float('inf')
-        return float(ranked.thresholds[best_f1(ranked.positives, ranked.negatives)[1]])
+    def _oracle(self, head: str) -> tuple[float, dict[str, float]]:
+        """Threshold of the best pixel F1, and that F1 with its bound."""
+        ranked = self.histograms[head].ranked()
+        pixels = ranked.positives, ranked.negatives
+        best, index = best_f1(*pixels)
+        bound = 0. if ranked.exact else best_f1_bound(*pixels)
+        threshold = _just_below(ranked.thresholds[index]) if ranked.positives.any() else float('inf')
+        return threshold, dict(threshold_F1=best, threshold_F1_bound=bound)
 
     def _spilled(self, file: str, head: str, threshold: float) -> dict[str, np.ndarray]:
         with np.load(file, allow_pickle=False) as spilled:
             return self._compare(spilled['labels'], spilled[f'scores/{head}'], threshold)
+
+
+def _just_below(threshold: float) -> float:
+    """Largest float32 number below a threshold: what is above it is at least the threshold."""
+    return float(np.nextafter(np.float32(threshold), np.float32(-np.inf)))
+
+
+def _given_thresholds(path: str | Path) -> dict[str, float]:
+    """Thresholds of an earlier run of this metric, or of one that takes scores equal to its threshold as well."""
+    try:
+        return read_thresholds(path, ('threshold', ), '|'.join(('pooled', *TRACKS)))
+    except ThresholdError:
+        return {head: _just_below(value) for head, value in read_thresholds(path).items()}
+
+
+def _resampled_f1(counts: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+    return {'F1*': 100 * mean_component_f1(np.tensordot(weights, counts, 1))}

@@ -5,7 +5,9 @@ import numpy as np
 from mmseg.registry import METRICS
 from torch import Tensor
 
+from mmseg_uncertainty.functional.bootstrap import completed
 from mmseg_uncertainty.functional.prediction_sets import class_counts
+from mmseg_uncertainty.functional.ranking import ratio
 
 from .sample_fields import VOID, SampleError
 from .streaming_metric import StreamingMetric
@@ -17,7 +19,7 @@ COUNTS = ('class_pixels', 'class_covered', 'size_pixels', 'size_covered')
 class CoverageMetric(StreamingMetric):
     """Risk and size of the prediction sets; void pixels are left out.
 
-    Keys under ``set/``, as fractions unless stated otherwise, with 95 % bootstrap intervals over images:
+    Keys under ``set/``, as fractions unless stated otherwise, with 95 % bootstrap intervals over scenes or images:
 
     - ``risk``: miscoverage of an image, averaged over images; ``binary_risk``: share of images of which less than
       ``required_coverage`` is covered; ``coverage``: covered share of all pixels.
@@ -27,6 +29,8 @@ class CoverageMetric(StreamingMetric):
       ``class_conditional`` promise).
     - ``coverage.<class>``: of the pixels of a class; ``coverage.size<n>``: of the pixels whose set has n classes;
       ``coverage.worst_class`` and ``coverage.worst_size``: the smallest of those, strata of few pixels left out.
+
+    Resamples without a class are left out of its own intervals; for the worst they take its value of all images.
 
     Args:
         required_coverage: Coverage below which an image counts as lost in ``binary_risk``, in (0, 1].
@@ -69,15 +73,10 @@ class CoverageMetric(StreamingMetric):
                       'on new sequences.')
         ratios = self._ratios({name: np.stack([record[name] for record in records]) for name in COUNTS})
         names, parts, totals = list(ratios), *(np.stack(column, axis=1) for column in zip(*ratios.values()))
-        values = self._with_worst(names, parts.sum(axis=0)[None], totals.sum(axis=0)[None], totals)
-        chunks = [self._with_worst(names, weights @ parts, weights @ totals, totals)
-                  for weights in self.weights(len(records))]
-        results = {}
-        for name, value in values.items():
-            results[self.key(name, 'set')] = value.item()
-            if chunks:
-                results.update(self.interval(name, np.concatenate([chunk[name] for chunk in chunks]), head='set'))
-        return results
+        ones = np.ones((1, len(records)), np.int64)
+        values = self._with_worst(names, ones, parts, totals)
+        results = {self.key(name, 'set'): value.item() for name, value in values.items()}
+        return results | self.intervals(records, lambda weights: self._with_worst(names, weights, parts, totals), 'set')
 
     def _membership(self, sample: dict, labels: Tensor) -> Tensor:
         if 'prediction_set' not in sample:
@@ -114,16 +113,17 @@ class CoverageMetric(StreamingMetric):
             ratios[f'coverage.size{size}'] = counts['size_covered'][:, size], counts['size_pixels'][:, size]
         return ratios
 
-    def _with_worst(self, names: list[str], parts: np.ndarray, totals: np.ndarray,
-                    pixels: np.ndarray) -> dict[str, np.ndarray]:
+    def _with_worst(self, names: list[str], weights: np.ndarray, parts: np.ndarray,
+                    totals: np.ndarray) -> dict[str, np.ndarray]:
         """All ratios of each resample, shape (R,), and the smallest among large enough strata."""
-        with np.errstate(divide='ignore', invalid='ignore'):
-            values = parts / totals
-        large = pixels.sum(axis=0) >= self.smallest_stratum * pixels[:, names.index('coverage')].sum()
+        pixels = totals.sum(axis=0)
+        values, whole = ratio(weights @ parts, weights @ totals), ratio(parts.sum(axis=0), pixels)
+        large = pixels >= self.smallest_stratum * pixels[names.index('coverage')]
         ratios = dict(zip(names, values.T))
         for kind in ('class', 'size'):
             strata = [large[index] and name.startswith('coverage.') and (name[9:] in self.classes) == (kind == 'class')
                       for index, name in enumerate(names)]
-            worst = np.where(np.isnan(values[:, strata]), np.inf, values[:, strata]).min(axis=1, initial=np.inf)
+            strata = np.flatnonzero(strata & ~np.isnan(whole))
+            worst = completed(values[:, strata], whole[strata]).min(axis=1, initial=np.inf)
             ratios[f'coverage.worst_{kind}'] = np.where(np.isfinite(worst), worst, np.nan)
         return ratios

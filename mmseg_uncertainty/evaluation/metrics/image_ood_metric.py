@@ -10,7 +10,8 @@ import torch
 from mmseg.registry import METRICS
 
 from mmseg_uncertainty.functional import device_counts
-from mmseg_uncertainty.functional.ranking import auroc
+from mmseg_uncertainty.functional.bootstrap import resample_two_samples
+from mmseg_uncertainty.functional.ranking import auroc, ratio
 from mmseg_uncertainty.functional.score_histogram import rank_exactly
 
 from .sample_fields import check_scores, score_maps
@@ -22,7 +23,8 @@ class ImageOODMetric(StreamingMetric):
     """AUROC in percent of telling shifted from in-domain images by the mean score of all their pixels.
 
     Labels are not used, so void pixels count, as they would in use. Keys: ``OOD-image_AUROC`` of each head over all
-    shifted images and ``OOD-image_AUROC.<condition>`` where images carry a condition, with 95 % bootstrap intervals.
+    shifted images and ``OOD-image_AUROC.<condition>`` where images carry a condition, with 95 % bootstrap intervals over the
+    scenes or images of both domains; a scene that both hold is drawn for both. Of a ``reference`` images are drawn.
 
     Two domains are needed: tell them apart by path, or bring the image scores of an earlier run on in-domain images.
 
@@ -87,26 +89,33 @@ class ImageOODMetric(StreamingMetric):
             return {}
         shifted = np.array([record['shifted'] for record in records])
         conditions = np.array([record['condition'] or '' for record in records])
+        units = np.array(self.units(records))
         metrics = {}
         for head in heads:
             scores = np.array([record['heads'][head] for record in records])
-            inside = np.r_[scores[~shifted], self.reference.get(head, [])]
+            elsewhere = np.array(self.reference.get(head, []), float)
+            inside = np.r_[scores[~shifted], elsewhere]
+            inside_units = np.r_[units[~shifted], [f'reference {index}' for index in range(elsewhere.size)]]
             if not inside.size or not shifted.any():
                 self.warn(f'head {head!r} has {inside.size} in-domain and {shifted.sum()} shifted images; both are '
                           'needed.')
-            metrics |= self._auroc('', head, scores[shifted], inside)
-            for name in sorted(set(conditions[shifted]) - {''}):
-                metrics |= self._auroc(f'.{name}', head, scores[shifted & (conditions == name)], inside)
+            for name in ['', *sorted(set(conditions[shifted]) - {''})]:
+                chosen = shifted & (conditions == name) if name else shifted
+                suffix = f'.{name}' if name else ''
+                metrics |= self._auroc(suffix, head, scores[chosen], inside, units[chosen], inside_units)
         self.provenance |= dict(shifted_images=int(shifted.sum()), in_domain_images=int(inside.size))
         return metrics
 
-    def _auroc(self, suffix: str, head: str, shifted: np.ndarray, inside: np.ndarray) -> dict[str, float]:
+    def _auroc(self, suffix: str, head: str, shifted: np.ndarray, inside: np.ndarray, shifted_units: np.ndarray,
+               inside_units: np.ndarray) -> dict[str, float]:
         name = f'OOD-image_AUROC{suffix}'
         ranked = rank_exactly(shifted, inside)
         metrics = {self.key(name, head): 100 * auroc(ranked.positives, ranked.negatives)}
-        if not shifted.size or not inside.size:
+        if not self.resamples or not shifted.size or not inside.size:
             return metrics
+        if min(np.unique(units).size for units in (shifted_units, inside_units)) < 2:
+            return metrics | self.undefined([name], head)
         wins = (shifted[:, None] > inside) + .5 * (shifted[:, None] == inside)
-        values = [((first @ wins) * second).sum(1) / wins.size
-                  for first, second in zip(self.weights(shifted.size), self.weights(inside.size, self.seed + 1))]
-        return metrics | (self.interval(name, 100 * np.concatenate(values), head=head) if values else {})
+        first, second = resample_two_samples(shifted_units, inside_units, self.resamples, self.seed)
+        values = ratio(((first @ wins) * second).sum(1), first.sum(1) * second.sum(1))
+        return metrics | self.interval(name, 100 * values, head)

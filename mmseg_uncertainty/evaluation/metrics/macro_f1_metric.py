@@ -4,7 +4,9 @@ from __future__ import annotations
 import numpy as np
 from mmseg.registry import METRICS
 
+from mmseg_uncertainty.functional.bootstrap import completed
 from mmseg_uncertainty.functional.class_f1 import class_counts, f1_per_class, macro_f1
+from mmseg_uncertainty.functional.ranking import defined_mean
 
 from .sample_fields import predicted_classes
 from .streaming_metric import StreamingMetric
@@ -14,7 +16,9 @@ from .streaming_metric import StreamingMetric
 class MacroF1Metric(StreamingMetric):
     """Macro F1 of the arg-max in percent, from counts pooled over all images; void pixels are left out.
 
-    Keys: ``macroF1`` with its interval, and ``F1.<class>`` for every class.
+    Keys: ``macroF1`` with its interval, and ``F1.<class>`` for every class. A class that occurs and is never found has F1 0
+    and counts, other than in ``mFscore``, which follows mmseg. The interval is that of the mean over the same classes: a
+    resample that lacks one takes its value of all images.
 
     Args:
         absent: What a class that neither occurs nor is predicted counts as: ``'ignore'`` leaves it out of the mean,
@@ -44,9 +48,10 @@ class MacroF1Metric(StreamingMetric):
         absent = [name for name, count in zip(self.classes, total.sum(0)) if not count]
         if absent:
             self.warn(f'classes that neither occur nor are predicted count as {self.absent!r}: {", ".join(absent)}.')
-        metrics = {self.key('macroF1'): 100 * macro_f1(total, self.absent)}
-        resampled = [macro_f1(np.tensordot(weights, counts, 1), self.absent) for weights in self.weights(len(records))]
-        if resampled:
-            metrics |= self.interval('macroF1', 100 * np.concatenate(resampled))
         values = f1_per_class(total, self.absent)
+
+        def means(weights: np.ndarray) -> dict[str, np.ndarray]:
+            return dict(macroF1=100 * defined_mean(completed(f1_per_class(np.tensordot(weights, counts, 1)), values)))
+
+        metrics = {self.key('macroF1'): 100 * macro_f1(total, self.absent)} | self.intervals(records, means)
         return metrics | {self.key(f'F1.{name}'): 100 * value for name, value in zip(self.classes, values)}

@@ -55,7 +55,14 @@ class MisclassificationMetric(PixelRankingMetric):
     @property
     def bounds(self) -> dict[str, Statistic]:
         """What binning may hide of each statistic."""
+        if self.protocol == 'published':
+            return super().bounds | dict(PRR=risk_coverage.published_rejection_ratio_bound)
         return super().bounds | dict(PRR=risk_coverage.prediction_rejection_ratio_bound) | self._selective('_bound')
+
+    @property
+    def shares(self) -> tuple[str, ...]:
+        """Coverages count pixels."""
+        return tuple(f'coverage@risk{share:g}' for share in self.risks)
 
     def _selective(self, suffix: str) -> dict[str, Statistic]:
         aurc, risk, coverage = (getattr(risk_coverage, name + suffix)
@@ -77,5 +84,5 @@ class MisclassificationMetric(PixelRankingMetric):
         """Draw ranking and risk-coverage curves of all heads into ``folder``."""
         from mmseg_uncertainty.visualization.metric_plots import plot_risk_coverage
         super().plot(folder)
-        plot_risk_coverage({head: store.ranked() for head, store in self.pixels.items()},
+        plot_risk_coverage({head: self.ranked(head) for head in self.spilled or self.histograms},
                            folder / f'{self.eval_name}_risk_coverage.png', f'{self.eval_name} on {self.dataset_name}')

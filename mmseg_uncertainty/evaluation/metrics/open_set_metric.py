@@ -1,7 +1,6 @@
 """``--eval oIoU``: segmentation quality when uncertain pixels are rejected as unknown."""
 from __future__ import annotations
 
-import json
 import re
 import zlib
 from pathlib import Path
@@ -11,16 +10,19 @@ import torch
 from mmseg.registry import METRICS
 from torch import Tensor
 
+from mmseg_uncertainty.functional.bootstrap import completed
 from mmseg_uncertainty.functional.device_counts import count_cells
-from mmseg_uncertainty.functional.open_set import (OUTCOMES, OpenSetScores, open_set_curve, open_set_scores,
+from mmseg_uncertainty.functional.open_set import (OUTCOMES, OpenSetScores, open_set_curve, open_set_limits, open_set_scores,
                                                    outcome_groups, threshold_bin)
-from mmseg_uncertainty.functional.ranking import defined_mean
-from mmseg_uncertainty.functional.score_histogram import ScoreHistogram
+from mmseg_uncertainty.functional.ranking import best_f1, best_f1_bound, defined_mean
+from mmseg_uncertainty.functional.score_histogram import ScoreHistogram, score_keys
 
 from .sample_fields import VOID, predicted_classes, score_maps
 from .streaming_metric import StreamingMetric
+from .thresholds import read_thresholds
 
-STATE_BITS, MOST_BITS, FEWEST_BITS = 20, 16, 10
+STATE_BITS, MOST_BITS, FEWEST_BITS, CALIBRATION_BITS = 21, 18, 10, 17
+PAGE_BITS = 16
 SPLITS = ('calibration', 'evaluation')
 
 
@@ -30,8 +32,11 @@ class OpenSetMetric(StreamingMetric):
 
     Keys, in percent: ``oIoU`` and ``oAcc`` (mean IoU and recall over the known classes), ``unknown_IoU`` and
     ``unknown_Acc`` (with ``void='unknown'``), ``kept`` (pixels not rejected), ``best_oIoU`` (over all thresholds, an
-    oracle), and ``threshold`` in the units of the score. With a given threshold, oIoU and oAcc carry 95 % intervals.
-    :attr:`curves` holds the scores at every threshold for each head.
+    oracle), and ``threshold`` in the units of the score. ``*_bound`` says how far binning may move a number: a threshold
+    from the calibration split may divide a cell of the evaluation split. ``threshold_F1`` is the F1 that it reaches on its
+    split, within ``threshold_F1_bound`` of the best. With a given threshold pixels are counted exactly, and oIoU and oAcc
+    carry 95 % intervals of the mean over the same classes (a resample that lacks one takes its value of all images). :attr:`curves`
+    holds the scores at every threshold for each head.
 
     Args:
         threshold: Where to reject: a number for all heads, one per head, or the JSON file of an earlier run on
@@ -65,16 +70,15 @@ class OpenSetMetric(StreamingMetric):
         self.curves: dict[str, tuple[OpenSetScores, np.ndarray]] = {}
         super().__init__(**options)
 
-    def reset(self) -> None:
-        """Forget all images."""
-        super().reset()
-        self.histograms: dict[str, ScoreHistogram] = {}
+    @property
+    def groups(self) -> int:
+        """Outcomes times predicted classes; without void none is unknown."""
+        return (OUTCOMES - (self.void == 'ignore')) * len(self.classes)
 
     @property
     def bits(self) -> int:
-        """Key bits of the joint histogram, so that one head takes about 8 MB."""
-        groups = OUTCOMES * len(self.classes)
-        return int(np.clip(STATE_BITS - np.ceil(np.log2(groups)), FEWEST_BITS, MOST_BITS))
+        """Binary logarithm of the cells per group of the joint histogram, so that one head takes at most 17 MB."""
+        return int(np.clip(STATE_BITS - np.ceil(np.log2(self.groups)), FEWEST_BITS, MOST_BITS))
 
     def split(self, path: str) -> str:
         """Whether an image serves for calibration or evaluation."""
@@ -96,14 +100,17 @@ class OpenSetMetric(StreamingMetric):
         return record
 
     def _measure_head(self, sample: dict, head: str, scores: Tensor, groups: Tensor, split: str) -> Tensor | None:
-        size = OUTCOMES * len(self.classes)
-        name = f'{head}/{split}'
+        classes, name = len(self.classes), f'{head}/{split}'
+        if split == 'calibration':
+            size, bits, counted = 2, CALIBRATION_BITS, (groups >= classes).int().where(groups >= 0, -1)
+        else:
+            size, bits, counted = self.groups, self.bits, groups
         if name not in self.histograms:
-            self.histograms[name] = ScoreHistogram(size, self.bits, scores.device)
-        self.count_scores(self.histograms[name], sample, head, scores, groups)
-        self.state[name] = self.histograms[name].counts
+            self.histograms[name] = ScoreHistogram(size, bits, scores.device, PAGE_BITS)
+        self.count_scores(self.histograms[name], sample, head, scores, counted)
         if self.threshold is None:
             return None
+        size = OUTCOMES * classes
         chosen = groups, groups.where(scores >= self._given(head), -1)
         return torch.stack([count_cells(part + 1, size + 1)[1:].view(OUTCOMES, -1) for part in chosen])
 
@@ -125,60 +132,73 @@ class OpenSetMetric(StreamingMetric):
                       'both are needed. Give threshold or calibration_images. All numbers are NaN.')
             return {self.key(name, head): np.nan for head in records[0]['heads'] for name in ('oIoU', 'oAcc')}
         labels = np.stack([record['labels'] for record in evaluated])
+        self.provenance['key_bits'] = {name: part.key_bits for name, part in self.histograms.items()}
         metrics = {}
         for head in records[0]['heads']:
-            metrics |= self._head_metrics(head, [record['heads'][head] for record in evaluated], labels)
+            metrics |= self._head_metrics(head, evaluated, labels)
         return metrics
 
-    def _histogram(self, head: str, split: str) -> ScoreHistogram:
-        return ScoreHistogram.of(self.state[f'{head}/{split}'])
-
-    def _head_metrics(self, head: str, parts: list, labels: np.ndarray) -> dict[str, float]:
-        counts, thresholds = self._histogram(head, 'evaluation').descending()
-        curve = open_set_curve(counts, labels.sum(0))
+    def _head_metrics(self, head: str, records: list[dict], labels: np.ndarray) -> dict[str, float]:
+        histogram = self.histograms[f'{head}/evaluation']
+        counts, thresholds = histogram.descending()
+        counts = np.pad(counts, ((0, OUTCOMES * len(self.classes) - len(counts)), (0, 0)))
+        total, present = counts.sum(1).reshape(OUTCOMES, -1), labels.sum(0)
+        curve = open_set_curve(counts, present)
         self.curves[head] = curve, thresholds
-        metrics = {self.key('best_oIoU', head): 100 * defined_mean(curve.iou[:, :-1]).max()}
+        best, highest = defined_mean(curve.iou[:, :-1]).max(), _highest_iou(counts, present)
+        numbers = dict(best_oIoU=100 * best, best_oIoU_bound=100 * (highest - best) if histogram.key_bits < 32 else 0.)
         if self.threshold is not None:
-            threshold, (total, rejected) = self._given(head), np.stack(parts).sum(0)
-            metrics |= self._intervals(head, np.stack(parts), labels)
-        else:
-            calibration, edges = self._histogram(head, 'calibration').descending()
-            threshold = float(edges[threshold_bin(calibration, self.criterion)])
-            parts = [part.sum(1).reshape(OUTCOMES, -1) for part in (counts, counts[:, thresholds >= threshold])]
-            total, rejected = parts
-        scores = open_set_scores(rejected, total, labels.sum(0))
-        values = dict(oIoU=defined_mean(scores.iou[:-1]), oAcc=defined_mean(scores.accuracy[:-1]), kept=scores.kept)
-        if self.void == 'unknown':
-            values |= dict(unknown_IoU=scores.iou[-1], unknown_Acc=scores.accuracy[-1])
-        metrics |= {self.key(name, head): 100 * value for name, value in values.items()}
-        return metrics | {self.key('threshold', head): threshold}
+            parts, threshold = np.stack([record['heads'][head] for record in records]), self._given(head)
+            scores = open_set_scores(parts[:, 1].sum(0), total, present)
+            numbers |= self._values(scores) | dict(threshold=threshold)
+            intervals = self._intervals(head, records, parts, labels, scores)
+            return {self.key(name, head): value for name, value in numbers.items()} | intervals
+        ranked = self.histograms[f'{head}/calibration'].ranked()
+        threshold = ranked.thresholds[threshold_bin(ranked.positives, ranked.negatives, self.criterion)]
+        fewest, middle, most = _rejected(counts, thresholds, threshold, histogram.key_bits)
+        values = self._values(open_set_scores(middle, total, present))
+        limits = [self._values(part) for part in open_set_limits(fewest, most, total, present)]
+        numbers |= values | {f'{name}_bound': max(abs(limit[name] - value) for limit in limits)
+                             for name, value in values.items()}
+        numbers['threshold'] = float(threshold)
+        if self.criterion == 'best_f1':
+            pixels = ranked.positives, ranked.negatives
+            bound = 0. if ranked.exact else best_f1_bound(*pixels)
+            numbers |= dict(threshold_F1=100 * best_f1(*pixels)[0], threshold_F1_bound=100 * bound)
+        return {self.key(name, head): value for name, value in numbers.items()}
 
-    def _intervals(self, head: str, parts: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-        resampled: dict[str, list] = dict(oIoU=[], oAcc=[])
-        for weights in self.weights(len(parts)):
+    def _values(self, scores: OpenSetScores) -> dict[str, np.ndarray]:
+        """Numbers in percent."""
+        values = dict(oIoU=defined_mean(scores.iou[..., :-1]), oAcc=defined_mean(scores.accuracy[..., :-1]),
+                      kept=scores.kept)
+        if self.void == 'unknown':
+            values |= dict(unknown_IoU=scores.iou[..., -1], unknown_Acc=scores.accuracy[..., -1])
+        return {name: 100 * value for name, value in values.items()}
+
+    def _intervals(self, head: str, records: list[dict], parts: np.ndarray, labels: np.ndarray,
+                   whole: OpenSetScores) -> dict[str, float]:
+        def means(weights: np.ndarray) -> dict[str, np.ndarray]:
             total, rejected = np.moveaxis(np.tensordot(weights, parts, 1), 1, 0)
             scores = open_set_scores(rejected, total, weights @ labels)
-            resampled['oIoU'].append(100 * defined_mean(scores.iou[:, :-1]))
-            resampled['oAcc'].append(100 * defined_mean(scores.accuracy[:, :-1]))
-        metrics = {}
-        for name, values in resampled.items():
-            if values:
-                metrics |= self.interval(name, np.concatenate(values), head=head)
-        return metrics
+            return {name: 100 * defined_mean(completed(getattr(scores, kind)[:, :-1], getattr(whole, kind)[:-1]))
+                    for name, kind in (('oIoU', 'iou'), ('oAcc', 'accuracy'))}
+
+        return self.intervals(records, means, head)
 
 
-def read_thresholds(path: str | Path) -> dict[str, float]:
-    """Threshold of every head from the JSON file of an earlier run.
+def _highest_iou(counts: np.ndarray, present: np.ndarray) -> float:
+    """Largest mean IoU of the known classes that a threshold within any bin may reach."""
+    most = np.cumsum(counts, axis=-1).T.reshape(counts.shape[-1], OUTCOMES, -1)
+    fewest = most - counts.T.reshape(most.shape)
+    return defined_mean(open_set_limits(fewest, most, counts.sum(-1).reshape(OUTCOMES, -1), present)[1].iou[:, :-1]).max()
 
-    Raises:
-        ValueError: If the file holds none.
-    """
-    metrics = json.loads(Path(path).read_text(encoding='utf-8'))['metrics']
-    found = {}
-    for name in ('IDM_F1_threshold', 'F1_threshold', 'threshold'):
-        pattern = re.compile(rf'(?P<head>.+)/{name}\[pooled\]')
-        found |= {match['head']: metrics[match.string] for match in map(pattern.fullmatch, metrics) if match}
-    if not found:
-        raise ValueError(f'{path} holds no thresholds. Make it with `tools/test.py … --eval IDM --out {path}` (mFishy '
-                         'for anomaly labels) on calibration images.')
-    return found
+
+def _rejected(counts: np.ndarray, floors: np.ndarray, threshold: np.float32, key_bits: int) -> tuple[np.ndarray, ...]:
+    """Fewest, likely and most rejected pixels per outcome and predicted class, each of shape (3, K)."""
+    lowest, chosen = (score_keys(np.atleast_1d(part), 32).astype(np.int64) for part in (floors, threshold))
+    size = 1 << (32 - key_bits)
+    above = lowest >= chosen
+    divided = ~above & (lowest + size > chosen)
+    fewest, within = (counts[:, part].sum(1).reshape(OUTCOMES, -1) for part in (above, divided))
+    share = ((lowest[divided] + size - chosen) / size).sum()
+    return fewest, fewest + share * within, fewest + within

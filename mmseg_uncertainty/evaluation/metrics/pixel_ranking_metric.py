@@ -10,17 +10,18 @@ from typing import ClassVar
 import numpy as np
 import torch
 from mmengine.dist import get_world_size
-from scipy.sparse import csr_array
 from torch import Tensor
 
-from mmseg_uncertainty.functional import ranking
+from mmseg_uncertainty.functional import device_counts, ranking
+from mmseg_uncertainty.functional.bootstrap import percentile_interval
+from mmseg_uncertainty.functional.rank_records import compact_blocks, rank_blocks, rank_blocks_of_tensor
+from mmseg_uncertainty.functional.ranking_resamples import ResampledRankings, column_edges, columns_of, resampled_rankings
 from mmseg_uncertainty.functional.score_histogram import RankedCounts, ScoreHistogram, SpilledScores
 
 from .pending_records import Later
 from .sample_fields import VOID, score_maps
 from .streaming_metric import StreamingMetric
 
-RECORD_BITS = 14
 FULL_HEADS = 8
 Statistic = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -33,8 +34,9 @@ class PixelRankingMetric(StreamingMetric):
     """Rank positive above negative pixels, for every head at once, from streamed histograms.
 
     Keys, in percent: ``AUROC``, ``AP``, ``FPR95``, ``F1`` (the best over all thresholds), and ``F1_threshold`` in the
-    units of the score (``score >= threshold`` is positive). ``*_bound`` says how far binning may move a number,
-    ``*_low`` and ``*_high`` are the 95 % bootstrap interval over images.
+    units of the score (``score >= threshold`` is positive; its F1 is within ``F1_bound`` of the best). ``*_bound`` says how
+    far binning may move a number. ``*_low`` and ``*_high`` are the 95 % bootstrap interval over scenes or images, and
+    ``*_low_bound`` and ``*_high_bound`` say how far from those of every single score they may lie.
 
     Protocols:
         - ``'pooled'``: pixels of all images together, step-wise average precision, FPR at the first threshold with a
@@ -43,8 +45,8 @@ class PixelRankingMetric(StreamingMetric):
         - ``'published'``: as the released code of the source does it; see the subclass.
 
     Args:
-        bits: Key bits of the histogram; one fewer for each doubling beyond eight heads, so that all heads together stay
-            below 200 MB.
+        bits: Binary logarithm of the cells of the histogram; one fewer for each doubling beyond eight heads, so that all
+            heads together stay below 200 MB.
         exact: Spill every score to disk and sort instead; one process, 4 bytes per pixel and head of disk. Maps come to
             the host image by image.
         options: See :class:`StreamingMetric`.
@@ -81,14 +83,20 @@ class PixelRankingMetric(StreamingMetric):
     def bounds(self) -> dict[str, Statistic]:
         """What binning may hide of each of :attr:`statistics`."""
         if self.protocol == 'published':
-            return dict(AUROC=_percent(ranking.auroc_bound))
+            return dict(AUROC=_percent(ranking.auroc_bound), AP=_percent(ranking.precision_recall_trapezoid_bound),
+                        FPR95=_percent(ranking.interpolated_fpr_at_tpr_bound))
         return dict(AUROC=_percent(ranking.auroc_bound), AP=_percent(ranking.average_precision_bound),
                     FPR95=_percent(ranking.fpr_at_tpr_bound), F1=_percent(ranking.best_f1_bound))
+
+    @property
+    def shares(self) -> tuple[str, ...]:
+        """Those of :attr:`statistics` that count pixels above a threshold, and so move with each of doubtful place."""
+        return ()
 
     def reset(self) -> None:
         """Forget all images."""
         super().reset()
-        self.pixels: dict[str, ScoreHistogram | SpilledScores] = {}
+        self.spilled: dict[str, SpilledScores] = {}
         self.used_bits = self.bits
 
     def measure(self, sample: dict) -> dict:
@@ -100,38 +108,59 @@ class PixelRankingMetric(StreamingMetric):
         record['heads'] = {head: self._measure_head(sample, head, scores, groups) for head, scores in maps.items()}
         return record
 
-    def _measure_head(self, sample: dict, head: str, scores: Tensor, groups: Tensor) -> dict | Later:
+    def _measure_head(self, sample: dict, head: str, scores: Tensor, groups: Tensor) -> dict | list | Later:
         if self.exact:
             scores, groups = scores.cpu(), groups.cpu()
-        small = self._store(scores.device) if self.by_image else ScoreHistogram(2, RECORD_BITS, scores.device)
-        self.count_scores(small, sample, head, scores, groups)
         if self.by_image:
-            return self.values(small.ranked()) if self.exact else Later(small.counts, self._values_of_counts)
-        if head not in self.pixels:
-            self.pixels[head] = self._store(scores.device)
-        self.pixels[head].update(scores, groups)
-        return Later(small.counts, _occupied)
+            alone = self._store(scores.device)
+            self.count_scores(alone, sample, head, scores, groups)
+            return self._bounded(alone.ranked()) if self.exact else Later(*_packed(alone, self._values_of_counts))
+        store = self._head_store(head, scores.device)
+        self.count_scores(store, sample, head, scores, groups)
+        return self._record(scores.reshape(-1), groups.reshape(-1)) if self.resamples else []
+
+    def _head_store(self, head: str, device: torch.device) -> ScoreHistogram | SpilledScores:
+        stores = self.spilled if self.exact else self.histograms
+        if head not in stores:
+            stores[head] = self._store(device)
+        return stores[head]
 
     def _store(self, device: torch.device | str = 'cpu') -> ScoreHistogram | SpilledScores:
         return SpilledScores() if self.exact else ScoreHistogram(2, self.used_bits, device)
 
-    def _values_of_counts(self, counts: np.ndarray) -> dict[str, float]:
-        return self.values(ScoreHistogram.of(counts).ranked())
+    @staticmethod
+    def _record(scores: Tensor, groups: Tensor) -> list:
+        """Blocks of negatives and positives; see :mod:`mmseg_uncertainty.functional.rank_records`."""
+        if device_counts.on_host(scores):
+            scores, groups = scores.float().numpy(), groups.numpy()
+            return [rank_blocks(scores, groups == group) for group in range(2)]
+        return [Later(rank_blocks_of_tensor(scores, groups == group), compact_blocks) for group in range(2)]
+
+    def _values_of_counts(self, counts: np.ndarray, pages: np.ndarray) -> dict[str, float]:
+        return self._bounded(ScoreHistogram.of(counts, pages).ranked())
+
+    def _bounded(self, ranked: RankedCounts) -> dict[str, float]:
+        """Every number of one ranking, and the bounds of those that binning may move."""
+        counts = ranked.positives, ranked.negatives
+        bounds = {f'{name}_bound': 0. * float(bound(*counts)) if ranked.exact else float(bound(*counts))
+                  for name, bound in self.bounds.items()}
+        return self.values(ranked) | ({} if self.exact else bounds)
+
+    def ranked(self, head: str) -> RankedCounts:
+        """Ranking of all pixels by a head."""
+        return (self.spilled if self.exact else self.histograms)[head].ranked()
 
     def merge_processes(self) -> None:
         """Sum the histograms over all processes.
 
         Raises:
-            RuntimeError: In exact mode, whose files are local to a process.
+            ValueError: In exact mode, whose files are local to a process.
         """
         if self.exact and not self.by_image:
-            raise RuntimeError(f'{self.eval_name}: exact=True sorts the scores of one process, but {get_world_size()} '
-                               'are running. Run it with one, or use the streaming mode and its bound.')
-        self.state = {head: histogram.counts.cpu() for head, histogram in self.pixels.items()}
+            raise ValueError(f'{self.eval_name}: exact=True sorts the scores of one process, but {get_world_size()} '
+                             'are running. Run it with one, or use the streaming mode and its bound.')
         super().merge_processes()
-        for head, counts in self.state.items():
-            self.used_bits = counts.shape[1].bit_length() - 1
-            self.pixels[head] = ScoreHistogram.of(counts)
+        self.used_bits = next((part.bits for part in self.histograms.values()), self.used_bits)
 
     def values(self, ranked: RankedCounts) -> dict[str, float]:
         """Every statistic of one ranking, and the threshold of the best F1."""
@@ -146,14 +175,15 @@ class PixelRankingMetric(StreamingMetric):
         """Compute every number for every head; see :class:`StreamingMetric`."""
         positives = sum(record['positives'] for record in records)
         negatives = self.provenance['pixels'] - sum(record['void'] for record in records) - positives
-        self.provenance |= dict(positives=positives, negatives=negatives, bits=self.used_bits, exact=self.exact)
+        self.provenance |= dict(positives=positives, negatives=negatives, bits=self.used_bits, exact=self.exact,
+                                key_bits={head: part.key_bits for head, part in self.histograms.items()})
         for name, count in ((self.positive_name, positives), ('other pixels', negatives)):
             if not count:
                 self.warn(f'there are no {name}; ranking metrics are undefined (NaN).')
         summary = self._averaged if self.by_image else self._pooled
         metrics = {}
         for head in records[0]['heads']:
-            metrics |= summary(head, [record['heads'][head] for record in records])
+            metrics |= summary(head, [record['heads'][head] for record in records], records)
         if self.plot_dir is not None and not self.by_image:
             self.plot(Path(self.plot_dir))
         return metrics
@@ -161,64 +191,70 @@ class PixelRankingMetric(StreamingMetric):
     def plot(self, folder: Path) -> None:
         """Draw the curves of all heads into ``folder``."""
         from mmseg_uncertainty.visualization.metric_plots import plot_ranking_curves
-        plot_ranking_curves({head: store.ranked() for head, store in self.pixels.items()},
+        plot_ranking_curves({head: self.ranked(head) for head in self.spilled or self.histograms},
                             folder / f'{self.eval_name}.png', f'{self.eval_name} on {self.dataset_name}')
 
     def name(self, name: str) -> str:
         """Name of a number in the keys."""
         return self.key_prefix + name
 
-    def _pooled(self, head: str, parts: list[dict]) -> dict[str, float]:
-        ranked = self.pixels[head].ranked()
-        values = self.values(ranked)
+    def _pooled(self, head: str, parts: list, records: list[dict]) -> dict[str, float]:
+        ranked = self.ranked(head)
+        values = self._bounded(ranked)
         metrics = {self.key(self.name(name), head): value for name, value in values.items()}
-        if not ranked.exact:
-            metrics |= {self.key(self.name(f'{name}_bound'), head): bound(ranked.positives, ranked.negatives)
-                        for name, bound in self.bounds.items()}
-        return metrics | self._intervals(head, values, *_image_counts(parts))
+        return metrics | self._intervals(head, ranked, values, parts, records)
 
-    def _intervals(self, head: str, values: dict, positives: csr_array, negatives: csr_array) -> dict[str, float]:
-        """Bootstrap intervals from coarse records, moved by what the coarse bins do to the value itself."""
-        resampled: dict[str, list] = {name: [] for name in self.statistics}
-        for weights in self.weights(positives.shape[0]):
-            counts = weights @ positives, weights @ negatives
-            for name, statistic in self.statistics.items():
-                resampled[name].append(statistic(*counts))
-        coarse = positives.sum(axis=0), negatives.sum(axis=0)
+    def _intervals(self, head: str, ranked: RankedCounts, values: dict, parts: list,
+                   records: list[dict]) -> dict[str, float]:
+        """Intervals of the middle of what records allow, moved by what it misses of the value itself, and their bounds."""
+        names = list(self.statistics)
+        if not self.resamples:
+            return {}
+        if not self.spreads(records) or not ranked.thresholds.size:
+            return self.undefined(map(self.name, names), head)
+        counts = columns_of(parts, column_edges(ranked))
+        whole = next(resampled_rankings(counts, np.ones((1, len(parts)), np.int64)))
+        limits = [self._limits(rankings) for rankings in resampled_rankings(counts, self.weights(records))]
         metrics = {}
+        for name in names:
+            lowest, middle, highest = (np.concatenate(part) for part in zip(*(chunk[name] for chunk in limits)))
+            shift = values[name] - float(self.statistics[name](*whole.middle)[0])
+            metrics |= self.interval(self.name(name), middle + shift, head)
+            outer = [percentile_interval(part) for part in (lowest, highest)]
+            distances = np.abs(np.subtract(outer, percentile_interval(middle + shift))).max(axis=0)
+            metrics |= {self.key(self.name(f'{name}_{side}_bound'), head): distance
+                        for side, distance in zip(('low', 'high'), distances)}
+        return metrics
+
+    def _limits(self, rankings: ResampledRankings) -> dict[str, tuple[np.ndarray, ...]]:
+        """Lowest, middle and highest value of every statistic that records allow, each of shape (R,)."""
+        limits, bounds = {}, self.bounds
+        total = sum(part.sum(axis=1) for part in rankings.middle)
         for name, statistic in self.statistics.items():
-            if resampled[name]:
-                shift = values[name] - float(statistic(*coarse))
-                metrics |= self.interval(self.name(name), np.concatenate(resampled[name]), shift, head)
-        return metrics
+            ends = np.stack([statistic(*rankings.worst), statistic(*rankings.best)])
+            within = np.maximum(bounds[name](*rankings.worst), bounds[name](*rankings.best))
+            within = within + (100 * rankings.doubt / total if name in self.shares else 0)
+            limits[name] = ends.min(axis=0) - within, statistic(*rankings.middle), ends.max(axis=0) + within
+        return limits
 
-    def _averaged(self, head: str, parts: list[dict]) -> dict[str, float]:
-        metrics = {}
-        for name in parts[0]:
-            values = np.array([part[name] for part in parts])
-            defined = values[~np.isnan(values)]
-            metrics[self.key(self.name(name), head)] = defined.mean() if defined.size else np.nan
-            drawn = self.weights(defined.size) if defined.size else ()
-            means = [(weights @ defined) / defined.size for weights in drawn]
-            if means and name in self.statistics:
-                metrics |= self.interval(self.name(name), np.concatenate(means), head=head)
-        return metrics
+    def _averaged(self, head: str, parts: list[dict], records: list[dict]) -> dict[str, float]:
+        values = np.array([list(part.values()) for part in parts])
+        names, defined = list(parts[0]), ~np.isnan(values)
+        known = np.where(defined, values, 0)
+        metrics = dict(zip(names, ranking.ratio(known.sum(0), defined.sum(0)).tolist()))
 
+        def means(weights: np.ndarray) -> dict[str, np.ndarray]:
+            drawn = ranking.ratio(weights @ known, weights @ defined).T
+            return {self.name(name): column for name, column in zip(names, drawn) if name in self.statistics}
 
-def _occupied(counts: np.ndarray) -> dict[str, np.ndarray]:
-    bins = np.flatnonzero(counts)
-    return dict(bins=bins.astype(np.int32), counts=counts.ravel()[bins].astype(np.int32))
+        metrics = {self.key(self.name(name), head): value for name, value in metrics.items()}
+        return metrics | self.intervals(records, means, head)
 
 
-def _image_counts(parts: list[dict]) -> tuple[csr_array, csr_array]:
-    """Positives and negatives of every image over the bins that occur, most uncertain first."""
-    bins = np.concatenate([part['bins'] for part in parts])
-    counts = np.concatenate([part['counts'] for part in parts])
-    images = np.repeat(np.arange(len(parts)), [part['bins'].size for part in parts])
-    scores = bins & ((1 << RECORD_BITS) - 1)
-    occupied, columns = np.unique(scores, return_inverse=True)
-    columns = occupied.size - 1 - columns
-    shape = (len(parts), max(occupied.size, 1))
-    members = [(bins >> RECORD_BITS) == group for group in (1, 0)]
-    return tuple(csr_array((counts[rows].astype(np.int64), (images[rows], columns[rows])), shape=shape)
-                 for rows in members)
+def _packed(histogram: ScoreHistogram, then: Callable[..., dict]) -> tuple[Tensor, Callable[[np.ndarray], dict]]:
+    """Counts and pages as one tensor, and what the host makes of it."""
+    shape, size = histogram.counts.shape, histogram.counts.numel()
+
+    def unpacked(array: np.ndarray) -> dict:
+        return then(array[:size].reshape(shape), array[size:].astype(bool))
+    return torch.cat([histogram.counts.view(-1), histogram.pages.long()]), unpacked

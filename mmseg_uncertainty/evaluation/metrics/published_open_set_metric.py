@@ -46,7 +46,7 @@ class PublishedOpenSetMetric(StreamingMetric):
         predictions = predicted_classes(sample).cpu().numpy()
         right = predictions == labels.cpu().numpy()
         maps = {head: scores.float().cpu().numpy() for head, scores in score_maps(sample, labels).items()}
-        file = Path(self._folder.name) / f'{len(self._seen)}.npz'
+        file = Path(self._folder.name) / f'{self.measured}.npz'
         np.savez(file, predictions=predictions.astype(np.uint16), right=right,
                  **{f'scores/{head}': scores for head, scores in maps.items()})
         thresholds = {}
