@@ -151,6 +151,20 @@ class Sigmoids(ClassDistribution):
         """Entropy of K independent coins; see :meth:`ClassDistribution.entropy`."""
         return (torch.special.entr(probabilities) + torch.special.entr(1 - probabilities)).sum(dim=1)
 
+    def binary_problems(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Every class of every pixel as a problem of its own, the class against the rest.
+
+        Args:
+            logits: Shape (K, n).
+            labels: Class of each pixel, shape (n,); K and above is void.
+
+        Returns:
+            Logits (2, K n) of rest and class, and labels (K n,): 1 where the class is the label, void where that is void.
+        """
+        own = torch.arange(len(logits), device=labels.device)[:, None]
+        wanted = (labels == own).to(labels.dtype).where(labels < len(logits), labels)
+        return torch.stack([torch.zeros_like(logits), logits]).flatten(1), wanted.flatten()
+
     def sampled(self, probabilities: Tensor) -> Tensor:
         """The class predicted on average against all else; see :meth:`ClassDistribution.sampled`."""
         index = probabilities.mean(dim=0).argmax(dim=1)

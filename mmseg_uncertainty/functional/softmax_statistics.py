@@ -85,7 +85,7 @@ def softmax_statistics(logits: Tensor, labels: Tensor, predictions: Tensor | Non
         exclusive: Whether probabilities are a softmax, or one sigmoid per class; the likelihood and the Brier score are then
             those of K independent labels, of which one is 1.
     """
-    pixels = pixel_softmax(logits, labels, predictions)
+    pixels = pixel_softmax(logits, labels, predictions, exclusive)
     labelled = pixels.labelled.nonzero()[:, 0]
     return SoftmaxStatistics(
         confidence=pixels.confidence[labelled].cpu().numpy(),

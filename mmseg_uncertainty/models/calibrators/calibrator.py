@@ -11,6 +11,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from mmseg_uncertainty.functional.class_distributions import Sigmoids
 from mmseg_uncertainty.functional.temperature import keep_predictions
 from mmseg_uncertainty.models.fittable import Fittable
 from mmseg_uncertainty.structures import FrozenOutputs, MethodInfo
@@ -40,6 +41,11 @@ class Calibrator(BaseModule, Fittable):
     def needs_features(self) -> bool:
         """Whether the calibrator reads the input of the base model's classifier."""
         return 'features' in self.info.needs
+
+    @property
+    def calibrates_sigmoids(self) -> bool:
+        """Whether the calibrator can be fitted to a base model of one sigmoid per class."""
+        return False
 
     def bind(self, segmentor: nn.Module) -> None:
         """Learn from the base model what the calibrator must know about it."""
@@ -110,6 +116,17 @@ class Calibrator(BaseModule, Fittable):
                                  'can be fitted on them. Check the base model, its checkpoint and mixed precision on these '
                                  'images.')
         return logits, labels
+
+
+    def likelihood_pixels(self, outputs: FrozenOutputs, index: int, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Pixels of one image whose softmax has the likelihood of its labels; see :meth:`all_pixels`.
+
+        One sigmoid per class makes K problems of every pixel, each class against the rest.
+        """
+        pixels, labels = self.all_pixels(outputs.logits[index], labels)
+        if isinstance(outputs.distribution, Sigmoids):
+            return outputs.distribution.binary_problems(pixels, labels)
+        return pixels, labels
 
 
 def image_key(meta: dict) -> str:

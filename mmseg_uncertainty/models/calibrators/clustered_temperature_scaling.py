@@ -92,6 +92,11 @@ class ClusteredTemperatureScaling(Calibrator):
         """Divide by the temperature of each image; see :meth:`Calibrator.calibrate`."""
         return outputs.logits / self.image_temperatures(outputs).to(outputs.logits.dtype)[:, None, None, None]
 
+    @property
+    def calibrates_sigmoids(self) -> bool:
+        """See :attr:`Calibrator.calibrates_sigmoids`."""
+        return True
+
     def start_stage(self, stage: int) -> None:
         """Forget the sums of earlier passes."""
         super().start_stage(stage)
@@ -107,8 +112,8 @@ class ClusteredTemperatureScaling(Calibrator):
         if self._stage == 0:
             vectors = self.pooled_features(outputs).cpu().numpy()
             self._features.update(zip(map(image_key, metas), vectors))
-        for logits, label, meta in zip(outputs.logits, labels, metas):
-            key, (pixels, label) = image_key(meta), self.all_pixels(logits, label)
+        for index, (label, meta) in enumerate(zip(labels, metas)):
+            key, (pixels, label) = image_key(meta), self.likelihood_pixels(outputs, index, label)
             if self._stage == 0:
                 self._everything.add_coarse(key, pixels, label)
             else:

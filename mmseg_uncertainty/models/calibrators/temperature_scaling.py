@@ -60,6 +60,11 @@ class TemperatureScaling(Calibrator):
             temperature = temperature[outputs.logits.argmax(dim=1, keepdim=True)]
         return outputs.logits / temperature
 
+    @property
+    def calibrates_sigmoids(self) -> bool:
+        """See :attr:`Calibrator.calibrates_sigmoids`."""
+        return self.objective == 'nll' and not self.classwise
+
     def start_stage(self, stage: int) -> None:
         """Forget the sums of earlier passes."""
         super().start_stage(stage)
@@ -74,11 +79,11 @@ class TemperatureScaling(Calibrator):
 
     def update(self, outputs: FrozenOutputs, labels: Tensor, metas: list[dict]) -> None:
         """Add one batch; see :class:`~mmseg_uncertainty.models.fittable.Fittable`."""
-        for logits, label, meta in zip(outputs.logits, labels, metas):
+        for index, (label, meta) in enumerate(zip(labels, metas)):
             if self.objective == 'ece':
-                self._add_sample(*self.labelled_pixels(logits, label), meta)
+                self._add_sample(*self.labelled_pixels(outputs.logits[index], label), meta)
             else:
-                self._add_slopes(image_key(meta), *self.all_pixels(logits, label))
+                self._add_slopes(image_key(meta), *self.likelihood_pixels(outputs, index, label))
 
     def _add_sample(self, pixels: Tensor, labels: Tensor, meta: dict) -> None:
         chosen = pixel_sample(labels.numel(), self.pixels_per_image, meta)

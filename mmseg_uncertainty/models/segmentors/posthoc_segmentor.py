@@ -85,6 +85,9 @@ class PosthocSegmentor(BaseModel):
             raise ValueError(f'test_cfg: mode={self.test_cfg["mode"]!r} is unknown; choose from {MODES}.')
         self.uncertainty_heads = build_named(uncertainty_heads or {}, 'uncertainty head', base.num_classes)
         self.calibrator = None if calibrator is None else MODELS.build(dict(num_classes=base.num_classes) | dict(calibrator))
+        if self.calibrator is not None and not base.distribution.sums_to_one and not self.calibrator.calibrates_sigmoids:
+            raise ValueError(f'{type(self.calibrator).__name__} with these options calibrates a softmax, and the base model has '
+                             'one sigmoid per class; use TemperatureScaling or ClusteredTemperatureScaling.')
         self.set_head = None if set_head is None else MODELS.build(set_head)
         for module in self.posthoc_modules():
             if hasattr(module, 'bind'):
