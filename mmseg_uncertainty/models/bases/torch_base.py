@@ -35,13 +35,15 @@ class TorchBase(FrozenBase):
         align_corners: How logits that are smaller than the image are resized, and native maps with them.
         ignore_index: Label that the network was not trained on.
         dropout_ratio: Share of the features that were dropped in training.
-        mean: Mean of the pixels, RGB from 0 to 255; ``None`` leaves images as they are, 0 to 255.
+        mean: Mean of the pixels from 0 to 255, in the order of the channels; ``None`` leaves images as they are, 0 to 255.
         std: Their standard deviation.
+        channel_order: Order of the channels that the network expects, ``'rgb'`` or ``'bgr'``.
         size_divisor: Height and width of the input must be multiples of it; inputs are padded.
-        weights: Local file that fills the network; ``None`` where a checkpoint of the run does.
+        weights: Local file, or folder of transformers, that fills the network; ``None`` where a checkpoint of the run does.
+        check: Whether the first pass refuses an output that looks like probabilities.
 
     Raises:
-        ValueError: The number of classes is not known, or a name does not lead to a layer.
+        ValueError: The number of classes is not known, a name does not lead to a layer, or an option is out of range.
     """
 
     def __init__(self,
@@ -58,8 +60,10 @@ class TorchBase(FrozenBase):
                  dropout_ratio: float = 0.,
                  mean: Sequence[float] | None = None,
                  std: Sequence[float] | None = None,
+                 channel_order: str = 'rgb',
                  size_divisor: int = 1,
-                 weights: str | None = None) -> None:
+                 weights: str | None = None,
+                 check: bool = True) -> None:
         super().__init__()
         self.has_weights = isinstance(network, nn.Module)
         self.network = build_network(network, arguments or {})
@@ -74,13 +78,15 @@ class TorchBase(FrozenBase):
         self.distribution = class_distribution(output, threshold)
         self.logits_from, self.features_from = logits_from, features_from
         self.align_corners, self.ignore_index, self.dropout_ratio = align_corners, ignore_index, dropout_ratio
-        self.mean, self.std, self.size_divisor = mean, std, size_divisor
+        if channel_order not in ('rgb', 'bgr'):
+            raise ValueError(f"{type(self).__name__}: channel_order={channel_order!r}; choose 'rgb' or 'bgr'.")
+        self.mean, self.std, self.channel_order, self.size_divisor = mean, std, channel_order, size_divisor
         self._check_layer()
         if weights is not None:
             from mmseg_uncertainty.engine.checkpoints import fill_network
             fill_network(self.network, weights)
             self.has_weights = True
-        self._is_checked = False
+        self._is_checked = not check
         self.freeze()
 
     def _check_layer(self) -> None:
@@ -93,11 +99,15 @@ class TorchBase(FrozenBase):
 
     def scores(self, inputs: Tensor, metas: Sequence[Mapping]) -> Tensor:
         """See :meth:`FrozenBase.scores`."""
-        logits = self.logits_of(self.network(inputs))
-        if not self._is_checked:
-            check_output(logits, self)
+        logits = self.logits_of(self.run_network(inputs))
+        if not self._is_checked and not (torch.compiler.is_compiling() or torch.jit.is_tracing()):
+            check_output(logits, self, inputs)
             self._is_checked = True
         return logits if logits.shape[2:] == inputs.shape[2:] else self.at_input_size(logits, inputs.shape[2:], metas)
+
+    def run_network(self, inputs: Tensor) -> Any:
+        """What the network returns for preprocessed images (N, 3, H', W')."""
+        return self.network(inputs)
 
     def logits_of(self, output: Any) -> Tensor:
         """The logits in what the network returns.
@@ -122,11 +132,11 @@ class TorchBase(FrozenBase):
         return found
 
     def preprocessor(self) -> dict | None:
-        """Images become RGB, normalized and padded as the network expects them; see :meth:`FrozenBase.preprocessor`."""
+        """Images are normalized and padded as the network expects them; see :meth:`FrozenBase.preprocessor`."""
         normalization = {} if self.mean is None else dict(mean=list(self.mean), std=list(self.std))
         padding = dict(test_cfg=dict(size_divisor=self.size_divisor)) if self.size_divisor > 1 else {}
-        return dict(type='SegDataPreProcessor', bgr_to_rgb=True, pad_val=0, seg_pad_val=254, size_divisor=self.size_divisor,
-                    **normalization, **padding)
+        return dict(type='SegDataPreProcessor', bgr_to_rgb=self.channel_order == 'rgb', pad_val=0, seg_pad_val=254,
+                    size_divisor=self.size_divisor, **normalization, **padding)
 
 
 def build_network(network: nn.Module | Mapping | Callable[..., nn.Module] | str, arguments: Mapping[str, Any]) -> nn.Module:
