@@ -27,7 +27,7 @@ def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config')
-    parser.add_argument('checkpoint')
+    parser.add_argument('checkpoint', nargs='?', help='none where the config names the weights and no head has to be fitted')
     parser.add_argument('--eval', nargs='+', metavar='NAME', default=[],
                         help=f'evaluators: {", ".join(EVALUATORS)}; default: those of the config')
     parser.add_argument('--protocol', help='protocol of the evaluators, such as pooled, per_image or published')
@@ -99,7 +99,8 @@ def main() -> None:
     args = parse_args()
     load_checkpoints_safely()
     config = test_config(args)
-    read_checkpoint(args.checkpoint)
+    if args.checkpoint:
+        read_checkpoint(args.checkpoint)
     runner = Runner.from_cfg(config)
     metrics = runner.test()
     if is_main_process():

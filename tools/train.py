@@ -16,7 +16,7 @@ def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config')
-    parser.add_argument('--load-from', metavar='BASE.pth', help='checkpoint of the base model')
+    parser.add_argument('--load-from', metavar='BASE.pth', help='checkpoint of the base model; none where the config names the weights')
     parser.add_argument('--work-dir', help='where checkpoints and logs go; default: work_dirs/<name of the config>')
     parser.add_argument('--resume', action='store_true', help='go on from the last checkpoint in the work folder, if there is one')
     parser.add_argument('--data-root', help='folder of the training data')
@@ -28,11 +28,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def train_config(args: argparse.Namespace) -> Config:
-    """The config of this run.
-
-    Raises:
-        ValueError: Heads are to be fitted, but there is no base checkpoint.
-    """
+    """The config of this run."""
     config = Config.fromfile(args.config)
     if args.data_root:
         config.train_dataloader.dataset.data_root = args.data_root
@@ -45,8 +41,6 @@ def train_config(args: argparse.Namespace) -> Config:
     config.resume = args.resume and (Path(config.work_dir) / 'last_checkpoint').is_file()
     # mmengine resumes from load_from where one is given, so a run that goes on must not name its base.
     config.load_from = None if config.resume else args.load_from or config.get('load_from')
-    if config.model.type in ('PosthocSegmentor', 'EnsembleSegmentor') and not (config.load_from or config.resume):
-        raise ValueError(f'{args.config} fits heads to a trained model, which is missing: add --load-from BASE.pth.')
     return config
 
 

@@ -20,14 +20,16 @@ from mmseg.registry import DATASETS, METRICS, MODELS
 from mmseg_uncertainty import __version__
 from mmseg_uncertainty.caching import LastPass
 from mmseg_uncertainty.datasets.scene_overlap import dataset_contents, refuse_overlap
-from mmseg_uncertainty.engine.checkpoints import CheckpointError, base_fingerprint, read_checkpoint, state_dict_of
+from mmseg_uncertainty.engine.checkpoints import (CheckpointError, base_fingerprint, check_filled, read_checkpoint,
+                                                  state_dict_of)
+from mmseg_uncertainty.engine.weight_files import sha256
 from mmseg_uncertainty.evaluation import evaluator_config
 from mmseg_uncertainty.models.calibrators import Calibrator
 from mmseg_uncertainty.models.segmentors import PosthocSegmentor
 from mmseg_uncertainty.runtime.json_files import write_json
 
 from .distributed import launch
-from .results_file import versions
+from .results_file import OWN_WEIGHTS, versions
 from .run_config import add_hooks, corrupt_test_images, use_dataset
 from .sweep_plan import CLEAN, NO_CALIBRATOR, Cell, FittedCalibrator, SweepPlan
 
@@ -68,17 +70,19 @@ def signature(plan: SweepPlan, cell: Cell) -> str:
     loader = config['test_dataloader']
     loader['dataset'].pop('data_root', None)
     files = dict(base=entry.checkpoint) | {name: part.checkpoint for name, part in entry.calibrators.items()}
+    own = config['model'].get('base') or {}
+    files |= {f'base.{key}': own.get(key) for key in ('weights', 'path')}
     decisive = dict(
         model=config['model'], data={key: loader[key] for key in ('dataset', 'batch_size')}, version=__version__,
         every=plan.datasets[cell.dataset].every, evaluators=list(plan.evaluators),
-        files={name: file_hash(path, Path(path).stat().st_mtime_ns) for name, path in files.items()})
+        files={name: file_hash(path, Path(path).stat().st_mtime_ns) for name, path in files.items() if path})
     return hashlib.sha256(json.dumps(decisive, sort_keys=True, default=str).encode()).hexdigest()
 
 
 @lru_cache
 def file_hash(path: str, changed: int) -> str:
     """Hash of a file, read again once it has changed."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    return sha256(path)
 
 
 def read_config(path: str) -> Config:
@@ -160,16 +164,17 @@ class CellGroup:
         config.test_evaluator, config.test_cfg = [], dict(type='TestLoop')
         config.train_dataloader = config.train_cfg = config.optim_wrapper = None
         config.val_dataloader = config.val_cfg = config.val_evaluator = config.param_scheduler = None
-        read_checkpoint(config.load_from)
+        content = read_checkpoint(config.load_from) if config.load_from else {}
         self.runner = Runner.from_cfg(config)
         self.runner.load_or_resume()
         self.model: PosthocSegmentor = self.runner.model.module if is_model_wrapper(self.runner.model) else self.runner.model
+        if not config.load_from:
+            check_filled(self.model, self.entry.config, need_heads=True)
         self.model.eval()
         self.model.cache = LastPass()
-        self.calibrators, self.fitted_on = self._load_calibrators()
+        self.calibrators, self.fitted_on = self._load_calibrators(content.get('meta', {}))
 
-    def _load_calibrators(self) -> tuple[dict[str, Calibrator | None], dict[str, dict]]:
-        meta = read_checkpoint(self.entry.checkpoint).get('meta', {})
+    def _load_calibrators(self, meta: Mapping) -> tuple[dict[str, Calibrator | None], dict[str, dict]]:
         loaded = {NO_CALIBRATOR: self.model.calibrator}
         fitted_on = {NO_CALIBRATOR: meta.get('fitted_on', {}).get('calibration', NOTHING)}
         for name, part in self.entry.calibrators.items():
@@ -192,8 +197,10 @@ class CellGroup:
         parts = {name: [metric.provenance for metric in evaluator.metrics] for name, evaluator in evaluators.items()}
         return dict(
             cell=vars(cell), signature=signature(self.plan, cell), metrics={name: metrics[name] for name in sorted(metrics)},
-            evaluators=parts, images=len(loader.dataset), config=self.entry.config, checkpoint=Path(self.entry.checkpoint).name,
-            calibrators={name: Path(part.checkpoint).name for name, part in self.entry.calibrators.items()}, versions=versions())
+            evaluators=parts, images=len(loader.dataset), config=self.entry.config,
+            checkpoint=Path(self.entry.checkpoint).name if self.entry.checkpoint else OWN_WEIGHTS,
+            calibrators={name: Path(part.checkpoint).name for name, part in self.entry.calibrators.items()},
+            versions=versions())
 
     @torch.no_grad()
     def _predictions(self, loader) -> Iterator[tuple[str, dict, list]]:

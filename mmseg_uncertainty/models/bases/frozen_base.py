@@ -92,6 +92,10 @@ class FrozenBase(nn.Module, metaclass=ABCMeta):
         """Config of a data preprocessor that prepares images as the model expects them, where the model knows that."""
         return None
 
+    def translated(self, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Tensors of a checkpoint under the names of the network, where its library names them otherwise in files."""
+        return state
+
     def forward(self, inputs: Tensor, metas: Sequence[Mapping]) -> BasePass:
         """One pass without gradients; see :meth:`scores`."""
         size = inputs.shape[2:]

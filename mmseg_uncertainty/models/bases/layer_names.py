@@ -6,7 +6,10 @@ from torch import nn
 DROPOUT = (nn.Dropout, nn.Dropout1d, nn.Dropout2d)
 
 
-def last_convolution(network: nn.Module, inside: str = '', channels: int | None = None, without: str = 'auxiliary') -> str | None:
+def last_convolution(network: nn.Module,
+                     inside: str = '',
+                     channels: int | None = None,
+                     without: str = 'auxiliary') -> str | None:
     """Dotted name of the last convolution.
 
     Args:
@@ -18,8 +21,9 @@ def last_convolution(network: nn.Module, inside: str = '', channels: int | None 
     Returns:
         Its name in ``network``, ``None`` where there is none.
     """
+    start = f'{inside}.' if inside else ''
     names = [name for name, module in network.named_modules()
-             if isinstance(module, nn.Conv2d) and f'{name}.'.startswith(f'{inside}.' if inside else '') and without not in name
+             if isinstance(module, nn.Conv2d) and f'{name}.'.startswith(start) and without not in name
              and channels in (None, module.out_channels)]
     return names[-1] if names else None
 

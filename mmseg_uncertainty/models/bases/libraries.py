@@ -4,7 +4,9 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-EXTRAS = dict(transformers='transformers', torchvision='torchvision', segmentation_models_pytorch='smp', safetensors='transformers')
+EXTRAS = dict(transformers='transformers', torchvision='torchvision', segmentation_models_pytorch='smp',
+              safetensors='transformers')
+"""Extra of this package that installs a library, by its import name."""
 
 
 def library(name: str) -> ModuleType:
@@ -22,5 +24,5 @@ def library(name: str) -> ModuleType:
         raise ImportError(f'{name} cannot be imported ({error}). Run `pip install "mmseg_uncertainty[{EXTRAS[name]}]"`.',
                           name=error.name) from error
     except RuntimeError as error:
-        raise ImportError(f'{name} does not load beside torch ({error}). Install a build of torchvision that belongs to this '
-                          'build of torch.', name=name) from error
+        raise ImportError(f'{name} does not load beside torch ({error}). Install a build of torchvision that belongs to '
+                          'this build of torch.', name=name) from error

@@ -36,8 +36,8 @@ def base_of(network: nn.Module | Mapping | Callable[..., nn.Module] | str | Froz
     """
     if isinstance(network, FrozenBase):
         if preset is not None or options:
-            raise TypeError(f'{type(network).__name__} is a base already, so preset={preset!r} and {sorted(options)} have no '
-                            'place beside it; pass them where it is made.')
+            raise TypeError(f'{type(network).__name__} is a base already, so preset={preset!r} and {sorted(options)} have '
+                            'no place beside it; pass them where it is made.')
         return network
     preset = preset_of(network) if preset is None else preset
     if preset is not None and preset not in PRESETS:

@@ -95,13 +95,13 @@ def _build(name: str | None, arguments: Mapping[str, Any]) -> nn.Module:
     smp = library('segmentation_models_pytorch')
     architectures = sorted(smp.MODEL_ARCHITECTURES_MAPPING)
     if str(name).lower() not in architectures:
-        raise ValueError(f'SegmentationModelsBase: network={name!r} is no architecture of segmentation_models_pytorch; choose '
-                         f'from {architectures}.')
+        raise ValueError(f'SegmentationModelsBase: network={name!r} is no architecture of segmentation_models_pytorch; '
+                         f'choose from {architectures}.')
     if arguments.get('classes') is None:
         raise ValueError('SegmentationModelsBase: say how many classes the network has, with num_classes or classes.')
     if arguments.get('encoder_weights') is not None:
-        raise ValueError(f'SegmentationModelsBase: encoder_weights={arguments["encoder_weights"]!r} would be fetched, and nothing '
-                         'is fetched here. Remove it; weights of the base fill the encoder too.')
+        raise ValueError(f'SegmentationModelsBase: encoder_weights={arguments["encoder_weights"]!r} would be fetched, and '
+                         'nothing is fetched here. Remove it; weights of the base fill the encoder too.')
     return smp.create_model(name, **{**arguments, 'encoder_weights': None})
 
 
@@ -126,5 +126,5 @@ def _check_activation(network: nn.Module) -> None:
     name, activation = list(network.segmentation_head.named_children())[-1]
     inner = getattr(activation, 'activation', activation)
     if not isinstance(inner, nn.Identity):
-        raise ValueError(f'SegmentationModelsBase: the network ends in {type(inner).__name__} (segmentation_head.{name}), and '
-                         'scores need logits. Build it with activation=None; its weights stay the same.')
+        raise ValueError(f'SegmentationModelsBase: the network ends in {type(inner).__name__} (segmentation_head.{name}), '
+                         'and scores need logits. Build it with activation=None; its weights stay the same.')

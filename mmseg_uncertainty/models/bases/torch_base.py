@@ -1,10 +1,13 @@
 """Any network of PyTorch as a frozen base."""
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.utils import get_object_from_string
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
@@ -20,13 +23,13 @@ class TorchBase(FrozenBase):
     """Hold a network that maps images (N, 3, H, W) to class logits.
 
     Args:
-        network: The network; or a config of a registered one; or a function that builds it, by itself or by its dotted name
-            ('package.module.function'), which is called with ``arguments``.
+        network: The network; or a config of a registered one; or a function that builds it, by itself, by its dotted name
+            ('package.module.function') or by its file ('file.py:function'), which is called with ``arguments``.
         num_classes: Number of classes K; ``None`` counts ``classes``.
         classes: Names of the classes.
         arguments: Keyword arguments of the function that builds the network.
-        logits_from: Where in the output of the network the logits are: a key of a dict, the name of an attribute, an index of a
-            tuple, or a function of the output; ``None`` where the output is the logits.
+        logits_from: Where in the output of the network the logits are: a key of a dict, the name of an attribute, an index of
+            a tuple, or a function of the output; ``None`` where the output is the logits.
         features_from: Dotted name of the network's last layer, whose input are the features; ``None`` where no method shall
             read features.
         output: What the output means, out of :data:`~mmseg_uncertainty.functional.class_distributions.DISTRIBUTIONS`; by
@@ -84,7 +87,7 @@ class TorchBase(FrozenBase):
         self._check_layer()
         if weights is not None:
             from mmseg_uncertainty.engine.checkpoints import fill_network
-            fill_network(self.network, weights)
+            fill_network(self.network, weights, self.translated)
             self.has_weights = True
         self._is_checked = not check
         self.freeze()
@@ -149,14 +152,32 @@ def build_network(network: nn.Module | Mapping | Callable[..., nn.Module] | str,
     if isinstance(network, Mapping):
         return MODELS.build({**network, **arguments})
     if isinstance(network, str):
-        from mmengine.utils import get_object_from_string
-        built = get_object_from_string(network)
-        if built is None:
-            raise ImportError(f'TorchBase: network={network!r} cannot be imported. Give the dotted name of a function or class '
-                              "that builds it, such as 'torchvision.models.segmentation.fcn_resnet50'.")
-        network = built
+        network = named_object(network)
     if not isinstance(network, nn.Module):
         network = network(**arguments)
     if not isinstance(network, nn.Module):
         raise TypeError(f'TorchBase: a network must be a torch.nn.Module, found {type(network).__name__}.')
     return network
+
+
+def named_object(name: str) -> Callable[..., nn.Module]:
+    """A function or class by its dotted name, or by file and name, ``'folder/file.py:Name'``.
+
+    Raises:
+        ImportError: The name leads nowhere.
+    """
+    file, _, own = name.rpartition(':')
+    if file.endswith('.py'):
+        if not Path(file).is_file():
+            raise ImportError(f'TorchBase: network={name!r}: there is no file {file}. Check the path, which starts in the '
+                              'folder where the command runs.')
+        spec = importlib.util.spec_from_file_location(Path(file).stem, file)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        found = getattr(module, own, None)
+    else:
+        found = get_object_from_string(name)
+    if found is None:
+        raise ImportError(f'TorchBase: network={name!r} cannot be imported. Give the dotted name of a function or class that '
+                          "builds it, such as 'package.module.build', or a file and a name, 'file.py:build'.")
+    return found

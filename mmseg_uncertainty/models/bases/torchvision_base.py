@@ -16,8 +16,8 @@ from .torch_base import IMAGENET, TorchBase
 class TorchvisionBase(TorchBase):
     """Hold DeepLabV3, FCN or LR-ASPP of torchvision.
 
-    Logits are the output ``'out'``. Features are the input of the last convolution; LR-ASPP adds up two classifiers, so it has
-    none. Images are normalized as those of ImageNet.
+    Logits are the output ``'out'``. Features are the input of the last convolution; LR-ASPP adds up two classifiers, so it
+    has none. Images are normalized as those of ImageNet.
 
     Args:
         network: The network, or the name of its builder such as ``'deeplabv3_resnet50'``; nothing is ever fetched.
@@ -61,8 +61,9 @@ def _check_builder(name: str, arguments: Mapping[str, Any]) -> None:
     models = library('torchvision').models
     builders = models.list_models(models.segmentation)
     if name not in builders:
-        raise ValueError(f'TorchvisionBase: network={name!r} is no segmentation network of torchvision; choose from {builders}.')
+        raise ValueError(f'TorchvisionBase: network={name!r} is no segmentation network of torchvision; choose from '
+                         f'{builders}.')
     asked = next((key for key in ('weights', 'weights_backbone') if arguments.get(key) is not None), None)
     if asked is not None:
-        raise ValueError(f'TorchvisionBase: {asked}={arguments[asked]!r} would be fetched, and nothing is fetched here. Give a '
-                         'file at hand as weights of the base.')
+        raise ValueError(f'TorchvisionBase: {asked}={arguments[asked]!r} would be fetched, and nothing is fetched here. Give '
+                         'a file at hand as weights of the base.')

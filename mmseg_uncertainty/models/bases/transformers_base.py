@@ -19,7 +19,7 @@ DROPOUT_NAMES = ('classifier_dropout_prob', 'semantic_classifier_dropout')
 IGNORE_NAMES = ('semantic_loss_ignore_index', 'loss_ignore_index', 'ignore_value')
 SEMANTIC = 'ForSemanticSegmentation'
 KINDS = (SEMANTIC, 'ForUniversalSegmentation', 'MaskFormerForInstanceSegmentation')
-FAMILY_MASK_SIZE = dict(mask2former=(384, 384))
+FAMILY_MASK_SIZE = dict(mask2former=(384, 384), eomt='input', eomt_dinov3='input')
 """Where a family's own post-processing resizes masks before it adds them up; others add them up as they are."""
 
 
@@ -87,6 +87,14 @@ class TransformersBase(TorchBase):
         mass = class_mass(output.class_queries_logits, masks)
         return self.at_input_size(mass, inputs.shape[2:], metas)
 
+    def translated(self, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Files of transformers keep the names of older versions; see :meth:`FrozenBase.translated`."""
+        if all(key in state for key, _ in self.network.named_parameters()):
+            return state
+        network, report = type(self.network).from_pretrained(None, config=self.network.config, state_dict=dict(state),
+                                                             output_loading_info=True)
+        return state if report['missing_keys'] else network.state_dict()
+
     def run_network(self, inputs: Tensor) -> Any:
         """See :meth:`TorchBase.run_network`.
 
@@ -100,8 +108,8 @@ class TransformersBase(TorchBase):
             built_for = getattr(self.network.config, 'image_size', None)
             if built_for in (None, inputs.shape[2]) and inputs.shape[2] == inputs.shape[3]:
                 raise
-            raise ValueError(f'{type(self.network).__name__} does not take inputs of {tuple(inputs.shape[2:])} pixels ({error}); it '
-                             f'was built for {built_for}. Resize images to that, or pass them in windows: '
+            raise ValueError(f'{type(self.network).__name__} does not take inputs of {tuple(inputs.shape[2:])} pixels ({error}); '
+                             f'it was built for {built_for}. Resize images to that, or pass them in windows: '
                              f"test_cfg=dict(mode='slide', crop_size=({built_for}, {built_for}), stride=…).") from error
 
 

@@ -16,6 +16,7 @@ PREPARATION_FILES = ('preprocessor_config.json', 'processor_config.json')
 TASK = 'the task is semantic'
 IMAGENET = dict(image_mean=[0.485, 0.456, 0.406], image_std=[0.229, 0.224, 0.225])
 STANDARD = dict(image_mean=[0.5] * 3, image_std=[0.5] * 3)
+STEPS = dict(do_resize=True, do_rescale=True, do_normalize=True, do_flip_channel_order=False, do_reduce_labels=False)
 FAMILY_PREPARATIONS = {
     'beit': STANDARD, 'data2vec-vision': STANDARD, 'dpt': STANDARD, 'mobilenet_v2': STANDARD,
     'mobilevit': dict(do_normalize=False, do_flip_channel_order=True),
@@ -44,26 +45,29 @@ class ImagePreparation:
     source: Path | None = None
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any], source: Path | None = None) -> ImagePreparation:
-        """Read the settings of an image processor."""
-        scale = 1 / settings.get('rescale_factor', 1 / 255) if settings.get('do_rescale', True) else 1.
-        normalizes = settings.get('do_normalize', True)
-        mean = _channels(settings.get('image_mean', IMAGENET['image_mean']) if normalizes else 0.)
-        std = _channels(settings.get('image_std', IMAGENET['image_std']) if normalizes else 1.)
-        size = settings.get('size') if settings.get('do_resize', True) else None
+    def of(cls, settings: Mapping[str, Any], family: str = '', source: Path | None = None) -> ImagePreparation:
+        """Read the settings of an image processor; what they do not name is as the family has it."""
+        own = {**STEPS, **IMAGENET, **FAMILY_PREPARATIONS.get(family, {})}
+        settings = {**own, **settings}
+        scale = 1 / (settings.get('rescale_factor') or 1 / 255) if settings['do_rescale'] else 1.
+        mean, std = (_channels(settings[key] or own[key]) for key in ('image_mean', 'image_std'))
+        if not settings['do_normalize']:
+            mean, std = [0.] * 3, [1.] * 3
+        size = settings.get('size') if settings['do_resize'] else None
         return cls([scale * value for value in mean], [scale * value for value in std],
-                   'bgr' if settings.get('do_flip_channel_order') else 'rgb',
+                   'bgr' if settings['do_flip_channel_order'] else 'rgb',
                    {'shortest_edge': size} if isinstance(size, int) else size,
-                   bool(settings.get('do_reduce_labels', settings.get('reduce_labels'))), source)
+                   bool(settings['do_reduce_labels'] or settings.get('reduce_labels')), source)
 
     def tell(self, name: str) -> None:
         """Log what a config has to take care of."""
         if self.source is None:
-            print_log(f'{name}: no {PREPARATION_FILES[0]} beside the network, so images are normalized by the default of the '
-                      f'family, mean {self.mean}, std {self.std}. Say mean and std where it was trained otherwise.', 'current')
+            print_log(f'{name}: no {PREPARATION_FILES[0]} beside the network, so images are normalized by the default of '
+                      f'the family, mean {self.mean}, std {self.std}. Say mean and std where it was trained otherwise.',
+                      'current')
         if self.size is not None:
-            print_log(f'{name}: {self.source} resizes images to {dict(self.size)}. Put a Resize step into the test pipeline to do '
-                      'the same; without one, images pass at their own size.', 'current')
+            print_log(f'{name}: {self.source} resizes images to {dict(self.size)}. Put a Resize step into the test pipeline to '
+                      'do the same; without one, images pass at their own size.', 'current')
         if self.reduces_labels:
             print_log(f'{name}: {self.source} has do_reduce_labels, so the network knows no class 0 of the label files. Set '
                       'reduce_zero_label=True of the dataset.', 'current', 30)
@@ -80,8 +84,8 @@ def read_preparation(folder: Path | None, family: str) -> ImagePreparation:
             settings = json.loads((folder / name).read_text())
             settings = settings.get('image_processor', settings)
             if 'image_mean' in settings or 'do_normalize' in settings:
-                return ImagePreparation.of(settings, folder / name)
-    return ImagePreparation.of(FAMILY_PREPARATIONS.get(family, IMAGENET))
+                return ImagePreparation.of(settings, family, folder / name)
+    return ImagePreparation.of({}, family)
 
 
 def load_network(config: Mapping | Any, path: str | None) -> nn.Module:
@@ -95,8 +99,8 @@ def load_network(config: Mapping | Any, path: str | None) -> nn.Module:
     transformers = library('transformers')
     folder = None if path is None else Path(path).expanduser()
     if folder is not None and not (folder / 'config.json').is_file():
-        raise ValueError(f'TransformersBase: {folder} has no config.json. Give the folder that save_pretrained wrote, or a clone '
-                         'of the repository of the model; nothing is fetched here.')
+        raise ValueError(f'TransformersBase: {folder} has no config.json. Give the folder that save_pretrained wrote, or a '
+                         'clone of the repository of the model; nothing is fetched here.')
     if folder is not None and config is None:
         config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     if isinstance(config, Mapping):
@@ -120,8 +124,8 @@ def _filled(kind: type, config: Any, folder: Path) -> nn.Module:
                                            weights_only=True, output_loading_info=True)
     absent = sorted(report['missing_keys']) + sorted(str(key) for key in report.get('mismatched_keys', ()))
     if absent:
-        raise ValueError(f'TransformersBase: {folder} does not hold {len(absent)} tensors of {type(network).__name__}, such as '
-                         f'{absent[0]}. Give the folder of a network that was trained for segmentation.')
+        raise ValueError(f'TransformersBase: {folder} does not hold {len(absent)} tensors of {type(network).__name__}, such '
+                         f'as {absent[0]}. Give the folder of a network that was trained for segmentation.')
     return network
 
 
@@ -132,7 +136,7 @@ def task_tokens(folder: Path | None, length: int) -> list[int]:
         ValueError: There is no tokenizer.
     """
     if folder is None or not (folder / 'tokenizer_config.json').is_file():
-        raise ValueError(f'TransformersBase: OneFormer reads its task as tokens, and there is no tokenizer in {folder}. Give '
-                         'the folder of its processor as path, or task_inputs.')
+        raise ValueError(f'TransformersBase: OneFormer reads its task as tokens, and there is no tokenizer in {folder}. '
+                         'Give the folder of its processor as path, or task_inputs.')
     tokenizer = library('transformers').AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     return tokenizer(TASK, padding='max_length', truncation=True, max_length=length)['input_ids']
