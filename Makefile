@@ -20,8 +20,9 @@ $(INSTALLED): requirements.txt setup.py
 
 extras: $(EXTRAS)
 
-$(EXTRAS): requirements-extras.txt $(INSTALLED)
+$(EXTRAS): requirements-extras.txt requirements-torchvision.txt $(INSTALLED)
 	$(RUN) -m pip install --quiet -r requirements.txt -r requirements-extras.txt
+	$(RUN) -m pip install --quiet --no-deps --upgrade --target $(VENV)/torchvision -r requirements-torchvision.txt
 	touch $@
 
 demo: install

@@ -47,6 +47,9 @@ setup(
         'mask2former': ['onedl-mmdetection>=3.5.1'],
         'convnext': ['onedl-mmpretrain>=1.3.6', 'torchvision'],
         'bit': ['timm', 'torchvision'],
+        'transformers': ['transformers>=5', 'safetensors'],
+        'torchvision': ['torchvision'],
+        'smp': ['segmentation_models_pytorch>=0.5', 'torchvision'],
         'docs': ['mkdocs-material', 'mkdocstrings[python]'],
         'test': ['hypothesis', 'pytest', 'pytest-xdist'],
     })

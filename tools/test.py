@@ -32,7 +32,9 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', metavar='CONFIG',
                         help='a config with a model and, without --test-dataset, a test_dataloader')
-    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='fills the model and all of its heads')
+    parser.add_argument('checkpoint', metavar='CHECKPOINT', nargs='?',
+                        help='fills the model and all of its heads; none where the config names the weights and no head has to '
+                             'be fitted')
     parser.add_argument('--eval', nargs='+', metavar='NAME', default=[],
                         help=f'evaluators: {", ".join(EVALUATORS)}; default: those of the config')
     parser.add_argument('--protocol', metavar='NAME',
@@ -139,7 +141,8 @@ def main() -> None:
     check_outputs(args)
     load_checkpoints_safely()
     config = test_config(args)
-    read_checkpoint(args.checkpoint)
+    if args.checkpoint:
+        read_checkpoint(args.checkpoint)
     runner = Runner.from_cfg(config)
     metrics = runner.test()
     if is_main_process():

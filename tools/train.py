@@ -11,8 +11,8 @@ from mmengine.config import Config, DictAction
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from mmseg_uncertainty.apis import (POSTHOC_SEGMENTORS, add_cache_options, add_hooks, launch, load_config, run_command,
-                                    type_name, use_cache)
+from mmseg_uncertainty.apis import (add_cache_options, add_hooks, launch, load_config, run_command, type_name,
+                                    use_cache)
 from mmseg_uncertainty.apis.run_config import data_of
 from mmseg_uncertainty.engine.checkpoints import load_checkpoints_safely, read_checkpoint
 from mmseg_uncertainty.engine.resuming import last_checkpoint
@@ -24,7 +24,8 @@ def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('config', metavar='CONFIG', help='a config with a model, train_dataloader and train_cfg')
-    parser.add_argument('--load-from', metavar='BASE.pth', help='checkpoint of the base model')
+    parser.add_argument('--load-from', metavar='BASE.pth',
+                        help='checkpoint of the base model; none where the config names the weights')
     parser.add_argument('--work-dir', metavar='DIR',
                         help='where checkpoints and logs go; default: work_dir of the config, else work_dirs/<its name>')
     parser.add_argument('--resume', action='store_true',
@@ -45,7 +46,7 @@ def train_config(args: argparse.Namespace) -> Config:
     Raises:
         CheckpointError: The last checkpoint of the work folder is gone.
         OutputError: The work folder cannot be written.
-        ValueError: The config does not say what or how to train, or heads are to be fitted, but there is no base checkpoint.
+        ValueError: The config does not say what or how to train.
     """
     config = load_config(args.config)
     if args.data_root:
@@ -65,8 +66,6 @@ def train_config(args: argparse.Namespace) -> Config:
     config.resume, config.load_from = resumed is not None, str(start) if start else None
     if args.resume and not config.resume:
         print_log(f'--resume: {config.work_dir} has no last_checkpoint, so this run starts anew.', level=logging.WARNING)
-    if type_name(config.model.type) in POSTHOC_SEGMENTORS and not config.load_from:
-        raise ValueError(f'{args.config} fits heads to a trained model, which is missing: add --load-from BASE.pth.')
     return config
 
 

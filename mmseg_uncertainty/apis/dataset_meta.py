@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import colorsys
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from mmengine.config import Config
 from mmseg.registry import DATASETS
@@ -11,22 +11,24 @@ from mmseg.registry import DATASETS
 from mmseg_uncertainty.engine.checkpoints import meta_of
 
 
-def dataset_meta(num_classes: int, checkpoint: Mapping, config: Config) -> dict:
+def dataset_meta(num_classes: int, checkpoint: Mapping, config: Config, own: Sequence[str] | None = None) -> dict:
     """Names and colours of the classes, from the first source that has all of them.
 
-    Sources are the checkpoint, the dataset of the config, and plain numbers.
+    Sources are the model itself, the checkpoint, the dataset of the config, and plain numbers. Names of the model get the
+    colours of a source that has the same names.
 
     Args:
         num_classes: Number of classes of the model.
         checkpoint: The checkpoint with its ``meta``.
         config: Config of the model.
+        own: Names that the model knows itself.
 
     Returns:
         ``classes`` (names) and ``palette`` (RGB from 0 to 255), each of length ``num_classes``.
     """
-    for meta in _sources(checkpoint, config):
+    for meta in [*_sources(checkpoint, config), dict(classes=own)]:
         classes, palette = meta.get('classes'), meta.get('palette')
-        if classes and len(classes) == num_classes:
+        if classes and len(classes) == num_classes and (not own or list(classes) == list(own)):
             complete = palette and len(palette) >= num_classes
             palette = list(palette[:num_classes]) if complete else colours(num_classes)
             return dict(classes=list(classes), palette=palette)

@@ -57,23 +57,20 @@ def find_model(name: str) -> IndexedModel:
                      'checkpoint.')
 
 
-def resolve_model(model: str | Path, weights: str | Path | None) -> tuple[Path, Path]:
+def resolve_model(model: str | Path, weights: str | Path | None) -> tuple[Path, Path | None]:
     """Config and checkpoint of a name, or of a config and a checkpoint.
 
     Args:
         model: Path of a config, or a name.
-        weights: Checkpoint; ``None`` takes that of the named model.
+        weights: Checkpoint; ``None`` takes that of the named model. A config may name the weights of its base model.
 
     Raises:
-        ValueError: There is no such model, or a config comes without a checkpoint.
+        ValueError: There is no such model.
     """
     if str(model).endswith('.py') or Path(model).is_file():
-        if weights is None:
-            raise ValueError(f'{model} needs a checkpoint. Give one, or name a shipped model instead: '
-                             f'{", ".join(sorted(indexed_models()))}.')
         if not Path(model).is_file():
             # Says which file of a similar name there is.
             load_config(model)
-        return Path(model), Path(weights)
+        return Path(model), None if weights is None else Path(weights)
     found = find_model(str(model))
     return found.config, Path(weights) if weights is not None else found.weights

@@ -66,7 +66,8 @@ def parity(segmentor: ExportedSegmentor,
 
     Returns:
         A row for each batch and size: ``batch``, ``size``, ``agreement`` (share of pixels with the same label) and
-        ``difference`` by output (largest absolute difference; of sets, the share of entries that differ).
+        ``difference`` by output (largest difference, relative where values exceed 1; of sets, the share of entries that
+        differ).
 
     Raises:
         ModuleNotFoundError: onnxruntime is not installed.
@@ -94,7 +95,7 @@ def _compare(segmentor: ExportedSegmentor, session, batch: int, size: tuple[int,
 def _difference(expected: np.ndarray, found: np.ndarray) -> float:
     if expected.dtype == bool:
         return float((expected != found).mean())
-    return float(np.abs(expected.astype(np.float64) - found).max())
+    return float((np.abs(expected.astype(np.float64) - found) / np.maximum(1, np.abs(expected))).max())
 
 
 def _dynamic_axes(segmentor: ExportedSegmentor) -> dict[str, dict[int, str]]:

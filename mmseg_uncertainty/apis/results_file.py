@@ -1,29 +1,33 @@
 """Results with everything needed to make them again."""
 from __future__ import annotations
 
-import hashlib
 import platform
 from importlib import metadata
 from pathlib import Path
 
 from mmengine.runner import Runner
+from torch import nn
 
+from mmseg_uncertainty.engine.checkpoints import base_fingerprint
+from mmseg_uncertainty.engine.weight_files import sha256
 from mmseg_uncertainty.runtime.json_files import write_json
 
-__all__ = ['results_of_test', 'versions', 'write_json']
+OWN_WEIGHTS = 'weights of the base model'
+
+__all__ = ['OWN_WEIGHTS', 'checkpoint_facts', 'results_of_test', 'versions', 'write_json']
 
 DISTRIBUTIONS = ('mmseg_uncertainty', 'torch', 'numpy', 'onedl-mmsegmentation', 'mmsegmentation', 'onedl-mmcv', 'mmcv',
-                 'onedl-mmengine', 'mmengine', 'FrEIA')
+                 'onedl-mmengine', 'mmengine', 'FrEIA', 'transformers', 'torchvision', 'segmentation_models_pytorch')
 
 
-def results_of_test(runner: Runner, metrics: dict, config: str, checkpoint: str, **options) -> dict:
+def results_of_test(runner: Runner, metrics: dict, config: str, checkpoint: str | None, **options) -> dict:
     """Results of one test run with their provenance.
 
     Args:
         runner: The runner after testing.
         metrics: What it measured.
         config: Path of the config.
-        checkpoint: Path of the checkpoint.
+        checkpoint: Path of the checkpoint, ``None`` where the base model has weights of its own.
         options: Command-line options that shaped the numbers.
     """
     evaluators = [metric.provenance for metric in runner.test_loop.evaluator.metrics if hasattr(metric, 'provenance')]
@@ -31,8 +35,7 @@ def results_of_test(runner: Runner, metrics: dict, config: str, checkpoint: str,
     return dict(
         metrics=metrics,
         config=config,
-        checkpoint=Path(checkpoint).name,
-        checkpoint_sha256=hashlib.sha256(Path(checkpoint).expanduser().read_bytes()).hexdigest(),
+        **checkpoint_facts(checkpoint, _model(runner)),
         dataset=type(dataset).__name__,
         images=len(dataset),
         skipped=list(getattr(dataset, 'skipped', [])),
@@ -41,6 +44,13 @@ def results_of_test(runner: Runner, metrics: dict, config: str, checkpoint: str,
         seed=runner.seed,
         options=options,
         versions=versions())
+
+
+def checkpoint_facts(checkpoint: str | Path | None, model: nn.Module) -> dict[str, str]:
+    """Name and SHA-256 of a checkpoint; of the tensors of the base model where there is none."""
+    if checkpoint is None:
+        return dict(checkpoint=OWN_WEIGHTS, checkpoint_sha256=base_fingerprint(model.state_dict()))
+    return dict(checkpoint=Path(checkpoint).name, checkpoint_sha256=sha256(checkpoint))
 
 
 def versions() -> dict[str, str]:

@@ -20,9 +20,11 @@ from mmseg.registry import DATASETS, METRICS, MODELS
 from mmseg_uncertainty import __version__
 from mmseg_uncertainty.caching import LastPass
 from mmseg_uncertainty.datasets.scene_overlap import dataset_contents, refuse_overlap
-from mmseg_uncertainty.engine.checkpoints import CheckpointError, base_fingerprint, meta_of, read_checkpoint, state_dict_of
+from mmseg_uncertainty.engine.checkpoints import (CheckpointError, base_fingerprint, check_filled, meta_of,
+                                                  read_checkpoint, state_dict_of)
 from mmseg_uncertainty.engine.hooks.matching_data_hook import class_names
 from mmseg_uncertainty.engine.matching_data import check_batch, check_classes
+from mmseg_uncertainty.engine.weight_files import sha256
 from mmseg_uncertainty.evaluation import evaluator_config
 from mmseg_uncertainty.models.calibrators import Calibrator
 from mmseg_uncertainty.models.segmentors import PosthocSegmentor
@@ -31,7 +33,7 @@ from mmseg_uncertainty.runtime.json_files import write_json
 from .config_files import load_config
 from .data_identity import data_identity
 from .distributed import launch
-from .results_file import versions
+from .results_file import OWN_WEIGHTS, versions
 from .run_config import add_hooks, corrupt_test_images, use_dataset
 from .sweep_plan import CLEAN, NO_CALIBRATOR, Cell, FittedCalibrator, SweepPlan
 
@@ -72,7 +74,9 @@ def signature(plan: SweepPlan, cell: Cell) -> str:
     loader = config['test_dataloader']
     loader['dataset'].pop('data_root', None)
     files = dict(base=entry.checkpoint) | {name: part.checkpoint for name, part in entry.calibrators.items()}
-    files = {name: Path(path).expanduser() for name, path in files.items()}
+    own = config['model'].get('base') or {}
+    files |= {f'base.{key}': own.get(key) for key in ('weights', 'path')}
+    files = {name: Path(path).expanduser() for name, path in files.items() if path}
     decisive = dict(
         model=config['model'], data={key: loader[key] for key in ('dataset', 'batch_size')}, version=__version__,
         every=plan.datasets[cell.dataset].every, evaluators=list(plan.evaluators),
@@ -83,7 +87,7 @@ def signature(plan: SweepPlan, cell: Cell) -> str:
 @lru_cache
 def file_hash(path: Path, changed: int) -> str:
     """Hash of a file, read again once it has changed."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return sha256(path)
 
 
 def cell_data(plan: SweepPlan, cell: Cell) -> str:
@@ -185,16 +189,17 @@ class CellGroup:
         config.test_evaluator, config.test_cfg = [], dict(type='TestLoop')
         config.train_dataloader = config.train_cfg = config.optim_wrapper = None
         config.val_dataloader = config.val_cfg = config.val_evaluator = config.param_scheduler = None
-        read_checkpoint(config.load_from)
+        content = read_checkpoint(config.load_from) if config.load_from else {}
         self.runner = Runner.from_cfg(config)
         self.runner.load_or_resume()
         self.model: PosthocSegmentor = self.runner.model.module if is_model_wrapper(self.runner.model) else self.runner.model
+        if not config.load_from:
+            check_filled(self.model, self.entry.config, need_heads=True)
         self.model.eval()
         self.model.cache = LastPass()
-        self.calibrators, self.fitted_on = self._load_calibrators()
+        self.calibrators, self.fitted_on = self._load_calibrators(content)
 
-    def _load_calibrators(self) -> tuple[dict[str, Calibrator | None], dict[str, dict]]:
-        checkpoint = read_checkpoint(self.entry.checkpoint)
+    def _load_calibrators(self, checkpoint: Mapping) -> tuple[dict[str, Calibrator | None], dict[str, dict]]:
         meta, self.names = meta_of(checkpoint), class_names(checkpoint)
         loaded = {NO_CALIBRATOR: self.model.calibrator}
         fitted_on = {NO_CALIBRATOR: (meta.get('fitted_on') or {}).get('calibration', NOTHING)}
@@ -225,7 +230,7 @@ class CellGroup:
             evaluators=parts,
             images=len(loader.dataset),
             config=self.entry.config,
-            checkpoint=Path(self.entry.checkpoint).name,
+            checkpoint=Path(self.entry.checkpoint).name if self.entry.checkpoint else OWN_WEIGHTS,
             calibrators={name: Path(part.checkpoint).name for name, part in self.entry.calibrators.items()},
             versions=versions())
 

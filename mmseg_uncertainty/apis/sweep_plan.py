@@ -35,12 +35,12 @@ class SweptModel:
 
     Args:
         config: Config of a ``PosthocSegmentor`` with the heads to measure.
-        checkpoint: File that fills it.
+        checkpoint: File that fills it; ``None`` where the config names the weights of the base model.
         calibrators: Fitted calibrators by name.
     """
 
     config: str
-    checkpoint: str
+    checkpoint: str | None = None
     calibrators: Mapping[str, FittedCalibrator] = field(default_factory=dict)
 
 

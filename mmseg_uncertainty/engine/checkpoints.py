@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -11,15 +11,15 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
 from .plain_pickle import load_plain
+from .weight_files import CheckpointError, read_parts
+
+__all__ = ['CheckpointError', 'base_fingerprint', 'check_filled', 'check_fit', 'fill_network', 'is_base',
+           'load_checkpoints_safely', 'meta_of', 'read_checkpoint', 'state_dict_of']
 
 POSTHOC_PREFIXES = ('uncertainty_heads.', 'calibrator.', 'set_head.')
 IGNORED_SUFFIXES = ('num_batches_tracked', )
 OPTIONAL_KEYS = ('calibrator.centered', )
-IGNORED_PREFIXES = ('auxiliary_head.', 'data_preprocessor.')
-
-
-class CheckpointError(RuntimeError):
-    """A checkpoint cannot be read or does not fit its model; the message says what to do."""
+IGNORED_PREFIXES = ('auxiliary_head.', 'aux_classifier.', 'data_preprocessor.')
 
 
 def read_checkpoint(path: str | Path, map_location: str | torch.device | None = 'cpu') -> dict:
@@ -29,27 +29,24 @@ def read_checkpoint(path: str | Path, map_location: str | torch.device | None = 
     ``meta``); both are then read.
 
     Args:
-        path: A file written by ``torch.save``.
+        path: A file written by ``torch.save`` or of safetensors, or a folder of transformers that holds one.
         map_location: See :func:`torch.load`.
 
     Raises:
         CheckpointError: The file is missing, is no such file, or holds objects that would run code.
     """
     path = Path(path).expanduser()
-    checkpoint = _read(path, map_location)
+    checkpoint = read_parts(path, map_location, _read)
     if 'meta' in checkpoint:
         checkpoint = {**checkpoint, 'meta': meta_of(checkpoint)}
     base_name = meta_of(checkpoint).get('base_weights')
     if base_name is None:
         return checkpoint
-    base = _read(path.parent / Path(base_name).name, map_location)
+    base = read_parts(path.parent / Path(base_name).name, map_location, _read)
     return {**checkpoint, 'state_dict': {**base['state_dict'], **checkpoint['state_dict']}}
 
 
 def _read(path: Path, map_location: str | torch.device | None) -> Mapping:
-    if not path.is_file():
-        raise CheckpointError(f'Checkpoint {path} does not exist. Check the path; base checkpoints of this project are in '
-                              'checkpoints/.')
     try:
         checkpoint = load_plain(path, map_location)
     except OSError as error:
@@ -71,20 +68,27 @@ def meta_of(checkpoint: Mapping) -> Mapping:
     return meta if isinstance(meta, Mapping) else {}
 
 
-def fill_network(network: nn.Module, path: str | Path) -> None:
-    """Fill a network from a file of its own tensors.
+def fill_network(network: nn.Module,
+                 path: str | Path,
+                 translated: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]] = dict) -> None:
+    """Fill a network from a file of its own tensors; those of heads for training alone may be more or fewer.
+
+    Args:
+        network: The network.
+        path: The file, or a folder.
+        translated: Gives tensors of the file the names of the network.
 
     Raises:
         CheckpointError: The file cannot be read, or its tensors are not those of the network.
     """
-    state = state_dict_of(read_checkpoint(path))
+    state = translated(state_dict_of(read_checkpoint(path)))
     own = network.state_dict()
-    missing = [key for key in own if key not in state and not key.endswith(IGNORED_SUFFIXES)]
+    missing = [key for key in own if key not in state and is_base(key)]
     reshaped = [key for key, value in own.items() if key in state and state[key].shape != value.shape]
-    unknown = [key for key in state if key not in own]
+    unknown = [key for key in state if key not in own and is_base(key)]
     if missing or reshaped or unknown:
-        raise CheckpointError(f'{path} does not fit {type(network).__name__}: {len(missing)} tensors are missing {missing[:2]}, '
-                              f'{len(reshaped)} have another shape {reshaped[:2]}, {len(unknown)} have no place '
+        raise CheckpointError(f'{path} does not fit {type(network).__name__}: {len(missing)} tensors are missing '
+                              f'{missing[:2]}, {len(reshaped)} have another shape {reshaped[:2]}, {len(unknown)} have no place '
                               f'{unknown[:2]}. Use the file that was saved from this network.')
     network.load_state_dict(state, strict=False)
 
@@ -129,8 +133,28 @@ def check_fit(model: nn.Module, state: Mapping[str, Tensor], path: str, need_hea
     empty = sorted({'.'.join(key.split('.')[:2]) for key in expected if key.startswith(POSTHOC_PREFIXES)
                     and key not in state and not key.endswith(IGNORED_SUFFIXES) and key not in OPTIONAL_KEYS})
     if empty:
-        raise CheckpointError(f'{path} has no weights for {", ".join(empty)}. Fit first: `python tools/train.py CONFIG '
-                              f'--load-from {path}`, then test the checkpoint that it writes.')
+        source = '' if path.endswith('.py') else f' --load-from {path}'
+        raise CheckpointError(f'{path} has no weights for {", ".join(empty)}. Fit first: `python tools/train.py '
+                              f'CONFIG{source}`, then test the checkpoint that it writes.')
+
+
+def check_filled(model: nn.Module, config: str | None, need_heads: bool) -> None:
+    """Check that a posthoc model that no checkpoint fills needs none.
+
+    Args:
+        model: A :class:`~mmseg_uncertainty.models.PosthocSegmentor`.
+        config: Where it comes from, for messages.
+        need_heads: Whether fitted heads must be filled too, as for testing.
+
+    Raises:
+        CheckpointError: The base model has random weights, or a head has to be fitted.
+    """
+    config = config or 'The config'
+    if not model.base.has_weights:
+        raise CheckpointError(f'{config} has a base model without weights and needs a checkpoint. Give one (--load-from '
+                              'BASE.pth for tools/train.py), or name a file with weights or path of the base.')
+    if need_heads:
+        check_fit(model, {key: value for key, value in model.state_dict().items() if is_base(key)}, config, need_heads)
 
 
 def base_fingerprint(state: Mapping[str, Tensor]) -> str:

@@ -1,4 +1,6 @@
 """Reading checkpoints safely and telling what they are."""
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 
 from mmseg_uncertainty.engine.checkpoints import (CheckpointError, base_fingerprint, load_checkpoints_safely,
                                                   read_checkpoint, state_dict_of)
+from mmseg_uncertainty.engine.weight_files import sha256, weight_files
 
 
 @pytest.mark.parametrize('value', [np.float32(0.5), np.float64(0.5), np.int64(3), np.bool_(True), np.arange(3)])
@@ -49,6 +52,51 @@ def test_a_cut_off_file_is_named(tmp_path):
     (tmp_path / 'a.pth').write_bytes(content[:len(content) // 2])
     with pytest.raises(CheckpointError, match='a.pth'):
         read_checkpoint(tmp_path / 'a.pth')
+
+
+def write_tensors(path, state):
+    if path.suffix == '.safetensors':
+        pytest.importorskip('safetensors').torch.save_file(state, path)
+    else:
+        torch.save(state, path)
+
+
+@pytest.mark.parametrize('name', ['model.safetensors', 'pytorch_model.bin'])
+@pytest.mark.parametrize('parts', [1, 2])
+def test_files_and_folders_of_transformers_are_read(tmp_path, name, parts):
+    pytest.importorskip('safetensors.torch', reason='pip install "mmseg_uncertainty[transformers]"')
+    state = {key: torch.rand(3) for key in ('a.weight', 'b.weight')}
+    if parts == 1:
+        write_tensors(tmp_path / name, state)
+        found = read_checkpoint(tmp_path / name)
+        assert all(torch.equal(found[key], state[key]) for key in state)
+    else:
+        stem, _, suffix = name.partition('.')
+        files = {key: f'{stem}-{index}.{suffix}' for index, key in enumerate(state)}
+        for key, file in files.items():
+            write_tensors(tmp_path / file, {key: state[key]})
+        (tmp_path / f'{name}.index.json').write_text(json.dumps(dict(weight_map=files)))
+    found = state_dict_of(read_checkpoint(tmp_path))
+    assert set(found) == set(state) and all(torch.equal(found[key], state[key]) for key in state)
+    before = sha256(tmp_path)
+    for file in weight_files(tmp_path):
+        write_tensors(file, {key: value + 1 for key, value in read_checkpoint(file).items()})
+    assert sha256(tmp_path) != before
+
+
+def test_code_in_a_folder_is_not_executed(tmp_path):
+    torch.save(dict(a=Escape()), tmp_path / 'pytorch_model.bin')
+    with pytest.raises(CheckpointError, match='pytorch_model.bin .*not executed'):
+        read_checkpoint(tmp_path)
+
+
+def test_a_damaged_file_of_safetensors_and_an_empty_folder_are_named(tmp_path):
+    pytest.importorskip('safetensors', reason='pip install "mmseg_uncertainty[transformers]"')
+    with pytest.raises(CheckpointError, match='folder without weights; expected model.safetensors'):
+        read_checkpoint(tmp_path)
+    (tmp_path / 'model.safetensors').write_bytes(b'12345678901234567890')
+    with pytest.raises(CheckpointError, match='model.safetensors is not a file of safetensors'):
+        read_checkpoint(tmp_path)
 
 
 def test_mmengine_reads_through_the_same_door(tmp_path, monkeypatch):

@@ -1,10 +1,14 @@
 """Gives a frozen model a cache of its base model's outputs."""
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
+from torch import nn
 
 from mmseg_uncertainty.caching import BaseOutputCache
 from mmseg_uncertainty.engine.checkpoints import base_fingerprint
@@ -56,12 +60,26 @@ class OutputCacheHook(Hook):
             raise ValueError(f'--cache keeps the outputs of a frozen base model, and {type(model).__name__} is trained '
                              'itself. Leave it out, or use a config of a PosthocSegmentor.')
         config = {key: value for key, value in runner.cfg.model.to_dict().items() if key not in NOT_BASE}
+        config = plain(config)
+        if 'base' in config:
+            config['network'] = str(model.base.network)
         base = dict(config=config, weights=base_fingerprint(model.state_dict()))
         model.cache = BaseOutputCache(self.directory, base, self.precision, self.limit)
 
     @staticmethod
     def _report(runner: Runner) -> None:
         runner.logger.info(_model(runner).cache.summary())
+
+
+def plain(value: Any) -> Any:
+    """A value of a config whose text is the same in every process: functions and networks become their names."""
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, nn.Module):
+        return type(value).__qualname__
+    return f'{value.__module__}.{value.__qualname__}' if callable(value) and hasattr(value, '__qualname__') else value
 
 
 def _model(runner: Runner):

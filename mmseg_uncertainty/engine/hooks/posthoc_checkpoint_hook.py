@@ -10,7 +10,8 @@ from mmseg.registry import HOOKS
 from torch import nn
 
 from mmseg_uncertainty.datasets.scene_overlap import dataset_contents, refuse_overlap
-from mmseg_uncertainty.engine.checkpoints import CheckpointError, base_fingerprint, check_fit, meta_of, state_dict_of
+from mmseg_uncertainty.engine.checkpoints import (CheckpointError, base_fingerprint, check_filled, check_fit, meta_of,
+                                                  state_dict_of)
 from mmseg_uncertainty.engine.loops import CalibrationLoop
 from mmseg_uncertainty.models import PosthocSegmentor
 
@@ -42,7 +43,7 @@ class PosthocCheckpointHook(Hook):
         if not isinstance(model, PosthocSegmentor):
             return
         path = str(runner._load_from or 'The checkpoint')
-        state = state_dict_of(checkpoint)
+        state = checkpoint['state_dict'] = model.base.translated(state_dict_of(checkpoint))
         check_fit(model, state, path, self.need_heads)
         fitted_on = meta_of(checkpoint).get('fitted_on') or {}
         self.resumed_base = fitted_on.get('base')
@@ -52,11 +53,21 @@ class PosthocCheckpointHook(Hook):
                                   f'base weights beside them are {base_fingerprint(state)[:12]}. Fit the heads again on '
                                   'this base model.')
 
+    def before_train(self, runner: Runner) -> None:
+        """Check a model that no checkpoint has filled."""
+        self._check_filled(runner)
+
     def before_test(self, runner: Runner) -> None:
-        """Refuse images and scenes that the model was calibrated on."""
+        """Check a model that no checkpoint has filled; refuse images and scenes that the model was calibrated on."""
+        self._check_filled(runner)
         if self.calibrated_on is not None and not self.allow_overlap:
             path, fitted = self.calibrated_on
             refuse_overlap(fitted, dataset_contents(runner.test_dataloader.dataset), path)
+
+    def _check_filled(self, runner: Runner) -> None:
+        model = _unwrap(runner.model)
+        if isinstance(model, PosthocSegmentor) and not runner._has_loaded:
+            check_filled(model, runner.cfg.filename, self.need_heads)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Write down what the heads were fitted on."""

@@ -15,6 +15,8 @@ from mmseg_uncertainty.functional.ensembles import EnsembleStatistics
 from .frozen import Frozen
 from .layer_tap import LayerTap, at_least_float32
 
+ACTIVATIONS = (nn.Softmax, nn.Softmax2d, nn.Sigmoid)
+
 
 @dataclass(frozen=True)
 class BasePass:
@@ -90,6 +92,10 @@ class FrozenBase(nn.Module, metaclass=ABCMeta):
         """Config of a data preprocessor that prepares images as the model expects them, where the model knows that."""
         return None
 
+    def translated(self, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Tensors of a checkpoint under the names of the network, where its library names them otherwise in files."""
+        return state
+
     def forward(self, inputs: Tensor, metas: Sequence[Mapping]) -> BasePass:
         """One pass without gradients; see :meth:`scores`."""
         size = inputs.shape[2:]
@@ -140,8 +146,13 @@ class FrozenBase(nn.Module, metaclass=ABCMeta):
         return self.classifier
 
 
-def check_output(scores: Tensor, base: FrozenBase) -> None:
+def check_output(scores: Tensor, base: FrozenBase, inputs: Tensor) -> None:
     """Check the output of a network that is not known beforehand, at its first pass.
+
+    Args:
+        scores: The output.
+        base: Whose output it is.
+        inputs: What it was computed from.
 
     Raises:
         ValueError: The number of channels is wrong, or the output holds probabilities instead of logits.
@@ -150,12 +161,23 @@ def check_output(scores: Tensor, base: FrozenBase) -> None:
         raise ValueError(f'{type(base).__name__}: the output has the shape {tuple(scores.shape)}, expected (N, '
                          f'{base.out_channels}, H, W). Check num_classes, or say with logits_from where the logits are.')
     low, high = (float(value) for value in scores.detach().aminmax())
-    if scores.shape[1] > 1 and low >= 0 and high <= 1 and torch.allclose(scores.sum(dim=1), scores.new_ones(()), atol=1e-3):
-        raise ValueError(f'{type(base).__name__}: the output sums to 1 over the classes, so it holds probabilities; scores '
-                         f'need logits. Remove {_activation(base.network)} from the network.')
+    if low < 0 or high > 1 or low == high:
+        return
+    sums = scores.shape[1] > 1 and torch.allclose(scores.sum(dim=1), scores.new_ones(()), atol=1e-3)
+    found = 'sums to 1 over the classes' if sums else 'lies between 0 and 1 everywhere'
+    raise ValueError(f'{type(base).__name__}: the output {found}, so it holds probabilities; scores need logits. Remove '
+                     f'{_activation(base.network, inputs, scores)} from the network. If these are logits, say check=False.')
 
 
-def _activation(network: nn.Module) -> str:
-    """Name of the last softmax or sigmoid of a network, for a message."""
-    found = [name for name, module in network.named_modules() if isinstance(module, (nn.Softmax, nn.Softmax2d, nn.Sigmoid))]
-    return f'the activation {found[-1]!r}' if found else 'the softmax (or torch.softmax call) at its end'
+def _activation(network: nn.Module, inputs: Tensor, scores: Tensor) -> str:
+    """What made probabilities of logits, for a message: the last layer that does, in a second pass."""
+    found = []
+    hooks = [module.register_forward_hook(lambda _, __, output, name=name: found.append((name, output)))
+             for name, module in network.named_modules() if isinstance(module, ACTIVATIONS)]
+    try:
+        network(inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    names = [name for name, output in found if output.shape[:2] == scores.shape[:2] and output.dim() == 4]
+    return f'the activation {names[-1]!r}' if names else 'the call of softmax or sigmoid at its end'

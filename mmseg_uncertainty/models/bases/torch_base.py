@@ -1,10 +1,13 @@
 """Any network of PyTorch as a frozen base."""
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.utils import get_object_from_string
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
@@ -20,13 +23,13 @@ class TorchBase(FrozenBase):
     """Hold a network that maps images (N, 3, H, W) to class logits.
 
     Args:
-        network: The network; or a config of a registered one; or a function that builds it, by itself or by its dotted name
-            ('package.module.function'), which is called with ``arguments``.
+        network: The network; or a config of a registered one; or a function that builds it, by itself, by its dotted name
+            ('package.module.function') or by its file ('file.py:function'), which is called with ``arguments``.
         num_classes: Number of classes K; ``None`` counts ``classes``.
         classes: Names of the classes.
         arguments: Keyword arguments of the function that builds the network.
-        logits_from: Where in the output of the network the logits are: a key of a dict, the name of an attribute, an index of a
-            tuple, or a function of the output; ``None`` where the output is the logits.
+        logits_from: Where in the output of the network the logits are: a key of a dict, the name of an attribute, an index of
+            a tuple, or a function of the output; ``None`` where the output is the logits.
         features_from: Dotted name of the network's last layer, whose input are the features; ``None`` where no method shall
             read features.
         output: What the output means, out of :data:`~mmseg_uncertainty.functional.class_distributions.DISTRIBUTIONS`; by
@@ -35,13 +38,15 @@ class TorchBase(FrozenBase):
         align_corners: How logits that are smaller than the image are resized, and native maps with them.
         ignore_index: Label that the network was not trained on.
         dropout_ratio: Share of the features that were dropped in training.
-        mean: Mean of the pixels, RGB from 0 to 255; ``None`` leaves images as they are, 0 to 255.
+        mean: Mean of the pixels from 0 to 255, in the order of the channels; ``None`` leaves images as they are, 0 to 255.
         std: Their standard deviation.
+        channel_order: Order of the channels that the network expects, ``'rgb'`` or ``'bgr'``.
         size_divisor: Height and width of the input must be multiples of it; inputs are padded.
-        weights: Local file that fills the network; ``None`` where a checkpoint of the run does.
+        weights: Local file, or folder of transformers, that fills the network; ``None`` where a checkpoint of the run does.
+        check: Whether the first pass refuses an output that looks like probabilities.
 
     Raises:
-        ValueError: The number of classes is not known, or a name does not lead to a layer.
+        ValueError: The number of classes is not known, a name does not lead to a layer, or an option is out of range.
     """
 
     def __init__(self,
@@ -58,8 +63,10 @@ class TorchBase(FrozenBase):
                  dropout_ratio: float = 0.,
                  mean: Sequence[float] | None = None,
                  std: Sequence[float] | None = None,
+                 channel_order: str = 'rgb',
                  size_divisor: int = 1,
-                 weights: str | None = None) -> None:
+                 weights: str | None = None,
+                 check: bool = True) -> None:
         super().__init__()
         self.has_weights = isinstance(network, nn.Module)
         self.network = build_network(network, arguments or {})
@@ -74,13 +81,15 @@ class TorchBase(FrozenBase):
         self.distribution = class_distribution(output, threshold)
         self.logits_from, self.features_from = logits_from, features_from
         self.align_corners, self.ignore_index, self.dropout_ratio = align_corners, ignore_index, dropout_ratio
-        self.mean, self.std, self.size_divisor = mean, std, size_divisor
+        if channel_order not in ('rgb', 'bgr'):
+            raise ValueError(f"{type(self).__name__}: channel_order={channel_order!r}; choose 'rgb' or 'bgr'.")
+        self.mean, self.std, self.channel_order, self.size_divisor = mean, std, channel_order, size_divisor
         self._check_layer()
         if weights is not None:
             from mmseg_uncertainty.engine.checkpoints import fill_network
-            fill_network(self.network, weights)
+            fill_network(self.network, weights, self.translated)
             self.has_weights = True
-        self._is_checked = False
+        self._is_checked = not check
         self.freeze()
 
     def _check_layer(self) -> None:
@@ -93,11 +102,15 @@ class TorchBase(FrozenBase):
 
     def scores(self, inputs: Tensor, metas: Sequence[Mapping]) -> Tensor:
         """See :meth:`FrozenBase.scores`."""
-        logits = self.logits_of(self.network(inputs))
-        if not self._is_checked:
-            check_output(logits, self)
+        logits = self.logits_of(self.run_network(inputs))
+        if not self._is_checked and not (torch.compiler.is_compiling() or torch.jit.is_tracing()):
+            check_output(logits, self, inputs)
             self._is_checked = True
         return logits if logits.shape[2:] == inputs.shape[2:] else self.at_input_size(logits, inputs.shape[2:], metas)
+
+    def run_network(self, inputs: Tensor) -> Any:
+        """What the network returns for preprocessed images (N, 3, H', W')."""
+        return self.network(inputs)
 
     def logits_of(self, output: Any) -> Tensor:
         """The logits in what the network returns.
@@ -122,11 +135,11 @@ class TorchBase(FrozenBase):
         return found
 
     def preprocessor(self) -> dict | None:
-        """Images become RGB, normalized and padded as the network expects them; see :meth:`FrozenBase.preprocessor`."""
+        """Images are normalized and padded as the network expects them; see :meth:`FrozenBase.preprocessor`."""
         normalization = {} if self.mean is None else dict(mean=list(self.mean), std=list(self.std))
         padding = dict(test_cfg=dict(size_divisor=self.size_divisor)) if self.size_divisor > 1 else {}
-        return dict(type='SegDataPreProcessor', bgr_to_rgb=True, pad_val=0, seg_pad_val=254, size_divisor=self.size_divisor,
-                    **normalization, **padding)
+        return dict(type='SegDataPreProcessor', bgr_to_rgb=self.channel_order == 'rgb', pad_val=0, seg_pad_val=254,
+                    size_divisor=self.size_divisor, **normalization, **padding)
 
 
 def build_network(network: nn.Module | Mapping | Callable[..., nn.Module] | str, arguments: Mapping[str, Any]) -> nn.Module:
@@ -139,14 +152,32 @@ def build_network(network: nn.Module | Mapping | Callable[..., nn.Module] | str,
     if isinstance(network, Mapping):
         return MODELS.build({**network, **arguments})
     if isinstance(network, str):
-        from mmengine.utils import get_object_from_string
-        built = get_object_from_string(network)
-        if built is None:
-            raise ImportError(f'TorchBase: network={network!r} cannot be imported. Give the dotted name of a function or class '
-                              "that builds it, such as 'torchvision.models.segmentation.fcn_resnet50'.")
-        network = built
+        network = named_object(network)
     if not isinstance(network, nn.Module):
         network = network(**arguments)
     if not isinstance(network, nn.Module):
         raise TypeError(f'TorchBase: a network must be a torch.nn.Module, found {type(network).__name__}.')
     return network
+
+
+def named_object(name: str) -> Callable[..., nn.Module]:
+    """A function or class by its dotted name, or by file and name, ``'folder/file.py:Name'``.
+
+    Raises:
+        ImportError: The name leads nowhere.
+    """
+    file, _, own = name.rpartition(':')
+    if file.endswith('.py'):
+        if not Path(file).is_file():
+            raise ImportError(f'TorchBase: network={name!r}: there is no file {file}. Check the path, which starts in the '
+                              'folder where the command runs.')
+        spec = importlib.util.spec_from_file_location(Path(file).stem, file)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        found = getattr(module, own, None)
+    else:
+        found = get_object_from_string(name)
+    if found is None:
+        raise ImportError(f'TorchBase: network={name!r} cannot be imported. Give the dotted name of a function or class that '
+                          "builds it, such as 'package.module.build', or a file and a name, 'file.py:build'.")
+    return found

@@ -44,7 +44,7 @@ class EnsembleSegmentor(PosthocSegmentor):
 
     def _base_weights(self, path: str) -> Mapping[str, Tensor]:
         from mmseg_uncertainty.engine.checkpoints import check_fit, is_base, read_checkpoint, state_dict_of
-        state = state_dict_of(read_checkpoint(path))
+        state = self.base.translated(state_dict_of(read_checkpoint(path)))
         check_fit(self, state, path, need_heads=False)
         own = self.base.network.state_dict(keep_vars=True)
         return {key: value for key, value in state.items() if is_base(key) and key in own}

@@ -1,0 +1,2 @@
+"""Other libraries."""
+from tests.libraries import offline, smp, torchvision  # noqa: F401
