@@ -3,7 +3,9 @@ from importlib import import_module
 
 __version__ = '0.1.0'
 
-_PLACES = {'UncertaintyInferencer': 'apis'}
+_PLACES = {
+    'UncertaintyInferencer': 'apis', 'UncertaintyModel': 'plain', 'evaluate': 'plain', 'evaluate_arrays': 'plain',
+    'load': 'plain', 'wrap': 'plain'}
 __all__ = ['__version__', *_PLACES]
 
 

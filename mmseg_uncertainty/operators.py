@@ -47,10 +47,10 @@ def python_operators() -> Iterator[None]:
 
     What is imported in the block keeps the operators it took. Afterwards neither ``mmcv.ops`` nor the stand-in for
     ``mmcv._ext`` is among the modules of the process, so that others who ask find what is installed, and who imports
-    ``mmcv.ops`` gets the error of an installation without it. Only mmengine's registry still knows operators by name, and those
-    without a version in Python say so when they are called.
+    ``mmcv.ops`` gets the error of an installation without it. Only mmengine's registry still knows operators by name, and
+    those without a version in Python say so when they are called.
     """
-    if not _are_missing():
+    if NAME in sys.modules or not are_missing():
         yield
         return
     logging.getLogger(__name__).info('mmcv has no compiled operators; models are imported with those written in Python')
@@ -62,10 +62,10 @@ def python_operators() -> Iterator[None]:
         _take_back()
 
 
-def _are_missing() -> bool:
+def are_missing() -> bool:
     """Whether mmcv is installed with the Python part of its operators, and without the compiled one."""
     spec = find_spec('mmcv')
-    if NAME in sys.modules or spec is None or spec.origin is None:
+    if spec is None or spec.origin is None:
         return False
     folder = Path(spec.origin).parent
     return (folder / 'ops').is_dir() and not any(folder.glob('_ext*'))

@@ -60,7 +60,7 @@ def test_the_runtime_needs_no_torch():
     run_without((*HOST, 'torch', 'torchvision'), program)
 
 
-@pytest.mark.parametrize('part', ['models', 'apis', 'evaluation', 'registered'])
+@pytest.mark.parametrize('part', ['models', 'apis', 'plain', 'evaluation', 'registered'])
 def test_what_plugs_into_mmsegmentation_says_so(part):
     program = f'''
 from importlib import metadata
@@ -90,7 +90,7 @@ assert MODULE2PACKAGE['mmseg'] in ('onedl-mmsegmentation', 'mmsegmentation')
 
 
 def test_names_of_the_interface_are_found():
-    assert {'UncertaintyInferencer', '__version__'} <= set(dir(mmseg_uncertainty))
+    assert {'wrap', 'load', 'evaluate', 'UncertaintyInferencer'} <= set(dir(mmseg_uncertainty))
     for name in mmseg_uncertainty.__all__:
         assert getattr(mmseg_uncertainty, name) is not None
     with pytest.raises(AttributeError, match='no attribute .wrapp.'):

@@ -11,7 +11,7 @@ from torch.testing import assert_close
 from mmseg_uncertainty import operators
 from mmseg_uncertainty.operators import python_operators
 
-compiled_are_missing = pytest.mark.skipif(not operators._are_missing(), reason='mmcv has its compiled operators here')
+compiled_are_missing = pytest.mark.skipif(not operators.are_missing(), reason='mmcv has its compiled operators here')
 
 
 @pytest.fixture
