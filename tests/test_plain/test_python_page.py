@@ -16,7 +16,7 @@ SNIPPETS = re.findall(r'```python\n(.*?)```', PAGE, flags=re.S)
 
 
 def run(snippets, folder):
-    environment = dict(os.environ, PYTHONPATH=str(ROOT))
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join([str(ROOT), *filter(None, [os.environ.get('PYTHONPATH')])]))
     process = subprocess.run([sys.executable, '-W', 'ignore', '-c', '\n'.join(snippets)], cwd=folder, env=environment,
                              text=True, capture_output=True)
     assert process.returncode == 0, process.stderr
