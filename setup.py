@@ -36,7 +36,8 @@ setup(
     package_data={'mmseg_uncertainty.app': ['style.css']},
     cmdclass={'build_py': BuildWithModels},
     install_requires=[
-        'FrEIA>=0.2', 'imagecorruptions-imaug>=1.1.5', 'matplotlib', 'numba', 'numpy', 'scikit-learn', 'scipy', 'torch', 'tqdm'
+        'FrEIA>=0.2', 'imagecorruptions-imaug>=1.1.5', 'matplotlib', 'numba', 'numpy', 'opencv-python', 'scikit-learn', 'scipy',
+        'torch', 'tqdm'
     ],
     extras_require={
         'mmseg': MMSEG,

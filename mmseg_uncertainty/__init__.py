@@ -1,18 +1,19 @@
-"""Post-hoc uncertainty for any MMSegmentation model."""
-from importlib.util import find_spec
-
-from .host import connect_host
+"""Post-hoc uncertainty for trained segmentation models; importing this imports nothing else."""
+from importlib import import_module
 
 __version__ = '0.1.0'
 
-
-def _has_torch() -> bool:
-    try:
-        return find_spec('torch') is not None
-    except ImportError:
-        return False
+_PLACES = {
+    'UncertaintyInferencer': 'apis', 'UncertaintyModel': 'plain', 'evaluate': 'plain', 'evaluate_arrays': 'plain',
+    'load': 'plain', 'wrap': 'plain'}
+__all__ = ['__version__', *_PLACES]
 
 
-# Without torch there is no MMSegmentation, and mmseg_uncertainty.runtime needs neither.
-if _has_torch():
-    connect_host()
+def __getattr__(name: str) -> object:
+    if name not in _PLACES:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    return getattr(import_module(f'{__name__}.{_PLACES[name]}'), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PLACES])

@@ -1,9 +1,10 @@
 """Finds the MMSegmentation this package plugs into; there has to be exactly one."""
 from __future__ import annotations
 
+import logging
 from importlib import metadata
 
-from .operators import offer_python_operators
+from .operators import python_operators
 
 STACKS = {
     'OneDL': ('onedl-mmsegmentation', 'onedl-mmcv', 'onedl-mmengine'),
@@ -22,11 +23,11 @@ def installed_stacks() -> dict[str, list[str]]:
 
 
 def connect_host() -> None:
-    """Check that one MMSegmentation is installed and let ``mmseg::`` configs find it.
+    """Check that one MMSegmentation is installed, import its models, and let ``mmseg::`` configs find it.
 
-    mmengine maps the module ``mmseg`` to the distribution ``mmsegmentation``, which is not the name of the OneDL
-    distribution, so ``_base_ = ['mmseg::…']`` would fail there. What of ``mmcv.ops`` is written in Python is made available
-    without the compiled rest.
+    Nothing of this happens before a part of the package that plugs into MMSegmentation is imported. What the process sees
+    afterwards is what is installed: see :func:`name_distribution` and
+    :func:`~mmseg_uncertainty.operators.python_operators`.
 
     Raises:
         ImportError: No stack is installed, or two of them are; both write the same modules ``mmseg``, ``mmcv`` and
@@ -34,18 +35,32 @@ def connect_host() -> None:
     """
     stacks = installed_stacks()
     if not stacks:
-        raise ImportError('mmseg_uncertainty plugs into MMSegmentation, and none is installed. Run '
+        raise ImportError('This part of mmseg_uncertainty plugs into MMSegmentation, and none is installed. Run '
                           '`pip install "mmseg_uncertainty[mmseg]"` for the maintained OneDL line, or install '
-                          'mmsegmentation 1.2 with mmcv 2.')
+                          'mmsegmentation 1.2 with mmcv 2. mmseg_uncertainty.functional and mmseg_uncertainty.runtime work '
+                          'without.')
     if len(stacks) > 1:
         names = '; '.join(f'{stack}: {", ".join(names)}' for stack, names in stacks.items())
         raise ImportError(f'Two MMSegmentation stacks are installed over each other ({names}). They share the modules '
                           'mmseg, mmcv and mmengine. Uninstall all of these distributions, then install one stack.')
-    distribution = next((name for name in ('onedl-mmsegmentation', 'mmsegmentation') if _version(name)), None)
-    if distribution is not None:
-        from mmengine.config import utils
-        utils.MODULE2PACKAGE['mmseg'] = distribution
-    offer_python_operators()
+    name_distribution()
+    with python_operators():
+        import mmseg.models
+        import mmseg.utils  # noqa: F401
+
+
+def name_distribution() -> None:
+    """Tell mmengine under which name MMSegmentation is installed, where it believes another.
+
+    mmengine maps the module ``mmseg`` to the distribution ``mmsegmentation``. The OneDL line has another name, so that
+    ``_base_ = ['mmseg::…']`` would look for what is not there.
+    """
+    from mmengine.config import utils
+    installed = next((name for name in ('onedl-mmsegmentation', 'mmsegmentation') if _version(name)), None)
+    if installed is not None and installed != utils.MODULE2PACKAGE['mmseg']:
+        logging.getLogger(__name__).info('mmengine looks for mmseg:: configs in %s, which is installed, instead of %s',
+                                         installed, utils.MODULE2PACKAGE['mmseg'])
+        utils.MODULE2PACKAGE['mmseg'] = installed
 
 
 def _version(distribution: str) -> str | None:

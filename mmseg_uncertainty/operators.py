@@ -2,14 +2,18 @@
 from __future__ import annotations
 
 import importlib.machinery
+import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
 NAME = 'mmcv._ext'
+OPERATORS = 'mmcv.ops'
+_held: dict[str, ModuleType] = {}
 
 
 class MissingOperators(ModuleType):
@@ -37,11 +41,48 @@ class MissingOperators(ModuleType):
         return missing
 
 
-def offer_python_operators() -> None:
-    """Put :class:`MissingOperators` in the place of compiled operators that are not there; otherwise change nothing."""
-    spec = find_spec('mmcv')
-    if NAME in sys.modules or spec is None or spec.origin is None:
+@contextmanager
+def python_operators() -> Iterator[None]:
+    """Within the block ``mmcv.ops`` can be imported without its compiled part; with it nothing changes.
+
+    What is imported in the block keeps the operators it took. Afterwards neither ``mmcv.ops`` nor the stand-in for
+    ``mmcv._ext`` is among the modules of the process, so that others who ask find what is installed, and who imports
+    ``mmcv.ops`` gets the error of an installation without it. Only mmengine's registry still knows operators by name, and
+    those without a version in Python say so when they are called.
+    """
+    if NAME in sys.modules or not are_missing():
+        yield
         return
+    logging.getLogger(__name__).info('mmcv has no compiled operators; models are imported with those written in Python')
+    sys.modules.update({NAME: MissingOperators()} | _held)
+    _name_in_package()
+    try:
+        yield
+    finally:
+        _take_back()
+
+
+def are_missing() -> bool:
+    """Whether mmcv is installed with the Python part of its operators, and without the compiled one."""
+    spec = find_spec('mmcv')
+    if spec is None or spec.origin is None:
+        return False
     folder = Path(spec.origin).parent
-    if (folder / 'ops').is_dir() and not any(folder.glob('_ext*')):
-        sys.modules[NAME] = MissingOperators()
+    return (folder / 'ops').is_dir() and not any(folder.glob('_ext*'))
+
+
+def _take_back() -> None:
+    """Keep the modules of the operators for the next block: their classes are registered, and must not be made twice."""
+    del sys.modules[NAME]
+    for name in [name for name in sys.modules if name == OPERATORS or name.startswith(f'{OPERATORS}.')]:
+        _held[name] = sys.modules.pop(name)
+    _name_in_package()
+
+
+def _name_in_package() -> None:
+    """Let the attribute ``mmcv.ops`` be there exactly where the module is."""
+    package, operators = (sys.modules.get(name) for name in ('mmcv', OPERATORS))
+    if package is not None:
+        vars(package).pop('ops', None)
+        if operators is not None:
+            package.ops = operators

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from mkdocs.structure.files import File, Files
 
-PACKAGES = ('functional', 'models', 'datasets', 'evaluation', 'engine', 'apis', 'runtime', 'visualization')
+PACKAGES = ('functional', 'models', 'datasets', 'evaluation', 'engine', 'plain', 'apis', 'runtime', 'visualization')
 METHODS = {
     'Uncertainty heads': 'decode_heads', 'Calibrators': 'calibrators', 'Prediction sets': 'set_heads',
     'Filters': 'filters'}

@@ -1,3 +1,5 @@
+from mmseg_uncertainty import connected  # noqa: F401
+
 from .cache_options import add_cache_options, use_cache
 from .command_line import run_command
 from .config_files import load_config, type_name

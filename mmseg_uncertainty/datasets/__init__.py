@@ -1,3 +1,5 @@
+from mmseg_uncertainty import connected  # noqa: F401
+
 from .acdc_dataset import ACDCDataset
 from .anomaly_dataset import AnomalyDataset
 from .calibration_plan import CalibrationPlan

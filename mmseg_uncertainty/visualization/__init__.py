@@ -1,3 +1,5 @@
+from mmseg_uncertainty import connected  # noqa: F401
+
 from .uncertainty_visualizer import UncertaintyVisualizer
 
 __all__ = ['UncertaintyVisualizer']

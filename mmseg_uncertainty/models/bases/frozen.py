@@ -10,6 +10,9 @@ from torch import nn
 from mmseg_uncertainty.functional.compiled import is_compiling
 
 
+TRAINED = '_required_grad_before_freezing'
+
+
 class Frozen:
     """Freeze modules for good.
 
@@ -19,8 +22,11 @@ class Frozen:
 
     def __init__(self, modules: Iterable[nn.Module]) -> None:
         self._modules = list(modules)
+        # A network that is frozen a second time must run as it did the first time.
         self._parameters = [parameter for module in self._modules for parameter in module.parameters()
-                            if parameter.requires_grad]
+                            if parameter.requires_grad or getattr(parameter, TRAINED, False)]
+        for parameter in self._parameters:
+            setattr(parameter, TRAINED, True)
         self._require_grad(False)
         self.precision: torch.dtype | None = None
         self.eval()

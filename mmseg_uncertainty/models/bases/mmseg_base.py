@@ -8,6 +8,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from mmseg_uncertainty.functional.class_distributions import ClassDistribution, class_distribution
+from mmseg_uncertainty.operators import python_operators
 
 from .frozen_base import FrozenBase
 
@@ -94,7 +95,8 @@ def check_mask_head(config: Mapping | Sequence[Mapping]) -> None:
     if kind not in MASK_HEADS:
         return
     try:
-        from mmdet.models import dense_heads  # noqa: F401
+        with python_operators():
+            from mmdet.models import dense_heads  # noqa: F401
     except ImportError as error:
         raise ImportError(f'{kind.__name__} is built from layers of onedl-mmdetection, which cannot be imported ({error}). '
                           'Run `pip install "mmseg_uncertainty[mask2former]"`.') from error

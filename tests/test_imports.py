@@ -1,0 +1,97 @@
+"""Each part of the package imports what it needs and nothing else."""
+import json
+import subprocess
+import sys
+
+import pytest
+
+import mmseg_uncertainty
+
+HOST = ('mmseg', 'mmcv', 'mmengine')
+# Imports that fail as they do where the distribution is not installed.
+HIDE = '''
+import json, sys
+hidden = set(json.loads(sys.argv[1]))
+class Hidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition('.')[0] in hidden:
+            raise ModuleNotFoundError(f'No module named {name!r}', name=name)
+sys.meta_path.insert(0, Hidden())
+'''
+EVERY_MODULE = '''
+import importlib, pkgutil
+def import_all(name):
+    package = importlib.import_module(name)
+    for module in pkgutil.walk_packages(package.__path__, f'{name}.'):
+        importlib.import_module(module.name)
+'''
+
+
+def run_without(hidden, program):
+    """Standard output of a program in a process of its own, where these modules are not installed."""
+    process = subprocess.run([sys.executable, '-W', 'ignore', '-c', HIDE + program, json.dumps(list(hidden))], text=True,
+                             capture_output=True)
+    assert process.returncode == 0, process.stderr
+    return process.stdout
+
+
+def test_the_package_imports_nothing_but_python():
+    program = '''
+before = set(sys.modules)
+import mmseg_uncertainty, mmseg_uncertainty.runtime
+print(json.dumps(sorted({name.partition('.')[0] for name in set(sys.modules) - before} - sys.stdlib_module_names)))
+'''
+    assert json.loads(run_without((), program)) == ['mmseg_uncertainty']
+
+
+def test_the_mathematics_need_no_mmsegmentation():
+    program = EVERY_MODULE + '''
+import_all('mmseg_uncertainty.functional')
+import_all('mmseg_uncertainty.structures')
+import torch
+from mmseg_uncertainty.functional import control_risk, msp
+print(float(msp(torch.zeros(1, 4, 1, 1))))
+'''
+    assert float(run_without(HOST, program)) == 0.75
+
+
+def test_the_runtime_needs_no_torch():
+    program = EVERY_MODULE + "import_all('mmseg_uncertainty.runtime')\n"
+    run_without((*HOST, 'torch', 'torchvision'), program)
+
+
+@pytest.mark.parametrize('part', ['models', 'apis', 'plain', 'evaluation', 'registered'])
+def test_what_plugs_into_mmsegmentation_says_so(part):
+    program = f'''
+from importlib import metadata
+from mmseg_uncertainty import host
+host._version = {{}}.get
+try:
+    import mmseg_uncertainty.{part}
+except ImportError as error:
+    print(error)
+'''
+    assert 'pip install "mmseg_uncertainty[mmseg]"' in run_without(HOST, program)
+
+
+def test_what_is_installed_is_told_once_it_is_needed():
+    program = '''
+import logging
+logging.basicConfig(stream=sys.stdout, level=logging.INFO, format='%(name)s')
+import mmseg_uncertainty.functional
+from mmengine.config.utils import MODULE2PACKAGE
+MODULE2PACKAGE['mmseg'] = 'mmseg-of-somebody'
+import mmseg_uncertainty.structures
+assert MODULE2PACKAGE['mmseg'] == 'mmseg-of-somebody'
+import mmseg_uncertainty.models
+assert MODULE2PACKAGE['mmseg'] in ('onedl-mmsegmentation', 'mmsegmentation')
+'''
+    assert 'mmseg_uncertainty.host' in run_without((), program)
+
+
+def test_names_of_the_interface_are_found():
+    assert {'wrap', 'load', 'evaluate', 'UncertaintyInferencer'} <= set(dir(mmseg_uncertainty))
+    for name in mmseg_uncertainty.__all__:
+        assert getattr(mmseg_uncertainty, name) is not None
+    with pytest.raises(AttributeError, match='no attribute .wrapp.'):
+        mmseg_uncertainty.wrapp

@@ -1,0 +1,94 @@
+"""What is wrapped is saved and loaded, and what cannot be wrapped or loaded is named."""
+import pytest
+import torch
+from torch import nn
+
+import mmseg_uncertainty
+from mmseg_uncertainty.engine.checkpoints import CheckpointError
+from mmseg_uncertainty.models.bases import TorchBase
+from tests.test_plain.small_networks import CLASSES, FLOW, small_images, small_network
+
+IMAGES, LABELS = small_images(12)
+PROMISE = dict(calibrator='temperature', sets=dict(alpha=0.25))
+QUIET = dict(progress=False)
+
+
+def wrapped(network=None, **options):
+    return mmseg_uncertainty.wrap(network or small_network(), **dict(classes=CLASSES, features_from='2') | options)
+
+
+def fitted(fit=QUIET, **options):
+    return wrapped(**options).fit([(IMAGES, LABELS)], **fit)
+
+
+def test_what_is_saved_is_loaded(tmp_path):
+    model = fitted(heads=['msp', 'sml', 'mcd', 'vim', *FLOW], fit=dict(iterations=2, **QUIET), **PROMISE)
+    model.save(tmp_path / 'fitted.pth')
+    other = mmseg_uncertainty.load(tmp_path / 'fitted.pth', small_network())
+    first, second = model.predict(IMAGES), other.predict(IMAGES)
+    assert other.classes == tuple(CLASSES) and other.fitted_on['images'] == 12
+    assert all(torch.equal(values, second.uncertainty[name]) for name, values in first.uncertainty.items())
+    assert torch.equal(first.prediction_set, second.prediction_set)
+    assert torch.equal(first.probabilities, second.probabilities)
+
+
+def test_a_file_holds_tensors_and_plain_values_and_no_network(tmp_path):
+    fitted(**PROMISE).save(tmp_path / 'fitted.pth')
+    content = torch.load(tmp_path / 'fitted.pth', weights_only=True)
+    assert all(key.startswith(('calibrator.', 'set_head.')) for key in content['state_dict'])
+    fitted(**PROMISE).save(tmp_path / 'all.pth', with_base=True)
+    assert {'0.weight', '2.bias'} < set(torch.load(tmp_path / 'all.pth', weights_only=True)['state_dict'])
+    assert mmseg_uncertainty.load(tmp_path / 'all.pth', small_network()).predict(IMAGES).prediction_set is not None
+
+
+def test_another_network_is_refused(tmp_path):
+    fitted(**PROMISE).save(tmp_path / 'fitted.pth')
+    with pytest.raises(CheckpointError, match='was fitted on the network .* fit again'):
+        mmseg_uncertainty.load(tmp_path / 'fitted.pth', small_network(seed=1))
+    torch.save(dict(state_dict={}), tmp_path / 'other.pth')
+    with pytest.raises(CheckpointError, match='was not written by UncertaintyModel.save'):
+        mmseg_uncertainty.load(tmp_path / 'other.pth', small_network())
+    with pytest.raises(FileNotFoundError, match='make it first'):
+        fitted(**PROMISE).save(tmp_path / 'nowhere/fitted.pth')
+
+
+class Nested(nn.Module):
+    """Returns a dict, as networks of many libraries do."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = small_network()
+
+    def forward(self, images):
+        return dict(out=self.inner(images))
+
+
+def test_functions_are_given_again(tmp_path):
+    options = dict(features_from='inner.2', logits_from=lambda output: output['out'])
+    fitted(network=Nested(), **options, **PROMISE).save(tmp_path / 'fitted.pth')
+    with pytest.raises(CheckpointError, match='logits_from was a function'):
+        mmseg_uncertainty.load(tmp_path / 'fitted.pth', Nested())
+    model = mmseg_uncertainty.load(tmp_path / 'fitted.pth', Nested(), logits_from='out')
+    assert torch.equal(model.predict(IMAGES).logits, wrapped().predict(IMAGES).logits)
+
+
+def test_a_base_is_held_as_it_is(tmp_path):
+    base = TorchBase(small_network(), classes=CLASSES)
+    model = mmseg_uncertainty.wrap(base, **PROMISE).fit([(IMAGES, LABELS)], **QUIET)
+    assert model.posthoc.base is base
+    model.save(tmp_path / 'fitted.pth')
+    again = mmseg_uncertainty.load(tmp_path / 'fitted.pth', TorchBase(small_network(), classes=CLASSES))
+    assert torch.equal(again.predict(IMAGES).prediction_set, model.predict(IMAGES).prediction_set)
+    with pytest.raises(TypeError, match="TorchBase is a base already.*'classes'"):
+        mmseg_uncertainty.wrap(base, classes=CLASSES)
+
+
+@pytest.mark.parametrize('options, error, message', [
+    (dict(heads=['msp', 'fedc'], features_from=None), ValueError, "fedc read the input of the last layer.*features_from"),
+    (dict(heads=['mahalanobis'], features_from=None), TypeError, 'features_from'),
+    (dict(classes=None), ValueError, 'say how many classes'),
+    (dict(classes=list(map(str, range(255)))), ValueError, '255 classes, and at most 254'),
+])
+def test_what_cannot_be_wrapped_is_named(options, error, message):
+    with pytest.raises(error, match=message):
+        wrapped(**options)
