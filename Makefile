@@ -11,7 +11,7 @@ EXTRAS := $(VENV)/.extras
 
 install: $(INSTALLED)
 
-$(INSTALLED): requirements.txt setup.py
+$(INSTALLED): requirements.txt pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --upgrade pip setuptools wheel
 	$(RUN) -m pip install --quiet -r requirements.txt

@@ -22,7 +22,7 @@ def installed_stacks() -> dict[str, list[str]]:
 
 
 def connect_host() -> None:
-    """Check that one MMSegmentation is installed and let ``mmseg::`` configs find it.
+    """Check that one MMSegmentation is installed and let configs name ``mmseg::`` and ``mmseg_uncertainty::`` bases.
 
     mmengine maps the module ``mmseg`` to the distribution ``mmsegmentation``, which is not the name of the OneDL
     distribution, so ``_base_ = ['mmseg::…']`` would fail there. What of ``mmcv.ops`` is written in Python is made available
@@ -42,9 +42,10 @@ def connect_host() -> None:
         raise ImportError(f'Two MMSegmentation stacks are installed over each other ({names}). They share the modules '
                           'mmseg, mmcv and mmengine. Uninstall all of these distributions, then install one stack.')
     distribution = next((name for name in ('onedl-mmsegmentation', 'mmsegmentation') if _version(name)), None)
+    from mmengine.config import utils
     if distribution is not None:
-        from mmengine.config import utils
         utils.MODULE2PACKAGE['mmseg'] = distribution
+    utils.MODULE2PACKAGE['mmseg_uncertainty'] = 'mmseg_uncertainty'
     offer_python_operators()
 
 

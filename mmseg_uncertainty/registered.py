@@ -1,6 +1,6 @@
 """Importing this module registers every class of the package; configs name it in ``custom_imports``."""
 from mmseg.utils import register_all_modules
 
-from . import datasets, engine, evaluation, models, visualization  # noqa: F401
+from . import datasets, engine, evaluation, models, registry, visualization  # noqa: F401
 
 register_all_modules(init_default_scope=False)
