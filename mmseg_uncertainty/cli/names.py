@@ -8,6 +8,8 @@ EVALUATORS = ('mIoU', 'mFscore', 'macroF1', 'mFishy', 'oIoU', 'IDM', 'ECE', 'OOD
 CORRUPTIONS = ('gaussian_noise', 'shot_noise', 'impulse_noise', 'defocus_blur', 'glass_blur', 'motion_blur', 'zoom_blur', 'snow',
                'frost', 'fog', 'brightness', 'contrast', 'elastic_transform', 'pixelate', 'jpeg_compression', 'speckle_noise',
                'gaussian_blur', 'spatter', 'saturate')
+RECIPES = ('temperature', 'clustered', 'local', 'vector', 'crc', 'kandinsky', 'fedu', 'fedc', 'fed', 'outliers', 'mahalanobis',
+           'vim', 'knn', 'sml', 'baselines')
 CACHE_PRECISIONS = ('float16', 'float32')
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 CLUSTERS = ('slurm', 'local', 'debug')

@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 from mmseg_uncertainty.apis import (add_hooks, corrupt_test_images, launch, load_config, results_of_test, use_cache, use_dataset,
                                     use_evaluators, write_json)
 from mmseg_uncertainty.apis.default_heads import use_heads
+from mmseg_uncertainty.apis.folder_data import ONE_PASS, class_meta, folder_dataset, one_pass_pipeline
 from mmseg_uncertainty.apis.html_report import write_report
 from mmseg_uncertainty.apis.model_index import resolve_model
 from mmseg_uncertainty.apis.run_config import data_of
@@ -32,6 +33,15 @@ def dataset_config(name: str) -> Config:
         raise ValueError(f'--test-dataset {name}: unknown.{nearest(name, [*known, *DATASET_ALIASES])} Choose from '
                          f'{", ".join(known)} or the short names {", ".join(DATASET_ALIASES)}.')
     return Config.fromfile(path)
+
+
+def use_folder(config: Config, args: argparse.Namespace) -> None:
+    """Test on the folders of ``--images`` and ``--labels``."""
+    meta = class_meta(config, read_checkpoint(args.checkpoint), None)
+    dataset = folder_dataset(args.images, args.labels, meta, one_pass_pipeline(config))
+    config.test_dataloader = dict(ONE_PASS, num_workers=1, persistent_workers=True, dataset=dict(dataset, test_mode=True))
+    if not args.eval and not config.get('test_evaluator'):
+        args.eval = ['mIoU', 'IDM', 'ECE']
 
 
 def check_names(args: argparse.Namespace) -> None:
@@ -56,7 +66,9 @@ def test_config(args: argparse.Namespace) -> Config:
     """
     config = load_config(args.config)
     use_heads(config, args.heads)
-    if args.test_dataset:
+    if args.images:
+        use_folder(config, args)
+    elif args.test_dataset:
         use_dataset(config, dataset_config(args.test_dataset), args.data_root)
     elif args.data_root:
         data_of(config, 'test').data_root = args.data_root

@@ -15,6 +15,7 @@ from mmseg_uncertainty.apis import POSTHOC_SEGMENTORS, add_hooks, launch, load_c
 from mmseg_uncertainty.apis.config_files import is_config
 from mmseg_uncertainty.apis.model_index import find_model
 from mmseg_uncertainty.apis.run_config import data_of
+from mmseg_uncertainty.apis.zoo_schedules import check_schedule
 from mmseg_uncertainty.engine.checkpoints import load_checkpoints_safely, read_checkpoint
 from mmseg_uncertainty.engine.resuming import last_checkpoint
 from mmseg_uncertainty.runtime.command_line import Interrupted
@@ -35,6 +36,7 @@ def train_config(args: argparse.Namespace) -> Config:
     if args.cfg_options:
         config.merge_from_dict(args.cfg_options)
     check_trainable(config, args.config)
+    check_schedule(config)
     add_hooks(config, need_heads=False)
     config.custom_hooks.append(dict(type='SaveOnInterruptHook'))
     use_cache(config, args)

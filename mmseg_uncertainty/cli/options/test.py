@@ -33,6 +33,9 @@ def add_measurement_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--test-dataset', metavar='NAME',
                         help=f'one of {", ".join(dataset_configs())}, or {", ".join(DATASET_ALIASES)}; default: that of the '
                              'config')
+    parser.add_argument('--images', type=Path, metavar='DIR', help='test on the images of this folder, with --labels')
+    parser.add_argument('--labels', type=Path, metavar='DIR',
+                        help='their labels: class indices from 0, 255 for void, matched by stem')
     parser.add_argument('--data-root', metavar='DIR', help='folder of the test data')
     parser.add_argument('--corrupt-type', '--corrupt-typ', metavar='NAME', help=f'one of {", ".join(CORRUPTIONS)}')
     parser.add_argument('--corrupt-severity', '--corrupt-sev', type=int, default=1, metavar='0..5',
@@ -52,6 +55,10 @@ def add_measurement_options(parser: argparse.ArgumentParser) -> None:
 
 def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     """Refuse options that would have no effect."""
+    if bool(args.images) != bool(args.labels):
+        parser.error('--images DIR and --labels DIR belong together')
+    if args.images and (args.test_dataset or args.data_root):
+        parser.error('--images DIR is a test dataset of its own; leave out --test-dataset and --data-root')
     for option, value in (('--protocol', args.protocol), ('--plot-dir', args.plot_dir)):
         if value and not args.eval:
             parser.error(f'{option} is an option of the evaluators that --eval names; add --eval, or set it in '
