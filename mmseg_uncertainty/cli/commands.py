@@ -4,6 +4,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from importlib import import_module
 from types import ModuleType
 
@@ -11,6 +12,7 @@ from mmseg_uncertainty.runtime.command_line import run_plain_command
 
 from .names import nearest
 from .parsing import CommandParser, add_debug
+from .quiet_output import quiet_output
 
 PROGRAM = 'mmseg-uncertainty'
 COMMANDS = dict(
@@ -64,7 +66,8 @@ def run(name: str, arguments: Sequence[str] | None = None, prog: str | None = No
             from mmseg_uncertainty.apis.command_line import run_command
             run_command(lambda: execute(name, args), on_interrupt)
 
-    run_plain_command(start)
+    with nullcontext() if '--debug' in (arguments or sys.argv) else quiet_output():
+        run_plain_command(start)
 
 
 def call(name: str, arguments: Sequence[str] | None = None, prog: str | None = None) -> None:

@@ -15,7 +15,7 @@ from mmseg_uncertainty.apis.default_heads import use_heads
 from mmseg_uncertainty.apis.folder_data import ONE_PASS, class_meta, folder_dataset, one_pass_pipeline
 from mmseg_uncertainty.apis.html_report import write_report
 from mmseg_uncertainty.apis.model_index import resolve_model
-from mmseg_uncertainty.apis.run_config import data_of
+from mmseg_uncertainty.apis.run_config import data_of, log_of
 from mmseg_uncertainty.engine.checkpoints import load_checkpoints_safely, read_checkpoint
 from mmseg_uncertainty.engine.hooks import BestAndWorstHook
 from mmseg_uncertainty.runtime.output_files import check_output_file, check_output_folder
@@ -130,6 +130,7 @@ def save(args: argparse.Namespace, runner: Runner, metrics: dict) -> None:
     options['tta'] = tta_of(args)
     if args.out:
         write_json(args.out, results_of_test(runner, metrics, args.config, args.checkpoint, **options))
+    print(f'{f"Results: {args.out}; " if args.out else ""}log: {log_of(runner)}')
     if args.report:
         results = results_of_test(runner, metrics, args.config, args.checkpoint, **options)
         write_json(args.report / 'results.json', results)

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import mmseg_uncertainty.registered  # noqa: F401  (connects the host before configs are read)
 from mmengine.config import Config
+from mmengine.dist import is_main_process
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from mmseg_uncertainty.apis import POSTHOC_SEGMENTORS, add_hooks, launch, load_config, type_name, use_cache
 from mmseg_uncertainty.apis.config_files import is_config
 from mmseg_uncertainty.apis.model_index import find_model
-from mmseg_uncertainty.apis.run_config import data_of
+from mmseg_uncertainty.apis.run_config import data_of, log_of
 from mmseg_uncertainty.apis.zoo_schedules import check_schedule
 from mmseg_uncertainty.engine.checkpoints import load_checkpoints_safely, read_checkpoint
 from mmseg_uncertainty.engine.resuming import last_checkpoint
@@ -89,7 +90,10 @@ def execute(args: argparse.Namespace) -> None:
         read_checkpoint(config.load_from)
     handler = signal.getsignal(signal.SIGINT)
     try:
-        Runner.from_cfg(config).train()
+        runner = Runner.from_cfg(config)
+        runner.train()
+        if is_main_process():
+            print(f'Checkpoint: {last_checkpoint(config.work_dir)}; log: {log_of(runner)}')
     except Interrupted:
         raise
     except KeyboardInterrupt:
