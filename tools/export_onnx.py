@@ -1,4 +1,4 @@
-"""Export a model with its uncertainty heads to ONNX or TorchScript, and show that an ONNX file computes the same; the same as ``mmseg-uncertainty export``."""
+"""Export a model to ONNX or TorchScript; the same as ``mmseg-uncertainty export``."""
 from mmseg_uncertainty.cli import call, run
 
 

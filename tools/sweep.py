@@ -1,4 +1,4 @@
-"""Measure models on datasets under corruptions, go on where a run was stopped, and write tables and plots; the same as ``mmseg-uncertainty sweep``."""
+"""Measure models on datasets under corruptions; the same as ``mmseg-uncertainty sweep``."""
 from mmseg_uncertainty.cli import call, run
 
 

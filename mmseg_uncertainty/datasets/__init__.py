@@ -22,6 +22,6 @@ __all__ = [
     'ACDCDataset', 'AnomalyDataset', 'CalibrationPlan', 'CamVidAsCityscapesDataset', 'CamVidDataset',
     'CheckedADE20KDataset', 'CheckedLoveDADataset', 'CheckedSegDataset', 'COCOCategoryDataset',
     'CityscapesScenesDataset', 'Corruptions', 'CORRUPTIONS', 'DatasetError', 'FolderDataset', 'IDDDataset',
-    'IDDLiteDataset', 'LoadInstanceColors', 'LoadLabels', 'MarkInliers', 'MaskObjectDropout', 'NumberedInfiniteSampler', 'PasteOutliers',
-    'RenderToyRoads', 'S3DIS2DDataset', 'SeedAugmentations', 'ToyRoadsDataset'
+    'IDDLiteDataset', 'LoadInstanceColors', 'LoadLabels', 'MarkInliers', 'MaskObjectDropout', 'NumberedInfiniteSampler',
+    'PasteOutliers', 'RenderToyRoads', 'S3DIS2DDataset', 'SeedAugmentations', 'ToyRoadsDataset'
 ]

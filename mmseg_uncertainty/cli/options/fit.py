@@ -28,8 +28,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--outliers', type=Path, metavar='DIR',
                         help='images whose texture is pasted as unknown objects while flows are fitted')
     parser.add_argument('--iterations', type=int, metavar='N', help='of flows; default: as their schedule says')
-    parser.add_argument('--alpha', type=float, metavar='SHARE', help='risk that prediction sets promise, in (0, 1); default: that of '
-                                                                     'crc, 0.05, or kandinsky, 0.1')
+    parser.add_argument('--alpha', type=float, metavar='SHARE',
+                        help='risk that prediction sets promise, in (0, 1); default: that of crc, 0.05, or kandinsky, 0.1')
     parser.add_argument('--calibrator-share', type=float, default=0.25, metavar='SHARE',
                         help='share of the images for the calibrator alone, where there are prediction sets; default: %(default)s')
     parser.add_argument('--workers', type=int, default=2, metavar='N', help='processes that load images; default: %(default)s')
