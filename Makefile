@@ -6,12 +6,13 @@ RUN := $(VENV)/bin/python
 export OMP_WAIT_POLICY = PASSIVE
 INSTALLED := $(VENV)/.installed
 EXTRAS := $(VENV)/.extras
+LINT := $(VENV)/.lint
 
-.PHONY: demo test install extras docs results clean
+.PHONY: demo test test-fast lint wheel install extras docs results clean
 
 install: $(INSTALLED)
 
-$(INSTALLED): requirements.txt setup.py
+$(INSTALLED): requirements.txt pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --upgrade pip setuptools wheel
 	$(RUN) -m pip install --quiet -r requirements.txt
@@ -30,6 +31,22 @@ demo: install
 
 test: install
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -q --numprocesses auto --dist loadfile tests
+
+# Pure mathematics, structures and the front door.
+test-fast: install
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -q --numprocesses auto --dist loadfile tests/test_functional tests/test_structures \
+		tests/test_runtime tests/test_evaluation tests/test_cli/test_commands.py tests/test_apis/test_config_files.py
+
+lint: $(LINT)
+	$(RUN) -m ruff check .
+	$(RUN) -m mypy
+
+$(LINT): pyproject.toml $(INSTALLED)
+	$(RUN) -m pip install --quiet ruff==0.17.6 mypy==2.4.1
+	touch $@
+
+wheel: install
+	tools/wheel_trial.sh $(RUN)
 
 docs: extras
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet --site-dir work_dirs/site

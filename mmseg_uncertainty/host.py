@@ -23,7 +23,8 @@ def installed_stacks() -> dict[str, list[str]]:
 
 
 def connect_host() -> None:
-    """Check that one MMSegmentation is installed, import its models, and let ``mmseg::`` configs find it.
+    """Check that one MMSegmentation is installed, import its models, and let configs name ``mmseg::`` and
+    ``mmseg_uncertainty::`` bases.
 
     Nothing of this happens before a part of the package that plugs into MMSegmentation is imported. What the process sees
     afterwards is what is installed: see :func:`name_distribution` and
@@ -50,12 +51,13 @@ def connect_host() -> None:
 
 
 def name_distribution() -> None:
-    """Tell mmengine under which name MMSegmentation is installed, where it believes another.
+    """Tell mmengine under which name MMSegmentation is installed, where it believes another, and where our configs are.
 
     mmengine maps the module ``mmseg`` to the distribution ``mmsegmentation``. The OneDL line has another name, so that
     ``_base_ = ['mmseg::…']`` would look for what is not there.
     """
     from mmengine.config import utils
+    utils.MODULE2PACKAGE['mmseg_uncertainty'] = 'mmseg_uncertainty'
     installed = next((name for name in ('onedl-mmsegmentation', 'mmsegmentation') if _version(name)), None)
     if installed is not None and installed != utils.MODULE2PACKAGE['mmseg']:
         logging.getLogger(__name__).info('mmengine looks for mmseg:: configs in %s, which is installed, instead of %s',

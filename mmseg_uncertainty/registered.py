@@ -1,5 +1,5 @@
 """Importing this module registers every class of the package; configs name it in ``custom_imports``."""
-from mmseg_uncertainty import connected, datasets, engine, evaluation, models, visualization  # noqa: F401  isort:skip
+from mmseg_uncertainty import connected, datasets, engine, evaluation, models, registry, visualization  # noqa: F401  isort:skip
 
 from mmseg.utils import register_all_modules
 

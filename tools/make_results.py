@@ -82,7 +82,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--only', nargs='+', metavar='TITLE',
         help='studies whose title contains one of these words; others stay as the page has them')
-    parser.add_argument('--configs', nargs='+', default=['FED', 'OUTLIERS', 'BASELINES', 'PUBLISHED'], metavar='SUFFIX', help='whose heads to compare')
+    parser.add_argument('--configs', nargs='+', default=['FED', 'OUTLIERS', 'BASELINES', 'PUBLISHED'], metavar='SUFFIX',
+                        help='whose heads to compare')
     parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs/results', metavar='DIR',
                         help='where fits and measurements are kept')
     parser.add_argument('--cache', type=Path, default=ROOT / 'work_dirs/cache', help='see docs/performance.md')

@@ -120,7 +120,8 @@ def section(runs: dict[str, dict]) -> str:
         batch=model.train_dataloader.batch_size,
         images=first['images'],
         torch=versions()['torch'])
-    return (introduction + table(['loss', 'iterations', *COLUMNS, 'T'], [calibration_cells(*item) for item in runs.items()]) + MISTAKES
+    return (introduction + table(['loss', 'iterations', *COLUMNS, 'T'], [calibration_cells(*item) for item in runs.items()])
+            + MISTAKES
             + table(['loss', *(score.replace('_', ' ') for score in SCORES)], [mistakes_cells(*item) for item in runs.items()]))
 
 

@@ -5,25 +5,60 @@ import difflib
 from pathlib import Path
 
 from mmengine.config import Config
+from mmengine.utils import get_installed_path
+
+from mmseg_uncertainty.runtime.shipped_files import configs_folder
 
 
 def load_config(path: str | Path) -> Config:
-    """Read a config.
+    """Read a config; see :func:`find_config`."""
+    return Config.fromfile(str(find_config(path)))
+
+
+def is_config(name: str | Path) -> bool:
+    """Whether a name is that of a config file, and not of a model."""
+    return '::' in str(name) or str(name).endswith('.py') or Path(name).expanduser().is_file()
+
+
+def find_config(path: str | Path) -> Path:
+    """Path of a config.
+
+    Args:
+        path: Path; or ``PACKAGE::FOLDER/CONFIG.py`` of an installed package, such as ``mmseg::pspnet/…`` of the zoo or
+            ``mmseg_uncertainty::segformer/…``.
 
     Raises:
         FileNotFoundError: There is no such file; the message names one of a similar name.
     """
+    if '::' in str(path):
+        return _packaged(str(path))
     path = Path(path).expanduser()
     if not path.is_file():
         state = 'is a folder' if path.is_dir() else 'does not exist'
         raise FileNotFoundError(f'Config {path} {state}.{_hint(path)} Give the path of a config file, such as one of '
                                 'local_configs/.')
-    return Config.fromfile(str(path))
+    return path
 
 
 def type_name(kind: object) -> str:
     """Name of a class that a config gives by its name, with or without scope, or, in pure Python, as the class itself."""
     return (kind if isinstance(kind, str) else getattr(kind, '__name__', str(kind))).rpartition('.')[2]
+
+
+def _packaged(name: str) -> Path:
+    from mmengine.config.utils import MODULE2PACKAGE
+    package, _, inside = name.partition('::')
+    inside = inside if inside.endswith('.py') else f'{inside}.py'
+    if package not in ('mmseg', 'mmseg_uncertainty'):
+        raise FileNotFoundError(f'Config {name}: configs of mmseg:: and mmseg_uncertainty:: can be named, not of {package}.')
+    own = package == 'mmseg_uncertainty'
+    folder = configs_folder() if own else Path(get_installed_path(MODULE2PACKAGE[package])) / '.mim/configs'
+    if (folder / inside).is_file():
+        return folder / inside
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob('*.py')]
+    close = difflib.get_close_matches(inside, names, n=1)
+    hint = f' Did you mean {package}::{close[0]}?' if close else ''
+    raise FileNotFoundError(f'Config {name} does not exist.{hint} {package} keeps its configs in {folder}.')
 
 
 def _hint(path: Path) -> str:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import yaml
 
-from .config_files import load_config
+from mmseg_uncertainty.runtime.shipped_files import INDEX, configs_folder, models_folder
 
-INDEX = 'model-index.yml'
+from .config_files import find_config, is_config
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,13 @@ class IndexedModel:
 @lru_cache
 def indexed_models() -> dict[str, IndexedModel]:
     """All models of ``model-index.yml`` by name."""
-    package = Path(__file__).resolve().parents[1]
-    root = next((folder for folder in (package.parent, package / '.mim') if (folder / INDEX).is_file()), None)
-    if root is None:
+    root = models_folder()
+    if not (root / INDEX).is_file():
         return {}
     files = yaml.safe_load((root / INDEX).read_text(encoding='utf-8'))['Import']
     entries = [entry for file in files for entry in yaml.safe_load((root / file).read_text(encoding='utf-8'))['Models']]
-    return {entry['Name']: IndexedModel(entry['Name'], root / entry['Config'], root / entry['Weights'])
+    return {entry['Name']: IndexedModel(
+        entry['Name'], configs_folder() / Path(entry['Config']).relative_to('local_configs'), root / entry['Weights'])
             for entry in entries}
 
 
@@ -67,10 +67,7 @@ def resolve_model(model: str | Path, weights: str | Path | None) -> tuple[Path, 
     Raises:
         ValueError: There is no such model.
     """
-    if str(model).endswith('.py') or Path(model).is_file():
-        if not Path(model).is_file():
-            # Says which file of a similar name there is.
-            load_config(model)
-        return Path(model), None if weights is None else Path(weights)
+    if is_config(model):
+        return find_config(model), None if weights is None else Path(weights)
     found = find_model(str(model))
     return found.config, Path(weights) if weights is not None else found.weights

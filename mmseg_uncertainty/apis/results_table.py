@@ -4,9 +4,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Union
 
-Runs = Union[Mapping[str, float], Sequence[Mapping[str, float]]]
+Runs = Mapping[str, float] | Sequence[Mapping[str, float]]
 METRICS = ('AP', 'FPR95', 'AUROC')
 
 

@@ -2,8 +2,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from mmengine.config import Config
+from mmengine.runner import Runner
 
 from mmseg_uncertainty.datasets import Corruptions
 from mmseg_uncertainty.evaluation import evaluator_config
@@ -28,6 +30,11 @@ def data_of(config: Config, part: str) -> Config:
         raise ValueError(f'{config.filename or "The config"} has no {part}_dataloader with a dataset. Add one, '
                          'for example with a file of local_configs/_base_/datasets in _base_.')
     return dataset
+
+
+def log_of(runner: Runner) -> Path:
+    """The log file of a run."""
+    return Path(runner._log_dir) / f'{runner.timestamp}.log'
 
 
 def test_pipeline(config: Config) -> Sequence[dict] | None:

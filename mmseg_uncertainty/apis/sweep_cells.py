@@ -29,6 +29,8 @@ from mmseg_uncertainty.evaluation import evaluator_config
 from mmseg_uncertainty.models.calibrators import Calibrator
 from mmseg_uncertainty.models.segmentors import PosthocSegmentor
 from mmseg_uncertainty.runtime.json_files import write_json
+from mmseg_uncertainty.runtime.shipped_files import DATASETS as DATASET_FOLDER
+from mmseg_uncertainty.runtime.shipped_files import configs_folder
 
 from .config_files import load_config
 from .data_identity import data_identity
@@ -37,7 +39,7 @@ from .results_file import OWN_WEIGHTS, versions
 from .run_config import add_hooks, corrupt_test_images, use_dataset
 from .sweep_plan import CLEAN, NO_CALIBRATOR, Cell, FittedCalibrator, SweepPlan
 
-DATASET_CONFIGS = Path(__file__).resolve().parents[2] / 'local_configs/_base_/datasets'
+DATASET_CONFIGS = configs_folder() / DATASET_FOLDER
 FAILED, RUNNING = '.failed', '.running'
 NOTHING = dict(family=None, images=[], scenes=[])
 

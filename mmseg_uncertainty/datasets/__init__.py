@@ -11,6 +11,7 @@ from .checked_seg_dataset import CheckedSegDataset
 from .cityscapes_scenes_dataset import CityscapesScenesDataset
 from .coco_category_dataset import COCOCategoryDataset
 from .dataset_error import DatasetError
+from .folder_dataset import FolderDataset
 from .idd_dataset import IDDDataset
 from .idd_lite_dataset import IDDLiteDataset
 from .s3dis_2d_dataset import S3DIS2DDataset
@@ -22,7 +23,7 @@ from .transforms import (CORRUPTIONS, Corruptions, LoadInstanceColors, LoadLabel
 __all__ = [
     'ACDCDataset', 'AnomalyDataset', 'CalibrationPlan', 'CamVidAsCityscapesDataset', 'CamVidDataset',
     'CheckedADE20KDataset', 'CheckedLoveDADataset', 'CheckedSegDataset', 'COCOCategoryDataset',
-    'CityscapesScenesDataset', 'Corruptions', 'CORRUPTIONS', 'DatasetError', 'IDDDataset', 'IDDLiteDataset',
-    'LoadInstanceColors', 'LoadLabels', 'MarkInliers', 'MaskObjectDropout', 'NumberedInfiniteSampler', 'PasteOutliers',
-    'RenderToyRoads', 'S3DIS2DDataset', 'SeedAugmentations', 'ToyRoadsDataset'
+    'CityscapesScenesDataset', 'Corruptions', 'CORRUPTIONS', 'DatasetError', 'FolderDataset', 'IDDDataset',
+    'IDDLiteDataset', 'LoadInstanceColors', 'LoadLabels', 'MarkInliers', 'MaskObjectDropout', 'NumberedInfiniteSampler',
+    'PasteOutliers', 'RenderToyRoads', 'S3DIS2DDataset', 'SeedAugmentations', 'ToyRoadsDataset'
 ]

@@ -6,4 +6,6 @@ from .map_on_grid import MapOnGrid
 from .method_info import MethodInfo
 from .place import Place
 
-__all__ = ['FrozenOutputs', 'Grid', 'GridOutputs', 'ImageOutputs', 'MapOnGrid', 'MethodInfo', 'Place', 'stack_grids', 'stack_outputs']
+__all__ = [
+    'FrozenOutputs', 'Grid', 'GridOutputs', 'ImageOutputs', 'MapOnGrid', 'MethodInfo', 'Place', 'stack_grids', 'stack_outputs'
+]

@@ -2,7 +2,6 @@
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from mmseg_uncertainty.functional.component_metrics import (component_counts, component_overlaps, connected_components,

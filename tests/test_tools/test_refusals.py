@@ -252,8 +252,11 @@ def test_resuming_from_a_lost_checkpoint_is_refused(run_tool, base, tmp_path):
         run_tool('train', config, '--load-from', base, '--work-dir', 'run', '--resume')
 
 
+COMMANDS = TOOLS.parent / 'mmseg_uncertainty'
+
+
 def calls_of(name):
-    for path in sorted(TOOLS.rglob('*.py')):
+    for path in sorted([*TOOLS.rglob('*.py'), *COMMANDS.rglob('*.py')]):
         for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
             if isinstance(node, ast.Call) and getattr(node.func, 'attr', '') == name:
                 yield path, node

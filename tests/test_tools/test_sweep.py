@@ -56,7 +56,7 @@ RUN_PROCESS = 'mmseg_uncertainty.apis.sweep_jobs.run_process'
 
 
 def run_in_this_process(command):
-    plan, work_dir, (model, dataset) = command[2], command[4], command[6:8]
+    plan, _, work_dir, _, model, dataset = command[command.index('sweep') + 1:][:6]
     sweep_cells.measure_group(SweepPlan.from_file(plan), model, dataset, Path(work_dir))
     return 0
 

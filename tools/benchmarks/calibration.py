@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from pathlib import Path
 
 import torch
 from side_by_side import row, run_benchmark, status_megabytes

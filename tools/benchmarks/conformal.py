@@ -40,7 +40,7 @@ def mesh_search(risk: Callable[[np.ndarray], np.ndarray], bound: float, cells: i
     if risk(np.array([0.0]))[0] <= bound:
         return 0.0, 1
     low, high = 0.0, 1.0
-    for sweeps in range(2, 32):
+    for sweeps in range(2, 32):  # noqa: B007
         mesh = np.linspace(low, high, cells + 1)
         below = np.flatnonzero(risk(mesh) <= bound)
         high = mesh[below[0]] if below.size else high

@@ -10,7 +10,7 @@ from mmengine.logging import print_log
 from mmseg.registry import MODELS
 from torch import Tensor
 
-from mmseg_uncertainty.functional.conformal_losses import ConformityTable, check_loss, image_loss, tabulate
+from mmseg_uncertainty.functional.conformal_losses import ConformityTable, image_loss, tabulate
 from mmseg_uncertainty.functional.prediction_sets import SetFamily
 from mmseg_uncertainty.functional.risk_control import FALLBACKS, control_classes, control_risk
 from mmseg_uncertainty.functional.set_size_curves import mean_sizes, size_histogram

@@ -1,0 +1,125 @@
+"""The configs of a fit: the base as it is, what is added, and none of the base's own schedule."""
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmengine.config import Config, ConfigDict
+
+from mmseg_uncertainty.runtime.shipped_files import configs_folder
+
+from .config_files import type_name
+from .folder_data import ONE_PASS, class_count, common_batch, folder_dataset, one_pass_pipeline, training_pipeline
+from .load_posthoc import PLAIN_SEGMENTORS, POSTHOC_SEGMENTORS
+from .recipes import STATISTICS, Recipe, posthoc_config, schedule_config
+
+CALIBRATOR_SHARE = 0.25
+
+
+@dataclass(frozen=True)
+class FitData:
+    """What a fit sees.
+
+    Args:
+        images: Folder of the images.
+        labels: Folder of their labels.
+        meta: ``classes`` and ``palette``.
+        outliers: Folder of images whose texture is pasted as outliers; ``None`` pastes noise.
+        workers: Processes that load images.
+    """
+
+    images: Path
+    labels: Path
+    meta: Mapping
+    outliers: Path | None = None
+    workers: int = 2
+
+
+def fit_configs(base: Config,
+                recipes: Sequence[Recipe],
+                data: FitData,
+                iterations: int | None = None,
+                calibrator_share: float | str = CALIBRATOR_SHARE,
+                alpha: float | None = None) -> list[Config]:
+    """Configs of the steps of a fit: what learns by gradient first, then what is fitted by statistics of its outputs.
+
+    Args:
+        base: Config of the base model; only the model and its test pipeline are read.
+        recipes: What to add.
+        data: What to fit on.
+        iterations: Iterations of what learns by gradient; ``None`` as the schedule says.
+        calibrator_share: Share of the images that fit the calibrator alone where sets promise something of the others.
+        alpha: Promised risk of the sets; ``None`` as the recipe says.
+
+    Raises:
+        ValueError: The base is no segmentor.
+    """
+    schedules = sorted({recipe.schedule for recipe in recipes}, key=lambda name: name == STATISTICS)
+    steps, done = [], []
+    for schedule in schedules:
+        done += [recipe for recipe in recipes if recipe.schedule == schedule]
+        config = Config(ConfigDict(copy.deepcopy(runtime_config())))
+        # There is nothing to validate or test on; commands that test bring their data.
+        config.update({key: value for key, value in schedule_config(schedule, iterations).items()
+                       if key not in ('val_cfg', 'test_cfg')})
+        config.model = posthoc_model(base, done, alpha)
+        config.test_pipeline = one_pass_pipeline(base)
+        config.train_dataloader = _loader(base, data, schedule)
+        parts = {recipe.part for recipe in done}
+        if schedule == STATISTICS and {'calibrator', 'set_head'} <= parts:
+            config.train_cfg.calibrator_share = calibrator_share
+        steps.append(config)
+    return steps
+
+
+def posthoc_model(base: Config, recipes: Sequence[Recipe], alpha: float | None = None) -> ConfigDict:
+    """Model config of the base with scores that need no fitting and with what the recipes add.
+
+    Raises:
+        ValueError: The base is no segmentor.
+    """
+    model = copy.deepcopy(base.model)
+    kind = type_name(model.get('type'))
+    if kind not in (*PLAIN_SEGMENTORS, *POSTHOC_SEGMENTORS):
+        raise ValueError(f'{base.filename or "The config"} describes the model {kind!r}, expected PosthocSegmentor or one of '
+                         f'{PLAIN_SEGMENTORS}.')
+    if kind in PLAIN_SEGMENTORS:
+        model.type = 'PosthocSegmentor'
+    heads = {**posthoc_config('scores').heads, **(model.get('uncertainty_heads') or {})}
+    for recipe in recipes:
+        if recipe.part == 'heads':
+            heads |= recipe.config()
+        else:
+            model[recipe.part] = recipe.config()
+    if model.get('set_head'):
+        model.set_head.setdefault('num_classes', class_count(base))
+        if alpha is not None:
+            _promise(model.set_head, alpha)
+    model.uncertainty_heads = heads
+    return model
+
+
+def runtime_config() -> dict:
+    """What all shipped configs say of the run."""
+    return Config.fromfile(configs_folder() / '_base_/default_runtime.py').to_dict()
+
+
+def _promise(set_head: ConfigDict, alpha: float) -> None:
+    if 'risks' in set_head:
+        set_head.risks[0].alpha = alpha
+    else:
+        set_head.alpha = alpha
+
+
+def _loader(base: Config, data: FitData, schedule: str) -> dict:
+    workers = dict(num_workers=data.workers, persistent_workers=data.workers > 0)
+    if schedule == STATISTICS:
+        dataset = folder_dataset(data.images, data.labels, data.meta, one_pass_pipeline(base))
+        return dict(ONE_PASS, **workers, dataset=dataset)
+    source = str(data.outliers.resolve()) if data.outliers else None
+    pasted = [dict(type='PasteOutliers', source=source)] if data.outliers or schedule == 'fed_outliers' else []
+    dataset = folder_dataset(data.images, data.labels, data.meta, training_pipeline(base, pasted))
+    return dict(batch_size=common_batch(data.images), **workers, dataset=dataset,
+                sampler=dict(type='NumberedInfiniteSampler', shuffle=True))

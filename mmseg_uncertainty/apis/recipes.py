@@ -1,0 +1,92 @@
+"""What ``fit`` can add to a model, each with the schedule it is fitted by."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mmengine.config import Config
+
+from mmseg_uncertainty.cli.names import nearest
+from mmseg_uncertainty.runtime.shipped_files import configs_folder
+
+STATISTICS = 'calibration'
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Something to add.
+
+    Args:
+        file: Name of its config in ``_base_/posthoc``.
+        part: What it is: ``'calibrator'``, ``'set_head'`` or ``'heads'``.
+        heads: Which heads of the config.
+        schedule: Name of its schedule in ``_base_/schedules``; :data:`STATISTICS` fits by statistics, the others by gradient.
+    """
+
+    file: str
+    part: str = 'heads'
+    heads: tuple[str, ...] = ()
+    schedule: str = STATISTICS
+
+    def config(self) -> dict:
+        """Config of the calibrator or the set head, or configs of the heads by name."""
+        config = posthoc_config(self.file)[self.part]
+        return {name: config[name] for name in self.heads} if self.heads else config
+
+
+RECIPES = dict(
+    temperature=Recipe('temperature', 'calibrator'),
+    clustered=Recipe('clustered_temperature', 'calibrator'),
+    local=Recipe('local_temperature', 'calibrator'),
+    vector=Recipe('vector_scaling', 'calibrator'),
+    crc=Recipe('crc', 'set_head'),
+    kandinsky=Recipe('kandinsky', 'set_head'),
+    fedu=Recipe('fedu', heads=('fedu', ), schedule='fed'),
+    fedc=Recipe('fedc', heads=('fedc', ), schedule='fed'),
+    fed=Recipe('fed', heads=('fedu', 'fedc'), schedule='fed'),
+    outliers=Recipe('fed_outliers', heads=('fedc_outliers', ), schedule='fed_outliers'),
+    mahalanobis=Recipe('baselines', heads=('mahalanobis', )),
+    vim=Recipe('baselines', heads=('vim', )),
+    knn=Recipe('nearest_neighbors', heads=('knn', )),
+    sml=Recipe('baselines', heads=('standardized_max_logit', )),
+    baselines=Recipe('baselines', heads=('standardized_max_logit', 'mc_dropout', 'mahalanobis', 'vim')))
+
+
+def chosen_recipes(names: Sequence[str]) -> list[Recipe]:
+    """Recipes by name.
+
+    Raises:
+        ValueError: A name is unknown, or recipes exclude each other.
+    """
+    for name in names:
+        if name not in RECIPES:
+            raise ValueError(f'--add {name}: unknown.{nearest(name, RECIPES)} Choose from {", ".join(RECIPES)}.')
+    recipes = [RECIPES[name] for name in dict.fromkeys(names)]
+    for part, what in (('calibrator', 'calibrators'), ('set_head', 'kinds of prediction sets')):
+        several = [name for name in names if RECIPES[name].part == part]
+        if len(several) > 1:
+            raise ValueError(f'--add {" ".join(several)}: a model has one of these {what}; choose one.')
+    schedules = {recipe.schedule for recipe in recipes} - {STATISTICS}
+    if len(schedules) > 1:
+        raise ValueError(f'--add {" ".join(names)}: flows for mistakes and for outliers have schedules of their own. Fit the one, '
+                         'then add the other to the config and checkpoint that this wrote.')
+    return recipes
+
+
+def posthoc_config(name: str) -> Config:
+    """A config of ``_base_/posthoc``."""
+    return Config.fromfile(configs_folder() / f'_base_/posthoc/{name}.py')
+
+
+def schedule_config(name: str, iterations: int | None = None) -> Config:
+    """A config of ``_base_/schedules``, with as many iterations as asked for and its warm-up in proportion."""
+    schedule = Config.fromfile(configs_folder() / f'_base_/schedules/{name}.py')
+    if iterations is None or name == STATISTICS:
+        return schedule
+    planned = schedule.train_cfg.max_iters
+    schedule.train_cfg.update(max_iters=iterations, val_begin=iterations + 1)
+    for step in schedule.param_scheduler:
+        step.update(begin=step.begin * iterations // planned, end=max(step.end * iterations // planned, 1))
+    schedule.param_scheduler = [step for step in schedule.param_scheduler if step.end > step.begin]
+    schedule.default_hooks.checkpoint.interval = min(schedule.default_hooks.checkpoint.interval, iterations)
+    return schedule

@@ -1,0 +1,42 @@
+"""Predict classes and uncertainty for an image, a folder, a pattern or a video."""
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mmseg_uncertainty.runtime.tta_options import add_tta_options
+
+ON_INTERRUPT = 'Results of the images that were done are in --out. Run the same command again to predict all.'
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command."""
+    parser.add_argument('inputs', metavar='IMAGE|FOLDER|PATTERN|VIDEO', help='what to predict; folders with all below them')
+    parser.add_argument('model', metavar='CONFIG|NAME|MODEL.onnx',
+                        help='a config, the name of a model (mmseg-uncertainty models), or a file of mmseg-uncertainty export, '
+                             'which runs without torch')
+    parser.add_argument('checkpoint', metavar='CHECKPOINT', nargs='?', help='of a config; a named model has its own')
+    parser.add_argument('--out', type=Path, default=Path('work_dirs/infer'), metavar='DIR',
+                        help='write label maps, uncertainty maps (npz), overlays, figures and a JSON per image here')
+    parser.add_argument('--threshold', nargs='+', type=head_and_value, default=[], metavar='HEAD=VALUE',
+                        help='flag pixels whose uncertainty reaches this value')
+    parser.add_argument('--every', type=int, default=1, metavar='N', help='predict every N-th frame of videos')
+    parser.add_argument('--batch-size', type=int, default=1, help='most images of one size in one pass')
+    parser.add_argument('--max-pixels', type=int, help='most pixels of one pass; larger inputs are cut in tiles')
+    add_tta_options(parser)
+    parser.add_argument('--device', help='such as cpu or cuda:0; default: the best there is')
+    parser.add_argument('--skip-broken', action='store_true', help='leave out and report files that cannot be read')
+
+
+def head_and_value(text: str) -> tuple[str, float]:
+    """Parse ``HEAD=VALUE``."""
+    head, _, value = text.rpartition('=')
+    try:
+        return head, float(value if head else '')
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'{text!r} is no HEAD=VALUE, such as {head or text or "entropy"}=1.2') from None
+
+
+def runs_plain(args: argparse.Namespace) -> bool:
+    """Whether the model needs no torch."""
+    return args.model.endswith('.onnx')

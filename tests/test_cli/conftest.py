@@ -1,0 +1,4 @@
+"""Tools run in this process."""
+from tests.test_tools.conftest import run_tool
+
+__all__ = ['run_tool']

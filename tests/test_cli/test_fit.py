@@ -1,0 +1,136 @@
+"""Anything is fitted to any model on a folder, without writing a config."""
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmseg.registry import MODELS
+
+from mmseg_uncertainty.apis import fit
+from mmseg_uncertainty.apis.config_files import load_config
+from mmseg_uncertainty.apis.fit_plan import FitData, fit_configs
+from mmseg_uncertainty.apis.recipes import RECIPES, chosen_recipes
+from mmseg_uncertainty.cli import call
+from tests.tiny import tiny_base
+
+ZOO = 'mmseg::pspnet/pspnet_r18-d8_4xb4-80k_loveda-512x512'
+CLASSES = ['road', 'grass', 'sky', 'house']
+CHANGES = {'model.decode_head.num_classes': 4, 'model.auxiliary_head.num_classes': 4,
+           'test_dataloader.dataset.pipeline.1.scale': '(96,64)'}
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """An empty folder with 12 images of 4 classes, of which each image shows its class by its colour, and a list of these."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    for folder in ('images', 'labels'):
+        Path('own', folder).mkdir(parents=True)
+    for index in range(12):
+        labels = np.kron(random.integers(0, 4, (4, 6)), np.ones((16, 16))).astype(np.uint8)
+        image = np.stack([60 * labels] * 3, -1) + random.integers(0, 40, (64, 96, 3))
+        labels[:2] = 255
+        cv2.imwrite(f'own/images/{index}.png', image.astype(np.uint8))
+        cv2.imwrite(f'own/labels/{index}.png', labels)
+    Path('classes.txt').write_text('\n'.join(CLASSES) + '\n')
+    return tmp_path
+
+
+def random_weights(config, path):
+    torch.manual_seed(0)
+    torch.save(dict(state_dict=MODELS.build(config.model).state_dict(), meta={}), path)
+    return path
+
+
+@pytest.fixture
+def tiny(own):
+    config = Config(dict(model=tiny_base(num_classes=4)))
+    config.dump('tiny.py')
+    return 'tiny.py', random_weights(config, 'tiny.pth')
+
+
+FOLDERS = ('--images', 'own/images', '--labels', 'own/labels')
+
+
+def test_a_zoo_model_is_fitted_tested_and_used(own, capsys):
+    """From an empty folder with random weights to results, by commands alone."""
+    config = load_config(ZOO)
+    config.merge_from_dict({**CHANGES, 'model.pretrained': None})
+    random_weights(config, 'base.pth')
+    call('fit', [ZOO, 'base.pth', '--add', 'temperature', 'crc', 'fedc', *FOLDERS, '--classes', 'classes.txt', '--iterations', '3',
+                 '--alpha', '0.4', '--workers', '0', '--cfg-options', *(f'{key}={value}' for key, value in CHANGES.items())])
+    assert 'fitted.pth, with its config fitted.py' in capsys.readouterr().out
+    fitted = torch.load('fitted.pth', weights_only=False)
+    parts = fitted['meta']['calibration_plan']['parts']
+    assert len(parts['calibrator']) == 3 and len(parts['set_head']) == 9 and not set(parts['calibrator']) & set(parts['set_head'])
+    assert fitted['meta']['dataset_meta']['classes'] == CLASSES
+    call('test', ['fitted.py', 'fitted.pth', *FOLDERS, '--allow-overlap', '--eval', 'IDM', 'ECE', 'coverage', '--out', 'r.json'])
+    metrics = json.loads(Path('r.json').read_text())['metrics']
+    assert {'fedc/IDM_AUROC[pooled]', 'msp/IDM_AUROC[pooled]'} <= set(metrics)
+    call('infer', ['own/images/0.png', 'fitted.py', 'fitted.pth', '--out', 'mine'])
+    assert Path('mine/figures/0.png').is_file()
+    call('train', ['fitted.py', '--work-dir', 'again'])
+    again = torch.load('again/calibrated.pth', weights_only=False)['state_dict']
+    assert all(torch.equal(value, again[key]) for key, value in fitted['state_dict'].items())
+
+
+def test_the_schedule_of_the_base_is_dropped():
+    base = load_config(ZOO)
+    flows, statistics = fit_configs(base, chosen_recipes(['crc', 'fedc', 'vim']), FitData(Path('.'), Path('.'), {}, workers=0))
+    assert base.train_cfg.max_iters == 80000 and flows.train_cfg.max_iters == 400
+    assert flows.optim_wrapper.optimizer.type == 'AdamW' and statistics.train_cfg.type == 'CalibrationLoop'
+    assert 'set_head' not in flows.model and 'fedc' in statistics.model.uncertainty_heads
+    for config in (flows, statistics):
+        assert not {'val_dataloader', 'test_dataloader', 'val_cfg', 'auto_scale_lr'} & set(config)
+
+
+@pytest.mark.parametrize('name', RECIPES)
+def test_every_recipe_is_fitted(tiny, name):
+    config, checkpoint = tiny
+    out = fit(config, checkpoint, [name], 'own/images', 'own/labels', 'classes.txt', iterations=2, workers=0,
+              options={'model.test_cfg': dict(mode='slide', crop_size=(64, 64), stride=(32, 32))} if name == 'fedu' else None)
+    recipe = RECIPES[name]
+    state = torch.load(out, weights_only=False)['state_dict']
+    expected = [f'uncertainty_heads.{head}.' for head in recipe.heads if head != 'mc_dropout'] or [f'{recipe.part}.']
+    assert all(any(key.startswith(prefix) for key in state) for prefix in expected)
+    call('test', [str(out.with_suffix('.py')), str(out), *FOLDERS, '--allow-overlap', '--eval', 'mIoU'])
+
+
+def test_an_interrupted_fit_goes_on_and_ends_with_the_same_weights(tiny, monkeypatch):
+    from mmseg_uncertainty.engine.hooks import IterationSeedHook
+    from mmseg_uncertainty.runtime.command_line import Interrupted
+    config, checkpoint = tiny
+    options = dict(iterations=4, workers=0)
+    unbroken = fit(config, checkpoint, ['fedu', 'crc'], 'own/images', 'own/labels', out='unbroken.pth', **options)
+    before, calls = IterationSeedHook.before_train_iter, []
+
+    def stop(self, runner, *arguments, **others):
+        calls.append(runner.iter)
+        if len(calls) == 3:
+            runner.hooks[[type(hook).__name__ for hook in runner.hooks].index('SaveOnInterruptHook')].requested = True
+        before(self, runner, *arguments, **others)
+
+    monkeypatch.setattr(IterationSeedHook, 'before_train_iter', stop)
+    with pytest.raises(Interrupted, match='iter_3.pth was saved. Run the same command again'):
+        fit(config, checkpoint, ['fedu', 'crc'], 'own/images', 'own/labels', out='broken.pth', **options)
+    broken = fit(config, checkpoint, ['fedu', 'crc'], 'own/images', 'own/labels', out='broken.pth', **options)
+    assert calls[:4] == [0, 1, 2, 3]
+    one, two = (torch.load(path, weights_only=False)['state_dict'] for path in (unbroken, broken))
+    assert all(torch.equal(value, two[key]) for key, value in one.items())
+
+
+@pytest.mark.parametrize('names, message', [
+    (['temprature'], 'Did you mean temperature'), (['temperature', 'vector'], 'one of these calibrators'),
+    (['crc', 'kandinsky'], 'one of these kinds of prediction sets'), (['fedc', 'outliers'], 'schedules of their own')])
+def test_what_excludes_each_other_is_refused(names, message):
+    with pytest.raises(ValueError, match=message):
+        chosen_recipes(names)
+
+
+def test_classes_of_another_number_are_refused(tiny):
+    Path('classes.txt').write_text('road\nsky\n')
+    with pytest.raises(ValueError, match='classes.txt names 2 classes .*the model has 4'):
+        fit(*tiny, ['temperature'], 'own/images', 'own/labels', 'classes.txt')
