@@ -6,7 +6,7 @@ __version__ = '0.1.0'
 _PLACES = {
     'UncertaintyInferencer': 'apis', 'UncertaintyModel': 'plain', 'evaluate': 'plain', 'evaluate_arrays': 'plain',
     'load': 'plain', 'wrap': 'plain'}
-__all__ = ['__version__', *_PLACES]
+__all__ = ['UncertaintyInferencer', 'UncertaintyModel', '__version__', 'evaluate', 'evaluate_arrays', 'load', 'wrap']
 
 
 def __getattr__(name: str) -> object:

@@ -117,9 +117,9 @@ def open_set_limits(fewest: np.ndarray, most: np.ndarray, total: np.ndarray,
     for low, high in ((most, fewest), (fewest, most)):
         known = open_set_scores(np.where(right, low, high), total, labels)
         other = open_set_scores(np.where(unknown, high, low), total, labels)
-        parts = (np.concatenate([getattr(known, name)[..., :-1], getattr(other, name)[..., -1:]], -1)
-                 for name in ('iou', 'accuracy'))
-        limits.append(OpenSetScores(*parts, open_set_scores(low, total, labels).kept))
+        iou, accuracy = (np.concatenate([getattr(known, name)[..., :-1], getattr(other, name)[..., -1:]], -1)
+                         for name in ('iou', 'accuracy'))
+        limits.append(OpenSetScores(iou, accuracy, open_set_scores(low, total, labels).kept))
     return limits[0], limits[1]
 
 

@@ -155,7 +155,7 @@ def _merge(counts, prefixes, key_bits, bases, new_bits, result):
 
 
 @njit(cache=True, nogil=True)
-def score_key(pattern: int) -> int:
+def score_key(pattern: np.int32) -> np.uint32:
     """Key of 32 bits, uint32, of the bit pattern of a float32 score, int32; see :func:`.score_histogram.score_keys`."""
     pattern = np.int32(0) if pattern == LOWEST_PATTERN else pattern
     return np.uint32(pattern ^ ((pattern >> np.int32(31)) | LOWEST_PATTERN))

@@ -26,7 +26,8 @@ def trained(tmp_path, monkeypatch):
 
 
 def test_from_a_network_to_sets_and_a_file_for_elsewhere(run_tool, tmp_path, trained):
-    run_tool('test', CONFIGS / 'roadnet_toy_roads_SCORES.py', trained, '--eval', 'mIoU', 'IDM', '--report', tmp_path / 'scores', *FEW)
+    run_tool('test', CONFIGS / 'roadnet_toy_roads_SCORES.py', trained, '--eval', 'mIoU', 'IDM', '--report', tmp_path / 'scores',
+             *FEW)
     assert (tmp_path / 'scores/report.html').is_file()
     run_tool('train', CONFIGS / 'roadnet_toy_roads_FEDC.py', '--load-from', trained, '--work-dir', tmp_path / 'fedc', *SHORT,
              'train_cfg.max_iters=2', 'default_hooks.checkpoint.interval=2', 'train_dataloader.batch_size=2')

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .layer_names import last_convolution
-from .libraries import library
 from .torch_base import TorchBase
 from .transformers_files import load_network, read_preparation, task_tokens
 
