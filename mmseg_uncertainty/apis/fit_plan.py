@@ -16,6 +16,8 @@ from .load_posthoc import PLAIN_SEGMENTORS, POSTHOC_SEGMENTORS
 from .recipes import STATISTICS, Recipe, posthoc_config, schedule_config
 
 CALIBRATOR_SHARE = 0.25
+# Most averages of features that a flow is conditioned on.
+CONDITION_CHANNELS = 32
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def posthoc_model(base: Config, recipes: Sequence[Recipe], alpha: float | None =
     heads = {**posthoc_config('scores').heads, **(model.get('uncertainty_heads') or {})}
     for recipe in recipes:
         if recipe.part == 'heads':
-            heads |= recipe.config()
+            heads |= {name: _conditioned(head, base) for name, head in recipe.config().items()}
         else:
             model[recipe.part] = recipe.config()
     if model.get('set_head'):
@@ -104,6 +106,16 @@ def posthoc_model(base: Config, recipes: Sequence[Recipe], alpha: float | None =
 def runtime_config() -> dict:
     """What all shipped configs say of the run."""
     return Config.fromfile(configs_folder() / '_base_/default_runtime.py').to_dict()
+
+
+def _conditioned(head: Mapping, base: Config) -> dict:
+    """A flow whose condition averages features in groups of one size, whatever the number of channels of the base."""
+    decode_head = base.model.get('decode_head')
+    decode_head = decode_head[-1] if isinstance(decode_head, (list, tuple)) else decode_head
+    channels = (decode_head or {}).get('channels')
+    if not head.get('conditional') or not channels:
+        return dict(head)
+    return {**head, 'condition_channels': max(count for count in range(1, CONDITION_CHANNELS + 1) if channels % count == 0)}
 
 
 def _promise(set_head: ConfigDict, alpha: float) -> None:
