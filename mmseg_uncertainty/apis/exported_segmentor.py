@@ -1,34 +1,46 @@
 """A posthoc model as one function from images to maps, as exporters want it."""
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+import warnings
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmseg_uncertainty.models import PosthocSegmentor
-from mmseg_uncertainty.models.decode_heads import ScoreHead
+from mmseg_uncertainty.models import EnsembleSegmentor, PosthocSegmentor
 from mmseg_uncertainty.models.calibrators import LocalTemperatureScaling
-from mmseg_uncertainty.models.flows.class_conditional_gaussian import ClassConditionalGaussian
-from mmseg_uncertainty.models.flows.invertible_convolution import InvertibleConvolution
+from mmseg_uncertainty.models.decode_heads import NearestNeighborHead
 from mmseg_uncertainty.models.set_heads import ConformalRiskControlHead
+from mmseg_uncertainty.runtime.resizing import Resizing
 from mmseg_uncertainty.structures import FrozenOutputs, GridOutputs
+
+from .export_pipeline import resize_steps
+from .exported_sets import check_sets, exported_sets
+from .exported_windows import SlidingPass, WindowPass
+from .small_inputs import SMALLEST_SIDE
+from .traceable_layers import make_traceable
 
 
 class ExportedSegmentor(nn.Module):
-    """Label map, logits, uncertainty maps and, with a set head, set membership, at the size of the input.
+    """Everything between the test pipeline and the result: normalizing, padding, windows, resizing back, scores and sets.
+
+    Images are padded as the data preprocessor of the model pads them, pass in windows where the model slides, and lose
+    their padding. Where the test pipeline resizes, a second input says how large the image was: logits are resized to that,
+    and then scored.
 
     Args:
-        model: Model to export; it is changed for exporting and should not be used otherwise.
+        model: Model to export; it is changed for exporting and should not be used otherwise. The test pipeline is read
+            from its ``cfg``; one without has no steps.
         heads: Names of the heads to keep, by default all.
         preprocess: Whether images come as uint8 RGB (N, H, W, 3), to be normalized here, instead of normalized float32
             (N, 3, H, W) in the channel order of the model.
         probabilities: Whether to return class probabilities too, calibrated if the model has a calibrator.
 
+    Attributes:
+        resizing: What the test pipeline does to the size of images, before they come here.
+
     Raises:
-        ValueError: A head is unknown, or a part of the model cannot be expressed for images of any size.
+        ValueError: A head is unknown, or a step of the test pipeline or a part of the model cannot be expressed.
     """
 
     def __init__(self,
@@ -38,15 +50,33 @@ class ExportedSegmentor(nn.Module):
                  probabilities: bool = False) -> None:
         super().__init__()
         check_exportable(model, heads)
-        self.model, self.preprocess, self.probabilities = model, preprocess, probabilities
+        self.resizing = Resizing(resize_steps(getattr(model, 'cfg', {})))
+        self.preprocess, self.probabilities = preprocess, probabilities
         self.heads = list(model.uncertainty_heads) if heads is None else list(heads)
         for name in set(model.uncertainty_heads) - set(self.heads):
             del model.uncertainty_heads[name]
+        make_traceable(model)
         # Nothing predicts from the curves of calibration images.
-        for module in list(model.modules()):
-            _make_traceable(module)
+        for module in model.modules():
             if isinstance(module, ConformalRiskControlHead):
                 module.curves = None
+        self.window_pass = WindowPass(model, [name for name in self.heads if name in model.native_heads()])
+        self.sliding_pass: nn.Module | None = None
+
+    @property
+    def model(self) -> PosthocSegmentor:
+        """The model."""
+        return self.window_pass.model
+
+    @property
+    def resizes(self) -> bool:
+        """Whether the size of the image is a second input."""
+        return bool(self.resizing.steps)
+
+    @property
+    def input_names(self) -> list[str]:
+        """Names of what :meth:`forward` takes."""
+        return ['images', 'image_size'] if self.resizes else ['images']
 
     @property
     def output_names(self) -> list[str]:
@@ -54,11 +84,13 @@ class ExportedSegmentor(nn.Module):
         return ['labels', 'logits', *(['probabilities'] if self.probabilities else []),
                 *(f'uncertainty_{name}' for name in self.heads), *(['set_membership'] if self.model.set_head else [])]
 
-    def example_inputs(self, batch: int, height: int, width: int, seed: int = 0) -> Tensor:
-        """Random images of the kind that :meth:`forward` takes."""
+    def example_inputs(self, batch: int, height: int, width: int, seed: int = 0) -> tuple[Tensor, ...]:
+        """Random images of this size, as the test pipeline leaves them, and whatever else :meth:`forward` takes."""
         generator = torch.Generator().manual_seed(seed)
-        pixels = torch.randint(0, 256, (batch, height, width, 3), generator=generator, dtype=torch.uint8)
-        return pixels if self.preprocess else self.normalize(pixels)
+        size = self.resizing.size((height, width))
+        pixels = torch.randint(0, 256, (batch, *size, 3), generator=generator, dtype=torch.uint8)
+        images = pixels if self.preprocess else self.normalize(pixels)
+        return (images, torch.tensor([height, width])) if self.resizes else (images, )
 
     def normalize(self, images: Tensor) -> Tensor:
         """Turn uint8 RGB (N, H, W, 3) into what the model was trained on, float32 (N, 3, H, W)."""
@@ -67,52 +99,118 @@ class ExportedSegmentor(nn.Module):
         images = images if takes_rgb(preprocessor) else images.flip(1)
         return (images - preprocessor.mean) / preprocessor.std if hasattr(preprocessor, 'mean') else images
 
-    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+    def traced(self) -> torch.jit.ScriptModule:
+        """The same function as TorchScript, for any batch and size; windows stay a loop."""
+        model = self.eval().model
+        with torch.no_grad(), warnings.catch_warnings():
+            # The tracer warns of every shape that Python reads; comparing at other sizes shows that none was frozen.
+            warnings.simplefilter('ignore')
+            if model.test_cfg['mode'] == 'slide':
+                crop, stride = tuple(model.test_cfg['crop_size']), tuple(model.test_cfg['stride'])
+                example = torch.rand(2, 3, *crop), torch.tensor([0, 0, *crop, *crop])
+                window_pass = torch.jit.trace(self.window_pass, example, check_trace=False)
+                self.sliding_pass = torch.jit.script(SlidingPass(window_pass, crop, stride, self.window_pass.channels))
+            try:
+                return torch.jit.trace(self, self.example_inputs(2, 96, 128), check_trace=False)
+            finally:
+                self.sliding_pass = None
+
+    def forward(self, images: Tensor, image_size: Tensor | tuple[int, int] | None = None) -> tuple[Tensor, ...]:
         """Predict.
 
         Args:
-            images: See ``preprocess``.
+            images: See ``preprocess``; shape (N, 3, H', W').
+            image_size: Height and width of the images before the test pipeline resized them, shape (2,), int64; ``None``
+                where it does not.
 
         Returns:
-            As named by :attr:`output_names`: labels (N, H, W) int64, logits and probabilities (N, K, H, W), uncertainty
-            maps (N, H, W), set membership (N, K, H, W) bool.
+            As named by :attr:`output_names`, H × W being ``image_size`` or the size of the input: labels (N, H, W) int64,
+            logits and probabilities (N, K, H, W), uncertainty maps (N, H, W), set membership (N, K, H, W) bool.
         """
-        images = self.normalize(images) if self.preprocess else images
         model, distribution = self.model, self.model.distribution
-        passed = model.base(images, [{}])
-        labels = distribution.predict(passed.scores)
-        output, cells = model.at_output(passed.scores), model.cells(passed)
-        calibrated = self._calibrate(FrozenOutputs(output.logits, images=images, windows=[cells]))
+        images = self.normalize(images) if self.preprocess else images
+        content = images.shape[2:]
+        padded = pad_input(images, model.data_preprocessor)
+        maps, pooled = self._passed(padded, content)
+        maps = self._to_image(maps, content, image_size)
+        scores, native = maps[:, :model.base.out_channels], maps[:, model.base.out_channels:].unbind(dim=1)
+        labels, output = distribution.predict(scores), model.at_output(scores)
+        calibrated = self._calibrate(output, self._to_image(padded, content, image_size), pooled)
         read = GridOutputs(calibrated, predicted=output.predicted, distribution=distribution)
-        scores = [self._score(head, cells, read, images) for head in (model.uncertainty_heads[name] for name in self.heads)]
-        sets = [self._sets(calibrated, labels)] if model.set_head else []
-        return (labels, passed.scores, *([distribution.probabilities(calibrated)] if self.probabilities else []), *scores, *sets)
+        at_cells = dict(zip(self.window_pass.heads, native))
+        uncertainty = [at_cells[name] if name in at_cells else model.uncertainty_heads[name](read) for name in self.heads]
+        probabilities = [distribution.probabilities(calibrated)] if self.probabilities else []
+        sets = [self._sets(calibrated, output, labels)] if model.set_head else []
+        return (labels, scores, *probabilities, *uncertainty, *sets)
 
-    def _score(self, head: ScoreHead, cells: GridOutputs, output: GridOutputs, images: Tensor) -> Tensor:
-        if head.resolution != 'native':
-            return head(output)
-        return F.interpolate(head(cells)[:, None], size=images.shape[2:], mode='bilinear',
-                             align_corners=self.model.align_corners)[:, 0]
+    def _passed(self, padded: Tensor, content: tuple) -> tuple[Tensor, Tensor]:
+        """Maps of the padded input, and pooled features; see :class:`WindowPass`."""
+        size = padded.shape[2:]
+        if self.sliding_pass is not None:
+            return self.sliding_pass(padded, _vector(*content))
+        if self.model.test_cfg['mode'] == 'whole':
+            return self.window_pass(padded, _vector(0, 0, *size, *content))
+        total, count, pooled = 0., 0., 0.
+        for window in self.model.windows(tuple(size)):
+            edges = (window.left, size[1] - window.right, window.top, size[0] - window.bottom)
+            maps, sums = self.window_pass(padded[(..., *window.slices)], _vector(window.top, window.left, *size, *content))
+            total, count = total + F.pad(maps, edges), count + F.pad(torch.ones_like(maps[:1, :1]), edges)
+            pooled = pooled + sums
+        return total / count, pooled
 
-    def _calibrate(self, outputs: FrozenOutputs) -> Tensor:
-        calibrator = self.model.calibrator
+    def _to_image(self, maps: Tensor, content: tuple, image_size: Tensor | tuple[int, int] | None) -> Tensor:
+        """Maps of the padded input without padding, at the size of the image."""
+        maps = maps[:, :, :content[0], :content[1]]
+        if image_size is None:
+            return maps
+        if isinstance(image_size, Tensor):
+            image_size = image_size.unbind() if torch.jit.is_tracing() else image_size.tolist()
+        return F.interpolate(maps, size=tuple(image_size), mode='bilinear', align_corners=self.model.align_corners)
+
+    def _calibrate(self, output: GridOutputs, images: Tensor, pooled: Tensor) -> Tensor:
+        calibrator, logits = self.model.calibrator, output.logits
         if calibrator is None:
-            return outputs.logits
+            return logits
         if isinstance(calibrator, LocalTemperatureScaling):
-            rgb = (outputs.images * calibrator.std + calibrator.mean) / 255
-            calibrated = outputs.logits / calibrator.network(outputs.logits, rgb)
+            calibrated = logits / calibrator.network(logits, (images * calibrator.std + calibrator.mean) / 255)
         else:
-            calibrated = calibrator.calibrate(outputs, [])
-        return exchange_winner(calibrated, outputs.logits.argmax(dim=1)) if calibrator.keep_argmax else calibrated
+            means = pooled[:, :-1] / pooled[:, -1:].clamp_min(1)
+            calibrated = calibrator.calibrate(FrozenOutputs(logits, images=images, feature_means=means), [])
+        return exchange_winner(calibrated, logits.argmax(dim=1)) if calibrator.keep_argmax else calibrated
 
-    def _sets(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Sets of the LAC family, without the scatter in place that ONNX lacks."""
-        set_head = self.model.set_head
-        probabilities = set_head.probabilities(logits)
-        membership = probabilities >= set_head.thresholds.to(probabilities).reshape(1, -1, 1, 1)
-        if not set_head.family.force_top:
-            return membership
-        return membership | F.one_hot(labels, set_head.num_classes).permute(0, 3, 1, 2).bool()
+    def _sets(self, calibrated: Tensor, output: GridOutputs, labels: Tensor) -> Tensor:
+        set_head, calibrator = self.model.set_head, self.model.calibrator
+        probabilities = set_head.probabilities(calibrated)
+        moved = output.predicted is None and calibrator is not None and not calibrator.keep_argmax
+        return exported_sets(set_head, probabilities, probabilities.argmax(dim=1) if moved else labels)
+
+
+def pad_input(images: Tensor, preprocessor: nn.Module) -> Tensor:
+    """Pad to the right and below as the data preprocessor does in tests, or small images as the inferencer does.
+
+    Args:
+        images: Normalized, shape (N, 3, H, W).
+        preprocessor: Its ``test_cfg`` holds ``size`` (height, width) or ``size_divisor``.
+    """
+    height, width = images.shape[2:]
+    options = getattr(preprocessor, 'test_cfg', None)
+    if not options:
+        bottom, right = _missing(height, SMALLEST_SIDE), _missing(width, SMALLEST_SIDE)
+        return F.pad(images, (0, right, 0, bottom), mode='replicate')
+    if options.get('size') is not None:
+        bottom, right = _missing(height, options['size'][-2]), _missing(width, options['size'][-1])
+    else:
+        bottom, right = -height % options['size_divisor'], -width % options['size_divisor']
+    return F.pad(images, (0, right, 0, bottom), value=preprocessor.pad_val)
+
+
+def _missing(side: int | Tensor, least: int) -> int | Tensor:
+    """Pixels that a side needs to have ``least``; tracers give sides as tensors."""
+    return (least - side) * (side < least)
+
+
+def _vector(*numbers: int | Tensor) -> Tensor:
+    return torch.stack([torch.as_tensor(number) for number in numbers])
 
 
 def exchange_winner(calibrated: Tensor, labels: Tensor) -> Tensor:
@@ -134,42 +232,21 @@ def check_exportable(model: PosthocSegmentor, heads: list[str] | None) -> None:
         raise ValueError(f'Unknown heads {sorted(unknown)}; this model has {sorted(model.uncertainty_heads)}.')
     if model.tta is not None:
         raise ValueError('The graph predicts images as they are; export without tta, and average views outside of it.')
+    if isinstance(model, EnsembleSegmentor):
+        raise ValueError('An EnsembleSegmentor runs its members one after the other through the same layers, and a graph has one '
+                         'set of weights. Export every member by itself, and average their probabilities.')
     for part in (model.calibrator, model.set_head):
         if part is not None and not part.is_fitted():
             raise ValueError(f'{type(part).__name__} is not fitted yet; fit it with tools/train.py and export the checkpoint '
                              'that this saves.')
-    set_head = model.set_head
-    if set_head is not None and not (isinstance(set_head, ConformalRiskControlHead) and set_head.family.kind == 'lac'):
-        raise ValueError(f'{type(set_head).__name__} with these options depends on the size of the image or sorts '
-                         "classes and cannot be exported; use ConformalRiskControlHead with family=dict(kind='lac').")
+    for name in model.uncertainty_heads if heads is None else heads:
+        if isinstance(model.uncertainty_heads[name], NearestNeighborHead):
+            raise ValueError(f'NearestNeighborHead ({name!r}) compares pixels with its bank in as many parts as fit the memory, and '
+                             'a graph has a fixed number of parts. Leave it out with --heads.')
+    if model.set_head is not None:
+        check_sets(model.set_head)
 
 
 def takes_rgb(preprocessor: nn.Module) -> bool:
     """Whether a model that reads BGR images turns them to RGB; the attribute changed its name between stacks."""
     return bool(getattr(preprocessor, '_channel_conversion', getattr(preprocessor, 'channel_conversion', False)))
-
-
-def _make_traceable(module: nn.Module) -> None:
-    """Compute matrices of weights now, since ONNX lacks what builds them, and write attention in plain products."""
-    for kind, method in ((InvertibleConvolution, 'weight'), (ClassConditionalGaussian, 'precision_factor')):
-        if isinstance(module, kind):
-            value = getattr(module, method)().detach()
-            setattr(module, method, _constant(value.clone(memory_format=torch.contiguous_format)))
-    if isinstance(module, nn.MultiheadAttention):
-        module.forward = partial(attend, module)
-
-
-def attend(attention: nn.MultiheadAttention, query: Tensor, key: Tensor, value: Tensor, **_) -> tuple[Tensor, None]:
-    """Attention without mask, as :class:`torch.nn.MultiheadAttention` has it; its own trace fixes the lengths."""
-    axes = (0, 2, 1, 3) if attention.batch_first else (1, 2, 0, 3)
-    weights, biases = attention.in_proj_weight.chunk(3), attention.in_proj_bias.chunk(3)
-    query, key, value = (F.linear(tokens, weight, bias).unflatten(-1, (attention.num_heads, -1)).permute(axes)
-                         for tokens, weight, bias in zip((query, key, value), weights, biases))
-    similarity = (query * attention.head_dim**-0.5) @ key.transpose(-2, -1)
-    mixed = similarity.softmax(dim=-1) @ value
-    mixed = mixed.permute((0, 2, 1, 3) if attention.batch_first else (2, 0, 1, 3)).flatten(start_dim=2)
-    return attention.out_proj(mixed), None
-
-
-def _constant(value: Tensor) -> Callable[[], Tensor]:
-    return lambda: value

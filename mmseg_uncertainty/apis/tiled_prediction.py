@@ -12,13 +12,10 @@ from torch import Tensor
 
 from mmseg_uncertainty.models import PosthocSegmentor
 from mmseg_uncertainty.models.segmentors.image_result import write_result
-from mmseg_uncertainty.runtime.tiles import CONTEXT, TILE, Window, allocate, tiles
+from mmseg_uncertainty.runtime.tiles import CONTEXT, FILTER_REACH, MOST_LOGITS, TILE, Window, allocate, tiles
 from mmseg_uncertainty.structures import Grid, ImageOutputs, MapOnGrid, Place
 
 from .small_inputs import pad_small
-
-MOST_LOGITS = 2**28
-FILTER_REACH = 32
 
 
 class TiledPrediction:

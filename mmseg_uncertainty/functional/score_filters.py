@@ -49,7 +49,7 @@ def class_boundaries(class_map: Tensor) -> Tensor:
         Shape (N, h, w), bool.
     """
     classes = class_map.float()
-    return _dilate(classes) != -F.max_pool2d(-classes, 3, stride=1, padding=1)
+    return _dilate(classes) != -_largest(-classes, (3, 3))
 
 
 def boundary_suppression(score: Tensor, class_map: Tensor, radius: int = 3) -> Tensor:
@@ -101,12 +101,17 @@ def suppress_boundaries_and_smooth(score: Tensor,
 
 
 def _dilate(maps: Tensor) -> Tensor:
-    vertical = F.max_pool2d(maps, (3, 1), stride=1, padding=(1, 0))
-    return torch.maximum(vertical, F.max_pool2d(maps, (1, 3), stride=1, padding=(0, 1)))
+    return torch.maximum(_largest(maps, (3, 1)), _largest(maps, (1, 3)))
+
+
+def _largest(maps: Tensor, window: tuple[int, int]) -> Tensor:
+    """Largest value of the window around each pixel; exporters know pooling with a channel axis only."""
+    padding = (window[0] // 2, window[1] // 2)
+    return F.max_pool2d(maps.unsqueeze(1), window, stride=1, padding=padding).squeeze(1)
 
 
 def _window_sum(maps: Tensor) -> Tensor:
-    return 9 * F.avg_pool2d(_pad(maps, 1, 'replicate'), 3, stride=1)
+    return 9 * F.avg_pool2d(_pad(maps, 1, 'replicate').unsqueeze(1), 3, stride=1).squeeze(1)
 
 
 def _pad(maps: Tensor, width: int, mode: str) -> Tensor:

@@ -9,7 +9,9 @@ import numpy as np
 
 TILE = 1024
 CONTEXT = 128
+FILTER_REACH = 32
 IN_MEMORY = 2**26
+MOST_LOGITS = 2**28
 
 
 @dataclass(frozen=True)

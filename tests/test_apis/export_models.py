@@ -3,6 +3,8 @@ import torch
 from mmengine.config import Config
 from mmseg.registry import MODELS
 
+from mmseg_uncertainty.apis import UncertaintyInferencer, load_posthoc
+from mmseg_uncertainty.apis.exported_segmentor import ExportedSegmentor
 from tests.tiny import tiny_posthoc
 
 HEADS = dict(
@@ -28,3 +30,30 @@ def posthoc(base=None, **options):
     if model.set_head:
         model.set_head.thresholds.fill_(0.2)
     return model
+
+
+def config_of(model, *steps):
+    """Config of a model whose test pipeline has these steps between loading and packing."""
+    pipeline = [dict(type='LoadImageFromFile'), *steps, dict(type='PackSegInputs')]
+    return Config(dict(default_scope='mmseg', model=model, test_dataloader=dict(dataset=dict(pipeline=pipeline))))
+
+
+def save_weights(model, path):
+    """Write a checkpoint of a model whose set head has thresholds and whose calibrator counts as fitted."""
+    torch.save(dict(state_dict=model.state_dict(), meta=dict(dataset_meta=dict(classes=list('abcdefgh')[:model.num_classes]))), path)
+    return path
+
+
+def as_it_is_and_exported(model, folder, *steps, fit=lambda model: None, **options):
+    """The inferencer of a model with random weights, and the same model for exporting.
+
+    ``fit`` fills what is not a weight, such as thresholds.
+    """
+    torch.manual_seed(1)
+    built = MODELS.build(Config(model))
+    for parameter in built.uncertainty_heads.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    fit(built)
+    config, weights = config_of(model, *steps), save_weights(built, folder / 'tiny.pth')
+    return (UncertaintyInferencer(config, weights, 'cpu', show_progress=False),
+            ExportedSegmentor(load_posthoc(config, weights), **options))

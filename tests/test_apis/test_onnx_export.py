@@ -4,8 +4,9 @@ import json
 import pytest
 import torch
 
+from mmseg_uncertainty.apis.export_parity import graph_parity, is_equal
 from mmseg_uncertainty.apis.exported_segmentor import ExportedSegmentor
-from mmseg_uncertainty.apis.onnx_export import export_onnx, is_equal, parity
+from mmseg_uncertainty.apis.onnx_export import export_onnx, onnx_runner
 from tests.test_apis.export_models import DEEPLAB, SET_HEAD, posthoc
 
 onnx = pytest.importorskip('onnx', reason='onnx is not installed; pip install "mmseg_uncertainty[onnx]"')
@@ -16,7 +17,7 @@ onnxruntime = pytest.importorskip('onnxruntime', reason='onnxruntime is not inst
 def test_labels_maps_and_sets_agree(base, tmp_path):
     segmentor = ExportedSegmentor(posthoc(base, set_head=SET_HEAD), probabilities=True)
     path = export_onnx(segmentor, tmp_path / 'deep/model.onnx')
-    rows = parity(segmentor, path, sizes=[(64, 96), (37, 53), (48, 80)], batches=(1, 4))
+    rows = graph_parity(segmentor, onnx_runner(path), sizes=[(64, 96), (37, 53), (48, 80)], batches=(1, 4))
     assert len(rows) == 6 and is_equal(rows), rows
     assert set(rows[0]['difference']) >= {'logits', 'uncertainty_fedc', 'uncertainty_energy', 'probabilities',
                                            'set_membership'}
@@ -48,18 +49,23 @@ def test_calibrators_are_inside(name, tmp_path):
     torch.testing.assert_close(outputs['probabilities'][0], sample.calibrated_logits.data.softmax(dim=0))
     assert torch.equal(outputs['set_membership'][0], sample.prediction_set.membership)
     path = export_onnx(segmentor, tmp_path / 'model.onnx')
-    rows = parity(segmentor, path, sizes=[(37, 53), (64, 80)], batches=(1, 2))
+    rows = graph_parity(segmentor, onnx_runner(path), sizes=[(37, 53), (64, 80)], batches=(1, 2))
     assert is_equal(rows), rows
 
 
 def test_raw_images_and_a_choice_of_heads(tmp_path):
     segmentor = ExportedSegmentor(posthoc(), ['msp'], preprocess=True)
     path = export_onnx(segmentor, tmp_path / 'model.onnx')
-    assert is_equal(parity(segmentor, path, sizes=[(40, 72)], batches=[2]))
+    assert is_equal(graph_parity(segmentor, onnx_runner(path), sizes=[(40, 72)], batches=[2]))
     session = onnxruntime.InferenceSession(str(path))
     meta = session.get_modelmeta().custom_metadata_map
     assert [output.name for output in session.get_outputs()] == ['labels', 'logits', 'uncertainty_msp']
     assert 'uint8 RGB' in meta['images']
+    assert json.loads(meta['tensors']) == dict(
+        images=dict(type='uint8', shape=['batch', 'height', 'width', 3]), labels=dict(type='int64', shape=['batch', 'height', 'width']),
+        logits=dict(type='float32', shape=['batch', 5, 'height', 'width']),
+        uncertainty_msp=dict(type='float32', shape=['batch', 'height', 'width']))
+    assert [json.loads(meta[key]) for key in ('opset', 'resizing', 'windows', 'whole_image')] == [17, [], {}, []]
     assert json.loads(meta['units']) == {'msp': 'probability; higher is more uncertain'}
 
 
@@ -84,7 +90,17 @@ def sample_of(height, width):
 
 @pytest.mark.parametrize('options, heads, message', [
     (dict(), ['nothing'], 'nothing'),
-    (dict(set_head=dict(SET_HEAD, family=dict(kind='aps'))), None, 'lac')])
+    (dict(calibrator=dict(type='TemperatureScaling')), None, 'TemperatureScaling is not fitted')])
 def test_what_cannot_be_exported_is_named(options, heads, message):
     with pytest.raises(ValueError, match=message):
         ExportedSegmentor(posthoc(**options), heads)
+
+
+def test_layers_that_onnx_lacks_are_named_and_nothing_is_written(tmp_path, capfd):
+    segmentor = ExportedSegmentor(posthoc(), ['msp'])
+    network = segmentor.model.base.network
+    network.decode_head.fusion_conv = torch.nn.Sequential(network.decode_head.fusion_conv, torch.nn.AdaptiveMaxPool2d((3, 5)))
+    with pytest.raises(ValueError, match=r'adaptive_max_pool2d.*fusion_conv') as raised:
+        export_onnx(segmentor, tmp_path / 'model.onnx')
+    assert len(str(raised.value)) < 500 and not list(tmp_path.iterdir())
+    assert 'aten::' not in capfd.readouterr().out

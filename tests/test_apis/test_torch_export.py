@@ -22,7 +22,7 @@ def test_torchscript_takes_any_size_and_batch(base, tmp_path):
     segmentor = ExportedSegmentor(posthoc(base, set_head=SET_HEAD), preprocess=True, probabilities=True)
     script = torch.jit.load(str(export_torchscript(segmentor, tmp_path / 'model.pt')))
     for batch, height, width in ((1, 37, 53), (4, 64, 80)):
-        images = segmentor.example_inputs(batch, height, width)
+        images, = segmentor.example_inputs(batch, height, width)
         with torch.no_grad():
             assert_same(script(images), segmentor(images))
 
@@ -31,6 +31,6 @@ def test_torchscript_takes_any_size_and_batch(base, tmp_path):
 def test_programs_have_one_size(base, tmp_path):
     segmentor = ExportedSegmentor(posthoc(base, set_head=SET_HEAD), preprocess=True)
     program = torch.export.load(str(export_program(segmentor, tmp_path / 'model.pt2', 1, 64, 96)))
-    images = segmentor.example_inputs(1, 64, 96, seed=3)
+    images, = segmentor.example_inputs(1, 64, 96, seed=3)
     with torch.no_grad():
         assert_same(program.module()(images), segmentor(images), 1e-5)

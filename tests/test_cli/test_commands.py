@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from mmseg_uncertainty.apis.onnx_export import OPSET, SIZES
+from mmseg_uncertainty.apis.export_parity import SIZES
+from mmseg_uncertainty.apis.onnx_export import OPSET
 from mmseg_uncertainty.apis.recipes import RECIPES
 from mmseg_uncertainty.apis.sweep_jobs import CLUSTERS
 from mmseg_uncertainty.caching.map_store import PRECISIONS

@@ -12,15 +12,15 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from PIL import Image
 
-from mmseg_uncertainty.apis import UncertaintyInferencer, load_posthoc
+from mmseg_uncertainty.apis import UncertaintyInferencer, load_posthoc, tiled_prediction
 from mmseg_uncertainty.apis.exported_segmentor import ExportedSegmentor
 from mmseg_uncertainty.apis.onnx_export import export_onnx
 from mmseg_uncertainty.datasets import DatasetError
-from mmseg_uncertainty.runtime import onnx_segmentor
+from mmseg_uncertainty.runtime import exported_predictor
 from mmseg_uncertainty.runtime.onnx_segmentor import OnnxSegmentor
 from tests.tiny import tiny_posthoc
 
-pytest.importorskip('onnx', reason='onnx is not installed; pip install "mmseg_uncertainty[onnx]"')
+onnx = pytest.importorskip('onnx', reason='onnx is not installed; pip install "mmseg_uncertainty[onnx]"')
 pytest.importorskip('onnxruntime', reason='onnxruntime is not installed')
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = tiny_posthoc(dict(msp=dict(type='MSPHead'), energy=dict(type='EnergyHead')),
@@ -93,12 +93,31 @@ def test_images_are_resized_as_in_the_test_pipeline(exported, weights, keep_rati
     assert (found.labels == sample.pred_sem_seg.data[0].numpy()).mean() > 0.999
 
 
-def test_large_images_pass_in_tiles(exported, monkeypatch):
-    path = exported(config_of())
-    monkeypatch.setattr(onnx_segmentor, 'TILE', 64)
-    tiled = OnnxSegmentor(path, show_progress=False, max_pixels=100)
-    found = tiled.predict(noise(150, 170))
-    assert found.labels.shape == (150, 170) and np.isfinite(found.uncertainty['msp']).all()
+def test_large_images_pass_in_the_tiles_of_torch(exported, weights, monkeypatch):
+    config = config_of()
+    monkeypatch.setattr(exported_predictor, 'TILE', 64)
+    monkeypatch.setattr(tiled_prediction, 'TILE', 64)
+    sample, = UncertaintyInferencer(config, weights, 'cpu', show_progress=False, max_pixels=100)(
+        noise(300, 320), return_datasamples=True)['predictions']
+    found = OnnxSegmentor(exported(config), show_progress=False, max_pixels=100).predict(noise(300, 320))
+    np.testing.assert_array_equal(found.labels, sample.pred_sem_seg.data[0])
+    np.testing.assert_allclose(found.uncertainty['msp'], sample.uncertainty.msp[0], atol=1e-4)
+
+
+def test_large_images_are_refused_where_a_part_reads_all_of_them(exported):
+    segmentor = OnnxSegmentor(exported(config_of()), show_progress=False, max_pixels=100)
+    segmentor.predictor.whole_image = ['KandinskyHead']
+    with pytest.raises(ValueError, match='street.png.*KandinskyHead.*max-pixels'):
+        segmentor.predict(noise(40, 50), 'street.png')
+
+
+def test_files_of_another_format_are_named(exported, tmp_path):
+    graph = onnx.load(str(exported(config_of())))
+    onnx.helper.set_model_props(graph, {entry.key: '1' if entry.key == 'format' else entry.value
+                                        for entry in graph.metadata_props})
+    onnx.save(graph, str(tmp_path / 'old.onnx'))
+    with pytest.raises(ValueError, match='old.onnx was written by another version.*Export the model again'):
+        OnnxSegmentor(tmp_path / 'old.onnx')
 
 
 def test_files_that_are_no_exported_model_are_named(tmp_path):

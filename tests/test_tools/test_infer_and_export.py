@@ -45,4 +45,7 @@ def test_a_model_is_exported(run_tool, config, checkpoint, tmp_path, capsys):
     pytest.importorskip('onnx', reason='onnx is not installed; pip install "mmseg_uncertainty[onnx]"')
     pytest.importorskip('onnxruntime', reason='onnxruntime is not installed')
     run_tool('export_onnx', config, checkpoint, '--out', tmp_path / 'tiny.onnx', '--sizes', '48x64')
-    assert capsys.readouterr().out.count('labels agree 100.0000 %') == 2
+    printed = capsys.readouterr().out
+    assert printed.count('labels agree 100.0000 %') == 3 and 'image through the test pipeline, 48x64' in printed
+    run_tool('export_onnx', config, checkpoint, '--out', tmp_path / 'tiny.pt', '--sizes', '48x64')
+    assert capsys.readouterr().out.count('labels agree 100.0000 %') == 3

@@ -15,8 +15,9 @@ from mmseg.registry import MODELS
 from side_by_side import row, run_benchmark, seconds_in_turns
 from torch import Tensor
 
+from mmseg_uncertainty.apis.export_parity import graph_parity
 from mmseg_uncertainty.apis.exported_segmentor import ExportedSegmentor
-from mmseg_uncertainty.apis.onnx_export import export_onnx, parity
+from mmseg_uncertainty.apis.onnx_export import export_onnx, onnx_runner
 from mmseg_uncertainty.apis.torch_export import export_torchscript
 from mmseg_uncertainty.engine.checkpoints import read_checkpoint, state_dict_of
 
@@ -61,9 +62,9 @@ def rows(args: argparse.Namespace) -> Iterator[dict]:
         exported = segmentor(*source)
         with tempfile.TemporaryDirectory() as folder:
             forms = runners(exported, Path(folder), args.threads)
-            agreement = parity(exported, Path(folder) / 'model.onnx', [(64, 96)], [1])[0]['agreement']
+            agreement = graph_parity(exported, onnx_runner(Path(folder) / 'model.onnx'), [(64, 96)], [1])[0]['agreement']
             for batch, height, width in CASES_QUICK if args.quick else CASES_FULL:
-                images = exported.example_inputs(batch, height, width)
+                images, = exported.example_inputs(batch, height, width)
                 turns = {name: lambda run=run, images=images: run(images) for name, run in forms.items()}
                 seconds = seconds_in_turns(turns, 3 if args.quick else 7)
                 for form in ('TorchScript', 'ONNX Runtime'):

@@ -53,6 +53,7 @@ class MCDropoutHead(ScoreHead):
                              'between 0 and 1.')
         self.samples, self.measure, self.dropout_ratio, self.seed = samples, measure, dropout_ratio, seed
         self._classifier: tuple[nn.Conv2d, ...] = ()
+        self._fixed_weights: tuple[Tensor, Tensor | None] | None = None
 
     def bind(self, model: nn.Module) -> None:
         """Take the classifier and the dropout ratio of the base model; see :meth:`ScoreHead.bind`.
@@ -80,13 +81,24 @@ class MCDropoutHead(ScoreHead):
         if not self._classifier:
             raise RuntimeError('MCDropoutHead has no classifier yet; call bind(model) first.')
         classifier, = self._classifier
-        weight = torch.einsum('sc,kcij->skcij', self._masks(features), classifier.weight)
-        bias = None if classifier.bias is None else classifier.bias.repeat(self.samples)
-        logits = F.conv2d(features, weight.flatten(0, 1), bias, classifier.stride, classifier.padding,
+        weight, bias = self._weights(features) if self._fixed_weights is None else self._fixed_weights
+        logits = F.conv2d(features, weight, bias, classifier.stride, classifier.padding,
                           classifier.dilation)
-        scores = logits.unflatten(1, (self.samples, -1)).movedim(1, 0)
-        probabilities = distribution.probabilities(distribution.class_logits(scores.flatten(0, 1)))
-        return probabilities.unflatten(0, scores.shape[:2])
+        batch, size = features.shape[0], logits.shape[2:]
+        scores = logits.reshape(batch, self.samples, -1, *size).transpose(0, 1).reshape(self.samples * batch, -1, *size)
+        return distribution.probabilities(distribution.class_logits(scores)).reshape(self.samples, batch, -1, *size)
+
+    def fix_masks(self) -> None:
+        """Draw the masks once and for all; they are the same for every image, and exporters know no generator with a seed."""
+        classifier, = self._classifier
+        weight, bias = self._weights(classifier.weight[:1])
+        self._fixed_weights = weight.detach(), None if bias is None else bias.detach()
+
+    def _weights(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Weights and biases of the classifier without the channels that each sample drops, one sample after the other."""
+        classifier, = self._classifier
+        weight = torch.einsum('sc,kcij->skcij', self._masks(features), classifier.weight).flatten(0, 1)
+        return weight, None if classifier.bias is None else classifier.bias.repeat(self.samples)
 
     def _masks(self, features: Tensor) -> Tensor:
         generator = torch.Generator().manual_seed(self.seed)
