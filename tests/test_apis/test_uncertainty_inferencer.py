@@ -123,7 +123,7 @@ def test_models_go_by_name_with_weights_of_their_own():
     assert 'road' in inferencer.classes and inferencer.model.provenance['checkpoint'] == 'segformer_b0_toy_roads.pth'
     with pytest.raises(ValueError, match='Did you mean segformer_b0_toy_roads'):
         UncertaintyInferencer('segformer_b0_toyroads')
-    with pytest.raises(ValueError, match='needs a checkpoint'):
+    with pytest.raises(CheckpointError, match='needs a checkpoint'):
         UncertaintyInferencer('local_configs/segformer/segformer_b0_camvid_BASE.py')
 
 

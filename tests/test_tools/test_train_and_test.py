@@ -184,5 +184,5 @@ def test_a_text_file_is_no_checkpoint(run_tool, tmp_path, scores_config):
 
 
 def test_fitting_without_a_base_is_refused(run_tool, scores_config):
-    with pytest.raises(ValueError, match='--load-from'):
+    with pytest.raises(CheckpointError, match='--load-from'):
         run_tool('train', scores_config)
