@@ -62,7 +62,8 @@ def test_raw_images_and_a_choice_of_heads(tmp_path):
     assert [output.name for output in session.get_outputs()] == ['labels', 'logits', 'uncertainty_msp']
     assert 'uint8 RGB' in meta['images']
     assert json.loads(meta['tensors']) == dict(
-        images=dict(type='uint8', shape=['batch', 'height', 'width', 3]), labels=dict(type='int64', shape=['batch', 'height', 'width']),
+        images=dict(type='uint8', shape=['batch', 'height', 'width', 3]),
+        labels=dict(type='int64', shape=['batch', 'height', 'width']),
         logits=dict(type='float32', shape=['batch', 5, 'height', 'width']),
         uncertainty_msp=dict(type='float32', shape=['batch', 'height', 'width']))
     assert [json.loads(meta[key]) for key in ('opset', 'resizing', 'windows', 'whole_image')] == [17, [], {}, []]
