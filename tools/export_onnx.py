@@ -95,9 +95,9 @@ def main() -> None:
     for row in (*graphs, *images):
         show(row)
     if not is_equal(graphs) or not predicts_the_same(images):
-        raise ValueError(f'{args.out} does not compute what the model does: labels may differ at ties only, outputs of the graph '
-                         f'by {TOLERANCE} and maps of images by {IMAGE_TOLERANCE}. Try another --opset, or leave out the head '
-                         'that differs with --heads.')
+        raise ValueError(f'{args.out} does not compute what the model does: labels may differ at ties only, outputs of the '
+                         f'graph by {TOLERANCE} and maps of images by {IMAGE_TOLERANCE}. Try another --opset, or leave out the '
+                         'head that differs with --heads.')
 
 
 if __name__ == '__main__':
