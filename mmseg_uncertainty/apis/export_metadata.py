@@ -57,7 +57,8 @@ def dynamic_axes(segmentor: ExportedSegmentor) -> dict[str, dict[int, str]]:
 
 def tensors(segmentor: ExportedSegmentor) -> dict[str, dict]:
     """Type and axes of every input and output."""
-    types = dict(images='uint8' if segmentor.preprocess else 'float32', image_size='int64', labels='int64', set_membership='bool')
+    types = dict(images='uint8' if segmentor.preprocess else 'float32', image_size='int64', labels='int64',
+                 set_membership='bool')
     axes = dynamic_axes(segmentor)
     channels = dict(logits=segmentor.model.base.out_channels, probabilities=segmentor.model.num_classes,
                     set_membership=segmentor.model.num_classes, images=3)

@@ -95,7 +95,8 @@ def _compare_images(inferencer: UncertaintyInferencer, predict: Callable[[np.nda
     sample, = inferencer(image, return_datasamples=True)['predictions']
     found = predict(image)
     expected = sample.pred_sem_seg.data[0].cpu().numpy()
-    difference = {name: _difference(sample.uncertainty.get(name)[0].cpu().numpy(), found.uncertainty[name]) for name in heads}
+    difference = {name: _difference(sample.uncertainty.get(name)[0].cpu().numpy(), found.uncertainty[name])
+                  for name in heads}
     if found.set_membership is not None and 'prediction_set' in sample:
         difference['set_membership'] = _difference(sample.prediction_set.membership.cpu().numpy(), found.set_membership)
     return dict(agreement=float((expected == found.labels).mean()),

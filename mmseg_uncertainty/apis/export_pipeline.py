@@ -30,8 +30,8 @@ def resize_steps(config: Mapping) -> list[dict]:
             continue
         if name not in READERS:
             raise ValueError(f'The test pipeline has the step {name}, which an exported file cannot repeat; its predictions '
-                             f'would be others. Expected only loading, {", ".join(READERS)} and PackSegInputs. Take the step '
-                             'out of the test pipeline, or predict with the config and the checkpoint.')
+                             f'would be others. Expected only loading, {", ".join(READERS)} and PackSegInputs. Take the '
+                             'step out of the test pipeline, or predict with the config and the checkpoint.')
         step = READERS[name](TRANSFORMS.build(dict(config_of_step)))
         if step['interpolation'] not in INTERPOLATIONS.get(step['backend'], ()):
             raise ValueError(f'The step {name} of the test pipeline resizes with backend={step["backend"]!r} and '

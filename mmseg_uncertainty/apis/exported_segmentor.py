@@ -233,16 +233,16 @@ def check_exportable(model: PosthocSegmentor, heads: list[str] | None) -> None:
     if model.tta is not None:
         raise ValueError('The graph predicts images as they are; export without tta, and average views outside of it.')
     if isinstance(model, EnsembleSegmentor):
-        raise ValueError('An EnsembleSegmentor runs its members one after the other through the same layers, and a graph has one '
-                         'set of weights. Export every member by itself, and average their probabilities.')
+        raise ValueError('An EnsembleSegmentor runs its members one after the other through the same layers, and a graph has '
+                         'one set of weights. Export every member by itself, and average their probabilities.')
     for part in (model.calibrator, model.set_head):
         if part is not None and not part.is_fitted():
             raise ValueError(f'{type(part).__name__} is not fitted yet; fit it with tools/train.py and export the checkpoint '
                              'that this saves.')
     for name in model.uncertainty_heads if heads is None else heads:
         if isinstance(model.uncertainty_heads[name], NearestNeighborHead):
-            raise ValueError(f'NearestNeighborHead ({name!r}) compares pixels with its bank in as many parts as fit the memory, and '
-                             'a graph has a fixed number of parts. Leave it out with --heads.')
+            raise ValueError(f'NearestNeighborHead ({name!r}) compares pixels with its bank in as many parts as fit the memory, '
+                             'and a graph has a fixed number of parts. Leave it out with --heads.')
     if model.set_head is not None:
         check_sets(model.set_head)
 

@@ -13,10 +13,11 @@ from mmseg_uncertainty.models.set_heads.set_head import SetHead
 def check_sets(set_head: SetHead) -> None:
     """Raise ``ValueError`` where sets cannot be computed for images of any size."""
     if isinstance(set_head, KandinskyHead) and set_head.released is not None:
-        raise ValueError("KandinskyHead(variant='published') has a threshold for every pixel of images of one size, so a file "
-                         "for images of any size cannot hold it; fit variant='exact', whose groups scale with the image.")
+        raise ValueError("KandinskyHead(variant='published') has a threshold for every pixel of images of one size, so a "
+                         "file for images of any size cannot hold it; fit variant='exact', whose groups scale with the image.")
     if not isinstance(set_head, (ConformalRiskControlHead, KandinskyHead)):
-        raise ValueError(f'{type(set_head).__name__} cannot be exported; expected ConformalRiskControlHead or KandinskyHead.')
+        raise ValueError(f'{type(set_head).__name__} cannot be exported; expected ConformalRiskControlHead or '
+                         'KandinskyHead.')
 
 
 def exported_sets(set_head: SetHead, probabilities: Tensor, predicted: Tensor) -> Tensor:

@@ -1,9 +1,12 @@
 """Write a posthoc model as an ONNX file."""
 from __future__ import annotations
 
+import os
 import re
+import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +42,8 @@ def export_onnx(segmentor: ExportedSegmentor, path: str | Path, opset: int = OPS
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter('ignore')
             try:
-                _export(segmentor, partial, opset)
+                with _without_output():
+                    _export(segmentor, partial, opset)
             except (RuntimeError, AssertionError) as error:
                 raise ValueError(_reason(error, opset)) from error
         graph = onnx.load(str(partial))
@@ -50,15 +54,26 @@ def export_onnx(segmentor: ExportedSegmentor, path: str | Path, opset: int = OPS
 
 
 def _export(segmentor: ExportedSegmentor, path: Path, opset: int) -> None:
-    if hasattr(torch._C, '_jit_set_onnx_log_enabled'):
-        # Where the exporter fails it prints its whole graph.
-        torch._C._jit_set_onnx_log_enabled(False)
     torch.onnx.register_custom_op_symbolic('aten::special_entr', _entropy_term, 9)
     # Only windows need TorchScript, for their loop; the exporter knows more types where it traces by itself.
     source = segmentor.traced() if segmentor.model.test_cfg['mode'] == 'slide' else segmentor.eval()
     torch.onnx.export(source, segmentor.example_inputs(2, 96, 128), str(path), dynamo=False, opset_version=opset,
                       input_names=segmentor.input_names, output_names=segmentor.output_names,
                       dynamic_axes=dynamic_axes(segmentor))
+
+
+@contextmanager
+def _without_output() -> Iterator[None]:
+    """Drop what is written to standard output meanwhile: where the exporter fails it prints its whole graph, from C++."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    try:
+        with open(os.devnull, 'wb') as nothing:
+            os.dup2(nothing.fileno(), 1)
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def _entropy_term(graph, value):

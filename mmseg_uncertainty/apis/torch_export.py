@@ -59,8 +59,9 @@ def export_program(segmentor: ExportedSegmentor, path: str | Path, batch: int, h
         with torch.no_grad():
             program = torch.export.export(fixed, images, strict=False)
     except (RuntimeError, torch._dynamo.exc.TorchDynamoException) as error:
-        raise ValueError(f'torch.export cannot express this model ({type(error).__name__}: {str(error).splitlines()[0][:200]}). '
-                         'Leave out a head with --heads, or write ONNX or TorchScript (--out FILE.onnx, FILE.pt).') from error
+        reason = f'{type(error).__name__}: {str(error).splitlines()[0][:200]}'
+        raise ValueError(f'torch.export cannot express this model ({reason}). Leave out a head with --heads, or write ONNX or '
+                         'TorchScript (--out FILE.onnx, FILE.pt).') from error
     with whole_file(path) as partial, partial.open('wb') as file:
         torch.export.save(program, file, extra_files={METADATA_FILE: _metadata(segmentor)})
     return path

@@ -63,7 +63,7 @@ def execute(args: argparse.Namespace) -> None:
     for row in (*graphs, *images):
         show(row)
     if not is_equal(graphs) or not predicts_the_same(images):
-        raise ValueError(f'{args.out} does not compute what the model does: labels may differ at ties only, outputs of the graph '
-                         f'by {TOLERANCE} and maps of images by {IMAGE_TOLERANCE}. Try another --opset, or leave out the head '
+        raise ValueError(f'{args.out} does not compute what the model does: labels may differ at ties only, outputs of the '
+                         f'graph by {TOLERANCE} and maps of images by {IMAGE_TOLERANCE}. Try another --opset, or leave out the head '
                          'that differs with --heads.')
 

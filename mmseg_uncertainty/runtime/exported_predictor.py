@@ -53,8 +53,9 @@ class ExportedPredictor:
         if pixels <= self.max_pixels and (not self.resizing.steps or size[0] * size[1] * self._channels <= MOST_LOGITS):
             return self._prediction(self._pass(resized, size))
         if self.whole_image:
-            raise ValueError(f'{name} has {pixels} pixels, more than one pass takes, and {" and ".join(self.whole_image)} of '
-                             'the exported model reads the whole image. Shrink it, or give a larger max_pixels (--max-pixels).')
+            readers = ' and '.join(self.whole_image)
+            raise ValueError(f'{name} has {pixels} pixels, more than one pass takes, and {readers} of the exported model reads '
+                             'the whole image. Shrink it, or give a larger max_pixels (--max-pixels).')
         outputs = self._tiled(resized)
         return self._prediction(outputs if resized.shape[:2] == size else self._resized(outputs, size))
 

@@ -21,8 +21,8 @@ from .score_scale import ScoreScale
 class OnnxSegmentor:
     """A file written by ``tools/export_onnx.py``, used as :class:`~mmseg_uncertainty.apis.UncertaintyInferencer` is.
 
-    Images are resized as the test pipeline of the exported config resizes them; the graph does everything else. Inputs of more
-    than ``max_pixels`` pass in tiles of 1,024 pixels with context around them.
+    Images are resized as the test pipeline of the exported config resizes them; the graph does everything else. Inputs of
+    more than ``max_pixels`` pass in tiles of 1,024 pixels with context around them.
 
     Args:
         path: The file.
@@ -51,8 +51,9 @@ class OnnxSegmentor:
             raise ValueError(f'{path} was not written by tools/export_onnx.py (its metadata has no classes). Export the '
                              'model with that tool.')
         if json.loads(meta.get('format', '1')) != FORMAT:
-            raise ValueError(f'{path} was written by another version of tools/export_onnx.py (format {meta.get("format", 1)}, '
-                             f'expected {FORMAT}), which says too little of padding, windows and resizing. Export the model again.')
+            raise ValueError(f'{path} was written by another version of tools/export_onnx.py (format '
+                             f'{meta.get("format", 1)}, expected {FORMAT}) and may lack padding, windows or resizing. Export the '
+                             'model again.')
         self.predictor = ExportedPredictor(lambda feeds: session.run(None, feeds), meta, max_pixels)
         self.classes, self.palette, self.provenance = (json.loads(meta[key]) for key in ('classes', 'palette', 'provenance'))
         self.scales = {name: ScoreScale(**scale) for name, scale in json.loads(meta['scales']).items()}

@@ -40,7 +40,8 @@ def config_of(model, *steps):
 
 def save_weights(model, path):
     """Write a checkpoint of a model whose set head has thresholds and whose calibrator counts as fitted."""
-    torch.save(dict(state_dict=model.state_dict(), meta=dict(dataset_meta=dict(classes=list('abcdefgh')[:model.num_classes]))), path)
+    classes = list('abcdefgh')[:model.num_classes]
+    torch.save(dict(state_dict=model.state_dict(), meta=dict(dataset_meta=dict(classes=classes))), path)
     return path
 
 

@@ -99,8 +99,8 @@ def test_what_cannot_be_exported_is_named(options, heads, message):
 
 def test_layers_that_onnx_lacks_are_named_and_nothing_is_written(tmp_path, capfd):
     segmentor = ExportedSegmentor(posthoc(), ['msp'])
-    network = segmentor.model.base.network
-    network.decode_head.fusion_conv = torch.nn.Sequential(network.decode_head.fusion_conv, torch.nn.AdaptiveMaxPool2d((3, 5)))
+    decode_head = segmentor.model.base.network.decode_head
+    decode_head.fusion_conv = torch.nn.Sequential(decode_head.fusion_conv, torch.nn.AdaptiveMaxPool2d((3, 5)))
     with pytest.raises(ValueError, match=r'adaptive_max_pool2d.*fusion_conv') as raised:
         export_onnx(segmentor, tmp_path / 'model.onnx')
     assert len(str(raised.value)) < 500 and not list(tmp_path.iterdir())

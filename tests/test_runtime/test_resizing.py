@@ -24,7 +24,8 @@ STEPS = [
 @pytest.mark.parametrize('step', STEPS, ids=str)
 def test_steps_are_those_of_the_pipeline(step):
     init_default_scope('mmseg')
-    resizing = Resizing(resize_steps(Config(dict(test_pipeline=[dict(type='LoadImageFromFile'), step, dict(type='PackSegInputs')]))))
+    pipeline = [dict(type='LoadImageFromFile'), step, dict(type='PackSegInputs')]
+    resizing = Resizing(resize_steps(Config(dict(test_pipeline=pipeline))))
     for size in ((37, 53), (53, 37), (40, 40), (90, 17)):
         image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
         expected = TRANSFORMS.build(dict(step))(dict(img=image, img_shape=size))['img']

@@ -89,7 +89,7 @@ class MCDropoutHead(ScoreHead):
         return distribution.probabilities(distribution.class_logits(scores)).reshape(self.samples, batch, -1, *size)
 
     def fix_masks(self) -> None:
-        """Draw the masks once and for all; they are the same for every image, and exporters know no generator with a seed."""
+        """Draw the masks once and for all, as they are the same for every image: exporters know no seeds."""
         classifier, = self._classifier
         weight, bias = self._weights(classifier.weight[:1])
         self._fixed_weights = weight.detach(), None if bias is None else bias.detach()
