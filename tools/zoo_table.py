@@ -267,7 +267,7 @@ def fit(model: PosthocSegmentor, images: Sequence[Sample]) -> None:
         loader = DataLoader([sample.batch() for sample in images], collate_fn=lambda batch: batch[0])
         CalibrationLoop(runner, loader).run()
     flow = model.uncertainty_heads['fedc']
-    optimizer = torch.optim.SGD(flow.parameters(), lr=1e-3)
+    optimizer = torch.optim.AdamW(flow.parameters(), lr=1e-4)
     before = [parameter.detach().clone() for parameter in flow.parameters()]
     model.train()
     # Training would pad to the size of the family's own crops.

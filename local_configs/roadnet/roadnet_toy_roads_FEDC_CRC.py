@@ -13,3 +13,4 @@ model = dict(
     uncertainty_heads=_base_.heads,
     calibrator=_base_.calibrator,
     set_head=dict(num_classes=8, **_base_.set_head))
+train_cfg = dict(calibrator_share=0.25)

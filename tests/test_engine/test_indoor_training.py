@@ -27,6 +27,8 @@ def config(tmp_path, pytestconfig):
         step | dict(scale=(16, 16)) if step['type'] == 'Resize' else step
         for step in config.train_dataloader.dataset.pipeline]
     config.work_dir = str(tmp_path / 'run')
+    # mmengine finds a visualizer by its name, also that of another run in the same process.
+    config.visualizer.name = f'visualizer of {tmp_path.name}'
     add_hooks(config, need_heads=False)
     return config
 

@@ -6,10 +6,11 @@ import torch
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from mmseg.registry import MODELS
 
 from mmseg_uncertainty.apis import add_hooks
 from mmseg_uncertainty.engine.checkpoints import read_checkpoint
-from tests.tiny import TINY_TOY_ROADS, tiny_posthoc
+from tests.tiny import TINY_TOY_ROADS, tiny_base, tiny_posthoc
 
 
 class KillBefore(Hook):
@@ -27,7 +28,11 @@ def run(folder, workers, kill_at=None, resume=False):
     config = Config(copy.deepcopy(TINY_TOY_ROADS))
     config.model = tiny_posthoc(dict(fedc=dict(type='FlowEneDetHead', conditional=True, condition_channels=4)), classes=8)
     config.train_dataloader.update(num_workers=workers, persistent_workers=bool(workers))
-    config.update(work_dir=str(folder), resume=resume, experiment_name=f'{folder.name}{resume}')
+    base = folder.parent / 'base.pth'
+    if not base.is_file():
+        torch.save(dict(state_dict=MODELS.build(tiny_base(num_classes=8)).state_dict()), base)
+    config.update(work_dir=str(folder), resume=resume, load_from=None if resume else str(base),
+                  experiment_name=f'{folder.name}{resume}')
     add_hooks(config, need_heads=False)
     runner = Runner.from_cfg(config)
     if kill_at is not None:

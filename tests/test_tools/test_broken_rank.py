@@ -43,6 +43,7 @@ def test_a_rank_that_dies_ends_the_job_and_resume_goes_on(base, tmp_path):  # no
                      for _ in range(2))
     assert first.returncode != 0 and 'SIGKILL' in first.stderr
     assert second.returncode == 0, second.stderr
-    assert re.search(r'resumed epoch: 0, iter: [24]', second.stdout + second.stderr)
+    logs = ''.join(path.read_text() for path in (tmp_path / 'run').rglob('*.log'))
+    assert re.search(r'resumed epoch: 0, iter: [24]', logs + second.stdout + second.stderr)
     meta = torch.load(tmp_path / 'run/iter_6.pth', weights_only=False)['meta']
     assert meta['iter'] == 6

@@ -1,5 +1,6 @@
 """Every tool on networks of other libraries: nothing but the config says where the model comes from."""
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -126,7 +127,9 @@ def test_a_flow_is_fitted_by_gradient_and_comes_back(run_tool, tmp_path, any_bas
     assert inferencer.classes == list(NAMES)
 
 
-def test_a_sweep_needs_no_checkpoint_either(run_tool, tmp_path, base):
+def test_a_sweep_needs_no_checkpoint_either(run_tool, tmp_path, base, monkeypatch):
+    # Sweeps start processes, which must find the network too.
+    monkeypatch.setenv('PYTHONPATH', str(Path(__file__).resolve().parents[2]))
     config = write(tmp_path / 'scores.py', base, MSP)
     plan = tmp_path / 'plan.yaml'
     plan.write_text(f'models: {{own: {{config: {config}}}}}\ndatasets: {{toy_roads: {{every: 100}}}}\n'

@@ -25,7 +25,8 @@ def test_a_family_does_what_the_table_says(family):
 
 
 def test_the_table_is_whole():
-    rows = [line for line in PAGE if line.startswith('| ') and not line.startswith('| family')]
+    header = next(index for index, line in enumerate(PAGE) if line.startswith('| family'))
+    rows = [line for line in PAGE[header + 1:] if line.startswith('| ')]
     assert len(rows) == len(ZOO.FAMILIES)
     assert sum('| works |' in row for row in rows) >= 25
     names = [family.name.lower() for family in ZOO.FAMILIES]
