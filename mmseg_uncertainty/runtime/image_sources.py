@@ -138,7 +138,7 @@ def read_image(source: ImageSource, channel_order: str = 'bgr', max_pixels: int 
 def _check_size(source: ImageSource, content: bytes, max_pixels: int) -> None:
     size = header_size(content)
     if size is None:
-        raise DatasetError(f'{source.label} has no header that tells its size ({len(content)} bytes, starting with '
+        raise DatasetError(f'{source.label} is not an image whose header tells its size ({len(content)} bytes, starting with '
                            f'{content[:8]!r}). Convert it to PNG or JPEG.')
     if size[0] * size[1] > max_pixels:
         raise DatasetError(f'{source.label} has {size[1]}×{size[0]} pixels, expected {max_pixels:,} at most. Shrink it, or '
