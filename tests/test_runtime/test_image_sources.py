@@ -131,7 +131,7 @@ def test_the_size_is_looked_up_before_an_image_is_decoded(street, tmp_path, monk
 
 def test_files_without_a_header_are_refused_where_the_size_matters(tmp_path):
     (tmp_path / 'a.png').write_bytes(b'#?RADIANCE')
-    with pytest.raises(DatasetError, match='a.png has no header that tells its size'):
+    with pytest.raises(DatasetError, match='a.png is not an image whose header tells its size'):
         read(tmp_path / 'a.png', max_pixels=10)
 
 
