@@ -60,7 +60,7 @@ def test_sets_calibrated_on_real_frames_cover_other_frames(run_tool, data_root, 
     few = [f'{loader}_dataloader.dataset.indices=[{fifth}]' for loader in ('train', 'test')]
     run_tool('train', CONFIGS / config, '--load-from', base, '--work-dir', 'run', '--cfg-options', few[0], *options)
     run_tool('test', CONFIGS / config, 'run/calibrated.pth', '--eval', 'coverage', '--out', 'results.json',
-             '--work-dir', 'run', '--cfg-options', few[1], *options)
+             '--work-dir', 'run', '--cfg-options', few[1], 'test_evaluator.0.resample_by=image', *options)
     metrics = json.loads(Path('results.json').read_text())['metrics']
     for name in ('risk', 'binary_risk', 'coverage', 'mean_size', 'singletons', 'full', 'coverage.car', 'coverage.pole',
                  'coverage.size1', 'coverage.size2', 'coverage.worst_class', 'coverage.worst_size', 'miss.car'):
