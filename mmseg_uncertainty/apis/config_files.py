@@ -1,12 +1,12 @@
 """Config files, and the names of classes in them."""
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.utils import get_installed_path
 
+from mmseg_uncertainty.runtime.near_names import did_you_mean
 from mmseg_uncertainty.runtime.shipped_files import configs_folder
 
 
@@ -56,12 +56,10 @@ def _packaged(name: str) -> Path:
     if (folder / inside).is_file():
         return folder / inside
     names = [path.relative_to(folder).as_posix() for path in folder.rglob('*.py')]
-    close = difflib.get_close_matches(inside, names, n=1)
-    hint = f' Did you mean {package}::{close[0]}?' if close else ''
+    hint = did_you_mean(inside, names, shown=lambda known: f'{package}::{known}')
     raise FileNotFoundError(f'Config {name} does not exist.{hint} {package} keeps its configs in {folder}.')
 
 
 def _hint(path: Path) -> str:
     files = {file.name: file for file in (*path.parent.glob('*.py'), *sorted(Path('local_configs').rglob('*.py')))}
-    close = difflib.get_close_matches(path.name if path.suffix else f'{path.name}.py', files, n=1)
-    return f' Did you mean {files[close[0]]}?' if close else ''
+    return did_you_mean(path.name if path.suffix else f'{path.name}.py', files, shown=files.get)

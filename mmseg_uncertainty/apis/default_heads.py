@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from mmengine.config import Config
 
-from mmseg_uncertainty.cli.names import nearest
+from mmseg_uncertainty.runtime.near_names import did_you_mean
 
 from .config_files import type_name
 from .load_posthoc import DEFAULT_HEADS, PLAIN_SEGMENTORS
@@ -32,5 +32,5 @@ def use_heads(config: Config, names: Sequence[str] | None = None) -> None:
     known = {**STATELESS, **(model.get('uncertainty_heads') or {})}
     for name in names:
         if name not in known:
-            raise ValueError(f'--heads {name}: unknown.{nearest(name, known)} Choose from {", ".join(sorted(known))}.')
+            raise ValueError(f'--heads {name}: unknown.{did_you_mean(name, known)} Choose from {", ".join(sorted(known))}.')
     model.uncertainty_heads = {name: known[name] for name in names}

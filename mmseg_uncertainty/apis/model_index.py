@@ -1,13 +1,13 @@
 """Models that go by a name."""
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import yaml
 
+from mmseg_uncertainty.runtime.near_names import did_you_mean
 from mmseg_uncertainty.runtime.shipped_files import INDEX, configs_folder, models_folder
 
 from .config_files import find_config, is_config
@@ -50,9 +50,7 @@ def find_model(name: str) -> IndexedModel:
     models = indexed_models()
     if name in models:
         return models[name]
-    close = difflib.get_close_matches(name, models, n=1)
-    hint = f' Did you mean {close[0]}?' if close else ''
-    raise ValueError(f'{name} is neither a config file nor the name of a model.{hint} Named models: '
+    raise ValueError(f'{name} is neither a config file nor the name of a model.{did_you_mean(name, models)} Named models: '
                      f'{", ".join(sorted(models)) or "none"}. For another model give the path of its config and its '
                      'checkpoint.')
 

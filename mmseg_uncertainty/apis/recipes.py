@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mmengine.config import Config
 
-from mmseg_uncertainty.cli.names import nearest
+from mmseg_uncertainty.runtime.near_names import did_you_mean
 from mmseg_uncertainty.runtime.shipped_files import configs_folder
 
 STATISTICS = 'calibration'
@@ -60,7 +60,7 @@ def chosen_recipes(names: Sequence[str]) -> list[Recipe]:
     """
     for name in names:
         if name not in RECIPES:
-            raise ValueError(f'--add {name}: unknown.{nearest(name, RECIPES)} Choose from {", ".join(RECIPES)}.')
+            raise ValueError(f'--add {name}: unknown.{did_you_mean(name, RECIPES)} Choose from {", ".join(RECIPES)}.')
     recipes = [RECIPES[name] for name in dict.fromkeys(names)]
     for part, what in (('calibrator', 'calibrators'), ('set_head', 'kinds of prediction sets')):
         several = [name for name in names if RECIPES[name].part == part]

@@ -10,7 +10,7 @@ from types import ModuleType
 
 from mmseg_uncertainty.runtime.command_line import run_plain_command
 
-from .names import nearest
+from mmseg_uncertainty.runtime.near_names import did_you_mean
 from .parsing import CommandParser, add_debug
 from .quiet_output import quiet_output
 
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = PROGRAM) -> None:
         from mmseg_uncertainty import __version__
         print(f'{PROGRAM} {__version__}')
     elif words[0] not in COMMANDS:
-        sys.exit(f'{prog}: {words[0]!r} is no command.{nearest(words[0], COMMANDS)} Commands: {", ".join(COMMANDS)}.')
+        sys.exit(f'{prog}: {words[0]!r} is no command.{did_you_mean(words[0], COMMANDS)} Commands: {", ".join(COMMANDS)}.')
     else:
         run(words[0], words[1:], f'{prog} {words[0]}')
 

@@ -7,7 +7,7 @@ import yaml
 
 from mmseg_uncertainty.runtime.shipped_files import INDEX, models_folder
 
-from .names import nearest
+from mmseg_uncertainty.runtime.near_names import did_you_mean
 
 
 def execute(args: argparse.Namespace) -> None:
@@ -21,7 +21,7 @@ def execute(args: argparse.Namespace) -> None:
               if not args.words or any(word.lower() in name.lower() for word in args.words)}
     if not chosen:
         parts = [part for name in entries for part in name.split('_')]
-        raise ValueError(f'No model has {" or ".join(args.words)} in its name.{nearest(args.words[0], parts)} Models: '
+        raise ValueError(f'No model has {" or ".join(args.words)} in its name.{did_you_mean(args.words[0], parts)} Models: '
                          f'{", ".join(entries)}.')
     for name, entry in chosen.items():
         results = ', '.join(f'{key} {value} on {result["Dataset"]}' for result in entry.get('Results', [])

@@ -1,8 +1,9 @@
 """Names that the commands accept, written down so that help needs none of the libraries that define them."""
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable
+
+from mmseg_uncertainty.runtime.near_names import did_you_mean
 
 EVALUATORS = ('mIoU', 'mFscore', 'macroF1', 'mFishy', 'oIoU', 'IDM', 'ECE', 'OOD-image', 'OOD-local', 'components', 'coverage')
 CORRUPTIONS = ('gaussian_noise', 'shot_noise', 'impulse_noise', 'defocus_blur', 'glass_blur', 'motion_blur', 'zoom_blur', 'snow',
@@ -20,13 +21,6 @@ DATASET_ALIASES = dict(
     folder='anomaly_folder', FSLF='fs_lost_found', FSST='fs_static', SA='smiyc_anomaly', SO='smiyc_obstacle', CS='cityscapes')
 
 
-def nearest(name: str, names: Iterable[str]) -> str:
-    """``' Did you mean X?'`` with the name most like this one, ``''`` where none is, whatever the case."""
-    by_lower = {known.lower(): known for known in names}
-    close = difflib.get_close_matches(name.lower(), by_lower, n=1)
-    return f' Did you mean {by_lower[close[0]]}?' if close else ''
-
-
 def one_of(names: Iterable[str]) -> Callable[[str], str]:
     """A type of an argparse option that takes one of these names, and tells the nearest of any other."""
     names = tuple(names)
@@ -34,7 +28,7 @@ def one_of(names: Iterable[str]) -> Callable[[str], str]:
     def checked(text: str) -> str:
         if text not in names:
             from argparse import ArgumentTypeError
-            raise ArgumentTypeError(f'{text!r} is unknown.{nearest(text, names)} Choose from {", ".join(names)}.')
+            raise ArgumentTypeError(f'{text!r} is unknown.{did_you_mean(text, names)} Choose from {", ".join(names)}.')
         return text
 
     return checked

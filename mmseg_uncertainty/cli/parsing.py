@@ -5,7 +5,9 @@ import argparse
 import re
 from typing import Any, NoReturn
 
-from .names import CACHE_PRECISIONS, LAUNCHERS, nearest, one_of
+from mmseg_uncertainty.runtime.near_names import did_you_mean
+
+from .names import CACHE_PRECISIONS, LAUNCHERS, one_of
 
 UNRECOGNIZED = re.compile(r'^unrecognized arguments: (--[\w-]+)')
 
@@ -18,7 +20,7 @@ class CommandParser(argparse.ArgumentParser):
         unknown = UNRECOGNIZED.match(message)
         if unknown:
             known = [name for name in self._option_string_actions if name.startswith('--')]
-            message += f'.{nearest(unknown[1], known)}'
+            message += f'.{did_you_mean(unknown[1], known)}'
         super().error(message)
 
 

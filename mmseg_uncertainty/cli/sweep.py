@@ -14,7 +14,7 @@ from mmseg_uncertainty.apis.sweep_tables import failures
 from mmseg_uncertainty.engine.checkpoints import load_checkpoints_safely
 from mmseg_uncertainty.runtime.output_files import check_output_folder
 
-from .names import nearest
+from mmseg_uncertainty.runtime.near_names import did_you_mean
 
 
 def group_command(args: argparse.Namespace, model: str, dataset: str) -> list[str]:
@@ -34,7 +34,7 @@ def check_names(models: Sequence[str], plan: SweepPlan) -> None:
     """
     for name in models:
         if name not in plan.models:
-            raise ValueError(f'--models {name}: unknown.{nearest(name, plan.models)} The plan has {", ".join(plan.models)}.')
+            raise ValueError(f'--models {name}: unknown.{did_you_mean(name, plan.models)} The plan has {", ".join(plan.models)}.')
 
 
 def execute(args: argparse.Namespace) -> None:

@@ -22,7 +22,9 @@ from mmseg_uncertainty.runtime.output_files import check_output_file, check_outp
 from mmseg_uncertainty.runtime.shipped_files import dataset_configs
 from mmseg_uncertainty.runtime.tta_options import tta_of
 
-from .names import CORRUPTIONS, DATASET_ALIASES, EVALUATORS, nearest
+from mmseg_uncertainty.runtime.near_names import did_you_mean
+
+from .names import CORRUPTIONS, DATASET_ALIASES, EVALUATORS
 
 
 def dataset_config(name: str) -> Config:
@@ -30,7 +32,7 @@ def dataset_config(name: str) -> Config:
     known = dataset_configs()
     path = known.get(DATASET_ALIASES.get(name, name))
     if path is None:
-        raise ValueError(f'--test-dataset {name}: unknown.{nearest(name, [*known, *DATASET_ALIASES])} Choose from '
+        raise ValueError(f'--test-dataset {name}: unknown.{did_you_mean(name, [*known, *DATASET_ALIASES])} Choose from '
                          f'{", ".join(known)} or the short names {", ".join(DATASET_ALIASES)}.')
     return Config.fromfile(path)
 
@@ -54,7 +56,7 @@ def check_names(args: argparse.Namespace) -> None:
                                  ('--corrupt-type', CORRUPTIONS, [args.corrupt_type or 'None'])):
         for name in names:
             if name.lower() not in map(str.lower, (*known, 'None')):
-                raise ValueError(f'{option} {name}: unknown.{nearest(name, known)} Choose from {", ".join(known)}.')
+                raise ValueError(f'{option} {name}: unknown.{did_you_mean(name, known)} Choose from {", ".join(known)}.')
 
 
 def test_config(args: argparse.Namespace) -> Config:

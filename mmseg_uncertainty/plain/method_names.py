@@ -1,11 +1,11 @@
 """Short names of heads, calibrators and prediction sets, and the configs that they stand for."""
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mmseg_uncertainty.models.bases import FrozenBase
+from mmseg_uncertainty.runtime.near_names import did_you_mean
 
 FLOW = dict(type='FlowEneDetHead', training_pixels=2048, flow=dict(kernel_size=1))
 HEADS: dict[str, dict] = {
@@ -108,8 +108,7 @@ def _head_config(name: str, config: str | Mapping) -> dict:
 
 def _named(known: Mapping[str, dict], name: Any, kind: str) -> dict:
     if name not in known:
-        close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.4)
-        hint = f' Did you mean {close[0]!r}?' if close else ''
+        hint = did_you_mean(str(name), known, cutoff=0.4, shown=repr)
         raise ValueError(f'The {kind} {name!r} is unknown.{hint} Choose from {", ".join(known)}, or give a config.')
     return known[name]
 

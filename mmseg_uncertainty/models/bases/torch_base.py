@@ -12,6 +12,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from mmseg_uncertainty.functional.class_distributions import class_distribution
+from mmseg_uncertainty.runtime.near_names import did_you_mean
 
 from .frozen_base import FrozenBase, check_output
 
@@ -95,10 +96,8 @@ class TorchBase(FrozenBase):
     def _check_layer(self) -> None:
         names = dict(self.network.named_modules())
         if self.features_from is not None and self.features_from not in names:
-            import difflib
-            close = difflib.get_close_matches(self.features_from, names, n=3)
             raise ValueError(f'{type(self).__name__}: features_from={self.features_from!r} names no layer of '
-                             f'{type(self.network).__name__}. {"Did you mean " + " or ".join(close) + "?" if close else ""}')
+                             f'{type(self.network).__name__}.{did_you_mean(self.features_from, names, most=3)}')
 
     def scores(self, inputs: Tensor, metas: Sequence[Mapping]) -> Tensor:
         """See :meth:`FrozenBase.scores`."""
