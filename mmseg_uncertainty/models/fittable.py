@@ -1,19 +1,21 @@
-"""Contract of modules that are fitted by streaming statistics."""
+"""Modules that are fitted by streaming statistics: their contract, their order and one pass of their fit."""
 from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
+from mmseg_uncertainty.runtime.freed_memory import FreedMemory
 from mmseg_uncertainty.structures import FrozenOutputs
 
 
 class Fittable(metaclass=ABCMeta):
-    """A module that ``CalibrationLoop`` fits by streaming the calibration set through the frozen model.
+    """A module that is fitted by streaming the calibration set through the frozen model.
 
-    The loop calls ``start_stage(s)``, then ``update(...)`` once per batch, then ``merge_ranks()`` and
+    :func:`fit_stage` calls ``start_stage(s)``, then ``update(...)`` once per batch, then ``merge_ranks()`` and
     ``finish_stage(s)``, for every stage ``s``. Statistics are exact merges (int64 counts, float64 sums), so the order of
     the images, the batch size and the number of ranks do not change the result. Where ``needs_another_pass(s)`` is then
     true, the stage is streamed once more.
@@ -50,3 +52,36 @@ class Fittable(metaclass=ABCMeta):
     def needs_another_pass(self, stage: int) -> bool:
         """Whether what :meth:`finish_stage` wrote is preliminary and the images must be seen once more for this stage."""
         return False
+
+
+def fittables_in_order(model: nn.Module) -> tuple[dict[str, Fittable], dict[str, Fittable]]:
+    """Calibrators, and what reads their logits and is fitted after them, by name."""
+    fitted = {name: module for name, module in model.named_modules() if isinstance(module, Fittable)}
+    calibrators = {name: module for name, module in fitted.items() if name.startswith('calibrator')}
+    return calibrators, {name: module for name, module in fitted.items() if name not in calibrators}
+
+
+@torch.no_grad()
+def fit_stage(modules: Mapping[str, Fittable], stage: int,
+              batches: Iterable[tuple[FrozenOutputs, Tensor, list[dict]]]) -> dict[str, Fittable]:
+    """Fit one stage of modules that see the same images.
+
+    Args:
+        modules: Modules that have this stage, by name.
+        stage: The stage.
+        batches: What :meth:`Fittable.update` takes, once for each batch.
+
+    Returns:
+        Modules that must see the images once more for this stage.
+    """
+    for module in modules.values():
+        module.start_stage(stage)
+    freed_memory = FreedMemory()
+    for outputs, labels, metas in batches:
+        for module in modules.values():
+            module.update(outputs, labels, metas)
+        freed_memory.after(labels.numel())
+    for module in modules.values():
+        module.merge_ranks()
+        module.finish_stage(stage)
+    return {name: module for name, module in modules.items() if module.needs_another_pass(stage)}

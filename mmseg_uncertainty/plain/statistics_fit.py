@@ -1,22 +1,24 @@
 """Fits calibrators, heads and sets by streaming the images through the frozen network, one pass per stage."""
 from __future__ import annotations
 
-import torch
+from collections.abc import Iterator
+
 from mmengine.logging import print_log
+from torch import Tensor
 
 from mmseg_uncertainty.models import PosthocSegmentor
-from mmseg_uncertainty.models.fittable import Fittable
-from mmseg_uncertainty.runtime.freed_memory import FreedMemory
+from mmseg_uncertainty.models.fittable import Fittable, fit_stage, fittables_in_order
+from mmseg_uncertainty.structures import FrozenOutputs
 
 from .batches import labelled_input, same_shapes
 from .calibration_images import WHOLE, CalibrationImages
 
 
 def fitted_by_statistics(posthoc: PosthocSegmentor) -> tuple[dict[str, Fittable], dict[str, Fittable]]:
-    """Calibrators, and what reads their logits and is fitted after them, by name."""
-    fitted = {name: module for name, module in posthoc.named_modules() if isinstance(module, Fittable) and module.stages}
-    calibrators = {name: module for name, module in fitted.items() if name.startswith('calibrator')}
-    return calibrators, {name: module for name, module in fitted.items() if name not in calibrators}
+    """Calibrators, and what reads their logits and is fitted after them, by name; without those that need no image."""
+    calibrators, others = ({name: module for name, module in group.items() if module.stages}
+                           for group in fittables_in_order(posthoc))
+    return calibrators, others
 
 
 def parts_of_images(posthoc: PosthocSegmentor, images: CalibrationImages,
@@ -45,7 +47,6 @@ def parts_of_images(posthoc: PosthocSegmentor, images: CalibrationImages,
     return parts
 
 
-@torch.no_grad()
 def fit_statistics(posthoc: PosthocSegmentor, modules: dict[str, Fittable], images: CalibrationImages,
                    part: tuple[float, float]) -> None:
     """Fit modules that see the same images, in as many passes as the one with most stages needs, and more where one asks."""
@@ -55,24 +56,14 @@ def fit_statistics(posthoc: PosthocSegmentor, modules: dict[str, Fittable], imag
         active = {name: module for name, module in modules.items() if module.stages > stage}
         while active:
             names = ', '.join(name.removeprefix('uncertainty_heads.') for name in active)
-            _stream(posthoc, active, stage, images, part, f'{names}, pass {stage + 1} of {stages}')
-            active = {name: module for name, module in active.items() if module.needs_another_pass(stage)}
+            active = fit_stage(active, stage, _batches(posthoc, images, part, f'{names}, pass {stage + 1} of {stages}'))
 
 
-def _stream(posthoc: PosthocSegmentor, modules: dict[str, Fittable], stage: int, images: CalibrationImages,
-            part: tuple[float, float], title: str) -> None:
+def _batches(posthoc: PosthocSegmentor, images: CalibrationImages, part: tuple[float, float],
+             title: str) -> Iterator[tuple[FrozenOutputs, Tensor, list[dict]]]:
     device = next(posthoc.base.parameters()).device
-    for module in modules.values():
-        module.start_stage(stage)
-    freed_memory = FreedMemory()
     for batch, metas in images.batches(part, title):
         for places in same_shapes(batch):
             inputs, samples, labels = labelled_input([batch[place] for place in places], posthoc.base.size_divisor, device)
-            outputs = posthoc.frozen_outputs(inputs, samples)
-            for module in modules.values():
-                module.update(outputs, labels, [dict(samples[index].metainfo, **metas[place])
-                                                for index, place in enumerate(places)])
-            freed_memory.after(labels.numel())
-    for module in modules.values():
-        module.merge_ranks()
-        module.finish_stage(stage)
+            yield (posthoc.frozen_outputs(inputs, samples), labels,
+                   [dict(samples[index].metainfo, **metas[place]) for index, place in enumerate(places)])

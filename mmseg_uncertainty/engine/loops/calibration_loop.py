@@ -19,8 +19,7 @@ from torch.utils.data import DataLoader
 from mmseg_uncertainty.datasets.calibration_plan import SHARED, CalibrationPlan, Consumer
 from mmseg_uncertainty.datasets.label_flips import labels_flip, unflip_labels
 from mmseg_uncertainty.engine.resuming import note_last_checkpoint
-from mmseg_uncertainty.models.fittable import Fittable
-from mmseg_uncertainty.runtime.freed_memory import FreedMemory
+from mmseg_uncertainty.models.fittable import Fittable, fit_stage, fittables_in_order
 from mmseg_uncertainty.structures import FrozenOutputs
 
 
@@ -96,7 +95,7 @@ class CalibrationLoop(BaseLoop):
     def plan(self) -> CalibrationPlan:
         """Which images fit what."""
         calibrators, others = ([Consumer(name, module.promises, module.shares) for name, module in group.items()]
-                               for group in self._fittables())
+                               for group in fittables_in_order(self.model))
         return self._undivided.divided(calibrators, others, self.calibrator_share)
 
     @property
@@ -125,41 +124,21 @@ class CalibrationLoop(BaseLoop):
         self.runner.model.eval()
         for stage, modules in passes:
             while modules:
-                self._stream(stage, modules)
+                self.runner.logger.info(f'Fitting {", ".join(modules)}: pass {self.epoch + 1} of {self.max_epochs}')
+                modules = fit_stage(modules, stage, self._batches(next(iter(modules))))
                 self._epoch += 1
-                modules = {name: module for name, module in modules.items() if module.needs_another_pass(stage)}
                 self._repeated += bool(modules)
         self._save()
         self.runner.call_hook('after_train')
         return self.runner.model
 
-    def _fittables(self) -> tuple[dict[str, Fittable], dict[str, Fittable]]:
-        """Calibrators, and what is fitted after them, by name."""
-        fitted = {name: module for name, module in self.model.named_modules() if isinstance(module, Fittable)}
-        calibrators = {name: module for name, module in fitted.items() if name.startswith('calibrator')}
-        return calibrators, {name: module for name, module in fitted.items() if name not in calibrators}
-
     def _passes(self) -> list[tuple[int, dict[str, Fittable]]]:
         """Stage and modules of each pass over the data, in order; modules of one pass see the same images."""
         passes = []
-        for group in self._fittables():
+        for group in fittables_in_order(self.model):
             for stage in range(max((module.stages for module in group.values()), default=0)):
                 passes.append((stage, {name: module for name, module in group.items() if module.stages > stage}))
         return passes
-
-    @torch.no_grad()
-    def _stream(self, stage: int, modules: dict[str, Fittable]) -> None:
-        self.runner.logger.info(f'Fitting {", ".join(modules)}: pass {self.epoch + 1} of {self.max_epochs}')
-        for module in modules.values():
-            module.start_stage(stage)
-        freed_memory = FreedMemory()
-        for outputs, labels, metas in self._batches(next(iter(modules))):
-            for module in modules.values():
-                module.update(outputs, labels, metas)
-            freed_memory.after(labels.numel())
-        for module in modules.values():
-            module.merge_ranks()
-            module.finish_stage(stage)
 
     def _batches(self, consumer: str) -> Iterator[tuple[FrozenOutputs, Tensor, list[dict]]]:
         # No hook hears of the end of the epoch: checkpoint hooks would save a model that is fitted in part.
