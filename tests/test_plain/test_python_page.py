@@ -19,17 +19,20 @@ def run(snippets, folder):
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join([str(ROOT), *filter(None, [os.environ.get('PYTHONPATH')])]))
     process = subprocess.run([sys.executable, '-W', 'ignore', '-c', '\n'.join(snippets)], cwd=folder, env=environment,
                              text=True, capture_output=True)
-    assert process.returncode == 0, process.stderr
+    return process
 
 
 def test_snippets_run_one_after_the_other(tmp_path):
-    run([snippet for snippet in SNIPPETS if 'transformers' not in snippet], tmp_path)
+    process = run([snippet for snippet in SNIPPETS if 'transformers' not in snippet], tmp_path)
+    assert process.returncode == 0, process.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ['fitted.pth', 'interrupted']
 
 
 @pytest.mark.skipif(find_spec('transformers') is None, reason='transformers is not installed')
 def test_networks_of_transformers_are_wrapped(tmp_path):
-    run([SNIPPETS[0], 'import mmseg_uncertainty', *(snippet for snippet in SNIPPETS if 'transformers' in snippet)], tmp_path)
+    process = run([SNIPPETS[0], 'import mmseg_uncertainty', *(snippet for snippet in SNIPPETS if 'transformers' in snippet)],
+                  tmp_path)
+    assert process.returncode == 0, process.stderr
 
 
 def test_the_page_names_every_method():

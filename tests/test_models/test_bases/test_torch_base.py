@@ -83,7 +83,11 @@ def test_small_logits_pass_where_that_is_said():
 
 @pytest.mark.parametrize('end', [nn.LogSoftmax(dim=1), nn.Identity()])
 def test_logits_and_log_probabilities_pass(end):
-    TorchBase(shaken(Plain(end=end)), CLASSES)(torch.randn(1, 3, 64, 64), [{}])
+    network = shaken(Plain(end=end))
+    inputs = torch.randn(1, 3, 64, 64)
+    scores = TorchBase(network, CLASSES)(inputs, [{}]).scores
+    assert torch.equal(scores, TorchBase(network, CLASSES, check=False)(inputs, [{}]).scores)
+    assert scores.shape[:2] == (1, CLASSES) and scores.isfinite().all()
 
 
 def test_a_wrong_number_of_classes_is_found():
