@@ -13,6 +13,7 @@ from mmengine.registry import init_default_scope  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 torch.set_num_threads(1)
+torch.set_flush_denormal(True)  # as commands do
 
 
 @pytest.fixture(autouse=True)

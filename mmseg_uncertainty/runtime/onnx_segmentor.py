@@ -130,6 +130,7 @@ def _session(path: Path, providers: Sequence[str], threads: int):
         raise FileNotFoundError(f'{path} does not exist. Write it with tools/export_onnx.py.')
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
+    options.add_session_config_entry('session.set_denormal_as_zero', '1')
     # Warnings are about names inside the loop over windows, and nothing that a user could change.
     options.log_severity_level = 3
     try:

@@ -1,14 +1,16 @@
-"""What kept memory, mixed precision and channels-last save, and what the last two do to every metric, on ToyRoads."""
+"""What kept memory, subnormals as zero, mixed precision and channels-last save; what the last two do to metrics, on ToyRoads."""
 from __future__ import annotations
 
 import argparse
 import json
 import math
+import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -19,7 +21,9 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from side_by_side import row, run_benchmark, seconds_in_turns
+from torch import Tensor
 
+from mmseg_uncertainty.apis import load_posthoc
 from mmseg_uncertainty.runtime.freed_memory import keep_freed_memory
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,6 +32,8 @@ SPEED = {'SegFormer-B0': 'segformer/segformer_b0_toy_roads_SCORES.py',
          'DeepLabV3+ MobileNetV2': 'deeplabv3plus/deeplabv3plus_mnv2_camvid_SCORES.py'}
 CONFIG, CHECKPOINT = 'segformer/segformer_b0_toy_roads_FED_CRC.py', 'segformer_b0_toy_roads_FED_CRC.pth'
 SPREADS = ('_low', '_high', '_bound')
+DATA = Path(os.environ.get('DATA_ROOT', ROOT / 'data'))
+DEAD_CHANNELS = 'cgnet/cgnet_camvid_SCORES.py', DATA / 'weights/cgnet_camvid11_mmseg.pth'
 HEADLINES = ('mIoU', 'aAcc', 'ECE', 'NLL', 'set/coverage', 'set/mean_size', *(
     f'{head}/IDM_{name}' for head in ('msp', 'fedu', 'fedc') for name in ('AP', 'FPR95', 'AUROC')))
 
@@ -80,9 +86,28 @@ def kept_memory(title: str, config: str, size: tuple[int, int], rounds: int) -> 
                f'one image {size[0]}x{size[1]}, one thread; peer is the way of the C library')
 
 
+def subnormals_as_zero(rounds: int) -> dict:
+    """Row of a trained model of which half of the weights are subnormal numbers; one thread has one setting."""
+    config, checkpoint = DEAD_CHANNELS
+    model = load_posthoc(ROOT / 'local_configs' / config, checkpoint)
+    size = (360, 480)
+    images, sample = torch.rand(1, 3, *size), SegDataSample(metainfo=dict(ori_shape=size, img_shape=size, pad_shape=size))
+
+    def predict(as_zero: bool) -> Tensor:
+        torch.set_flush_denormal(as_zero)
+        return model.predict(images, [sample.new()])[0].seg_logits.data
+
+    if not torch.equal(predict(True), predict(False)):
+        raise RuntimeError(f'{checkpoint}: subnormal numbers move the logits.')
+    seconds = seconds_in_turns({as_zero: partial(predict, as_zero) for as_zero in (True, False)}, rounds)
+    return row('CGNet, subnormal numbers as zero', seconds[True], seconds[False], 's', 'one image 360x480, one thread; logits equal')
+
+
 def rows(args: argparse.Namespace) -> Iterator[dict]:
-    """Times of two models, then every metric of one."""
+    """Times of three models, then every metric of one."""
     init_default_scope('mmseg')
+    if DEAD_CHANNELS[1].is_file() and torch.get_num_threads() == 1:
+        yield subnormals_as_zero(1 if args.quick else 3)
     size = (256, 512) if args.quick else (512, 1024)
     for title, config in SPEED.items():
         yield kept_memory(title, config, size, 2 if args.quick else 4)
