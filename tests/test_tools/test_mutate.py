@@ -1,6 +1,6 @@
 """The mutation run changes single lines, and knows a test that notices from one that does not."""
 import ast
-import importlib.util
+import importlib
 import sys
 from pathlib import Path
 
@@ -31,10 +31,9 @@ def test_half():
 
 @pytest.fixture
 def tool(tmp_path, monkeypatch):
-    spec = importlib.util.spec_from_file_location('mutate', ROOT / 'tools/mutate.py')
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, 'mutate', module)
-    spec.loader.exec_module(module)
+    monkeypatch.syspath_prepend(str(ROOT / 'tools'))  # for the processes that run the tests, too
+    monkeypatch.delitem(sys.modules, 'mutate', raising=False)
+    module = importlib.import_module('mutate')
     monkeypatch.setattr(module, 'ROOT', tmp_path)
     (tmp_path / 'mmseg_uncertainty/functional').mkdir(parents=True)
     for folder in ('mmseg_uncertainty', 'mmseg_uncertainty/functional'):
@@ -67,3 +66,12 @@ def test_what_a_test_notices_is_killed_and_what_none_sees_survives(tool):
 
 def test_tests_that_mirror_or_import_a_module_are_run(tool):
     assert tool.tests_of('mmseg_uncertainty/functional/half.py') == ['tests/test_functional/test_half.py']
+
+
+@pytest.mark.parametrize('test, line', [(TEST, ' of 2 mutants killed'), (TEST.replace('== 2', '== 3'), 'fail without any change')])
+def test_the_score_counts_modules_whose_tests_pass_unchanged(tool, monkeypatch, capsys, test, line):
+    (tool.ROOT / 'tests/test_functional/test_half.py').write_text(test)
+    monkeypatch.setattr(sys, 'argv', ['mutate.py', '--per-module', '2', '--jobs', '1', '--out', str(tool.ROOT / 'verdicts.json')])
+    tool.main()
+    printed = capsys.readouterr().out
+    assert line in printed and ('0 of 0' in printed) == ('any change' in line)
