@@ -5,6 +5,7 @@ import logging
 from importlib import metadata
 
 from .operators import python_operators
+from .upstream import accepted_mmcv, find_packages_without_setuptools
 
 STACKS = {
     'OneDL': ('onedl-mmsegmentation', 'onedl-mmcv', 'onedl-mmengine'),
@@ -27,8 +28,8 @@ def connect_host() -> None:
     ``mmseg_uncertainty::`` bases.
 
     Nothing of this happens before a part of the package that plugs into MMSegmentation is imported. What the process sees
-    afterwards is what is installed: see :func:`name_distribution` and
-    :func:`~mmseg_uncertainty.operators.python_operators`.
+    afterwards is what is installed: see :func:`name_distribution`, :func:`~mmseg_uncertainty.operators.python_operators` and
+    :mod:`~mmseg_uncertainty.upstream`.
 
     Raises:
         ImportError: No stack is installed, or two of them are; both write the same modules ``mmseg``, ``mmcv`` and
@@ -45,7 +46,9 @@ def connect_host() -> None:
         raise ImportError(f'Two MMSegmentation stacks are installed over each other ({names}). They share the modules '
                           'mmseg, mmcv and mmengine. Uninstall all of these distributions, then install one stack.')
     name_distribution()
-    with python_operators():
+    if 'OpenMMLab' in stacks:
+        find_packages_without_setuptools()
+    with accepted_mmcv(), python_operators():
         import mmseg.models
         import mmseg.utils  # noqa: F401
 

@@ -8,11 +8,15 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from mmseg_uncertainty.functional.class_distributions import ClassDistribution, class_distribution
+from mmseg_uncertainty.host import installed_stacks
 from mmseg_uncertainty.operators import python_operators
+from mmseg_uncertainty.upstream import accepted_mmcv
 
 from .frozen_base import FrozenBase
 
 MASK_HEADS = (MaskFormerHead, Mask2FormerHead)
+MMDET = {'OneDL': ('onedl-mmdetection', 'mmseg_uncertainty[mask2former]'), 'OpenMMLab': ('mmdet', 'mmdet>=3,<4')}
+"""The distribution of mmdet that belongs to a stack, and what to install for it."""
 
 
 @MODELS.register_module()
@@ -95,8 +99,9 @@ def check_mask_head(config: Mapping | Sequence[Mapping]) -> None:
     if kind not in MASK_HEADS:
         return
     try:
-        with python_operators():
+        with accepted_mmcv(), python_operators():
             from mmdet.models import dense_heads  # noqa: F401
     except ImportError as error:
-        raise ImportError(f'{kind.__name__} is built from layers of onedl-mmdetection, which cannot be imported ({error}). '
-                          'Run `pip install "mmseg_uncertainty[mask2former]"`.') from error
+        name, requirement = MMDET['OneDL' if 'OneDL' in installed_stacks() else 'OpenMMLab']
+        raise ImportError(f'{kind.__name__} is built from layers of {name}, which cannot be imported ({error}). '
+                          f'Run `pip install "{requirement}"`.') from error
