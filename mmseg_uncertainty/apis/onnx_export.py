@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
@@ -57,9 +58,11 @@ def _export(segmentor: ExportedSegmentor, path: Path, opset: int) -> None:
     torch.onnx.register_custom_op_symbolic('aten::special_entr', _entropy_term, 9)
     # Only windows need TorchScript, for their loop; the exporter knows more types where it traces by itself.
     source = segmentor.traced() if segmentor.model.test_cfg['mode'] == 'slide' else segmentor.eval()
-    torch.onnx.export(source, segmentor.example_inputs(2, 96, 128), str(path), dynamo=False, opset_version=opset,
+    # torch 2.1 has this exporter alone and cannot be asked for it.
+    exporter = {'dynamo': False} if 'dynamo' in signature(torch.onnx.export).parameters else {}
+    torch.onnx.export(source, segmentor.example_inputs(2, 96, 128), str(path), opset_version=opset,
                       input_names=segmentor.input_names, output_names=segmentor.output_names,
-                      dynamic_axes=dynamic_axes(segmentor))
+                      dynamic_axes=dynamic_axes(segmentor), **exporter)
 
 
 @contextmanager

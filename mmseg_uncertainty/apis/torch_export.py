@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
@@ -51,8 +52,12 @@ def export_program(segmentor: ExportedSegmentor, path: str | Path, batch: int, h
         The path.
 
     Raises:
-        ValueError: A layer asks for values while the program is made; the error of torch.export is quoted.
+        ValueError: A layer asks for values while the program is made; the error of torch.export is quoted. Or this torch is
+            too old.
     """
+    if 'strict' not in signature(torch.export.export).parameters:
+        raise ValueError(f'Programs of torch.export need torch 2.4 or newer, this is {torch.__version__}. Write ONNX or '
+                         'TorchScript (--out FILE.onnx, FILE.pt).')
     path, images = Path(path), segmentor.example_inputs(batch, height, width)[:1]
     fixed = _OfOneSize(segmentor.eval(), (height, width) if segmentor.resizes else None)
     try:

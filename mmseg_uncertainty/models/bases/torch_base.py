@@ -12,6 +12,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from mmseg_uncertainty.functional.class_distributions import class_distribution
+from mmseg_uncertainty.functional.compiled import is_compiling
 from mmseg_uncertainty.runtime.near_names import did_you_mean
 
 from .frozen_base import FrozenBase, check_output
@@ -102,7 +103,7 @@ class TorchBase(FrozenBase):
     def scores(self, inputs: Tensor, metas: Sequence[Mapping]) -> Tensor:
         """See :meth:`FrozenBase.scores`."""
         logits = self.logits_of(self.run_network(inputs))
-        if not self._is_checked and not (torch.compiler.is_compiling() or torch.jit.is_tracing()):
+        if not self._is_checked and not (is_compiling() or torch.jit.is_tracing()):
             check_output(logits, self, inputs)
             self._is_checked = True
         return logits if logits.shape[2:] == inputs.shape[2:] else self.at_input_size(logits, inputs.shape[2:], metas)

@@ -22,7 +22,8 @@ def name_tensors_as_the_base(model: nn.Module) -> None:
         raise ValueError(f'{type(model).__name__}: the base model has parts named {shared}, which are names of its own; rename '
                          'them in the base model.')
     model._register_state_dict_hook(_shorten)
-    model.register_load_state_dict_pre_hook(_lengthen)
+    # The public name is younger than torch 2.1.
+    model._register_load_state_dict_pre_hook(_lengthen, with_module=True)
 
 
 def _shorten(_: nn.Module, state: dict[str, Tensor], prefix: str, __: dict) -> None:
