@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 from mmseg.registry import MODELS
 
 from mmseg_uncertainty.apis import add_hooks
-from mmseg_uncertainty.engine.checkpoints import read_checkpoint
+from mmseg_uncertainty.engine.checkpoints import load_checkpoints_safely, read_checkpoint
 from tests.tiny import TINY_TOY_ROADS, tiny_base, tiny_posthoc
 
 
@@ -35,6 +35,7 @@ def run(folder, workers, kill_at=None, resume=False):
                   experiment_name=f'{folder.name}{resume}')
     add_hooks(config, need_heads=False)
     runner = Runner.from_cfg(config)
+    load_checkpoints_safely()
     if kill_at is not None:
         runner.register_hook(KillBefore(kill_at))
     try:

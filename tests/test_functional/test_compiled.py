@@ -41,8 +41,8 @@ def test_compiling_is_noticed():
 
 @pytest.mark.parametrize('old', [False, True])
 def test_the_precision_of_mixed_precision_is_known(monkeypatch, old):
-    for on, expected in ((False, None), (True, torch.float16)):
-        with torch.autocast('cpu', dtype=torch.float16, enabled=on), monkeypatch.context() as patch:
+    for on, expected in ((False, None), (True, torch.bfloat16)):
+        with torch.autocast('cpu', dtype=torch.bfloat16, enabled=on), monkeypatch.context() as patch:
             if old:
                 patch.delattr(torch, 'get_autocast_dtype')
             assert autocast_precision('cpu') is expected

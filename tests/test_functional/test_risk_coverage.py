@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from scipy.integrate import trapezoid
 
 from mmseg_uncertainty.functional import ranking, risk_coverage
 from mmseg_uncertainty.functional.risk_coverage import (aurc, coverage_at_risk, prediction_rejection_ratio,
@@ -73,7 +74,7 @@ def test_rejection_ratio_is_the_ratio_of_areas(counts):
     total, rate = counts.sum(), errors.sum() / counts.sum()
     rejected = np.r_[0, np.cumsum(errors + correct)] / total
     remaining = rate - np.r_[0, np.cumsum(errors)] / total
-    area = np.trapezoid(remaining, rejected)
+    area = trapezoid(remaining, rejected)
     expected = 100 * (rate / 2 - area) / (rate / 2 - rate**2 / 2)
     assert prediction_rejection_ratio(*counts) == pytest.approx(expected, abs=1e-9)
 

@@ -63,7 +63,7 @@ def test_sets_are_equal(golden, curves, mode):
         inside = scores <= curves[mode][index]
         bits = inside[:, 0] + 2 * inside[:, 1]
         differing = np.bitwise_xor(bits.astype(np.uint8), membership[mode][row])
-        assert np.bitwise_count(differing).sum() <= membership[f'{mode}_borderline'][row]
+        assert np.unpackbits(differing).sum() <= membership[f'{mode}_borderline'][row]
 
 
 def fit_published_head(golden, mode, alpha):
@@ -96,7 +96,7 @@ def test_the_published_head_has_the_curves_and_sets(golden, curves, mode, monkey
             np.testing.assert_allclose(head.released.curves, golden['kmeans_class1'], atol=1e-6)
         inside = head(torch.from_numpy(golden['test_prob'])).numpy()
         differing = np.bitwise_xor((inside[:, 0] + 2 * inside[:, 1]).astype(np.uint8), membership[mode][row])
-        assert np.bitwise_count(differing).sum() <= membership[f'{mode}_borderline'][row]
+        assert np.unpackbits(differing).sum() <= membership[f'{mode}_borderline'][row]
 
 
 @pytest.mark.parametrize('mode', ['pixel', 'image', 'kmeans'])
