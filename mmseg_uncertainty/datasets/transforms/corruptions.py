@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import hashlib
+from importlib.util import find_spec
 from pathlib import PurePath
 
 import numpy as np
@@ -32,6 +33,7 @@ class Corruptions(BaseTransform):
 
     Raises:
         ValueError: If the corruption is unknown or the severity is out of range.
+        ModuleNotFoundError: If the image is to be corrupted and ``imagecorruptions`` is not installed.
     """
 
     def __init__(self, corruption: str, severity: int = 1, seed: int = 0) -> None:
@@ -41,6 +43,9 @@ class Corruptions(BaseTransform):
         if severity not in range(MAX_SEVERITY + 1):
             raise ValueError(f'Corruptions: severity={severity!r} is out of range; choose an integer from 0 '
                              f'(untouched) to {MAX_SEVERITY} (severe).')
+        if severity and find_spec('imagecorruptions') is None:
+            raise ModuleNotFoundError('Corruptions needs imagecorruptions, which is not installed. Run `pip install '
+                                      '"mmseg_uncertainty[corruptions]"`.', name='imagecorruptions')
         self.corruption = corruption
         self.severity = int(severity)
         self.seed = seed

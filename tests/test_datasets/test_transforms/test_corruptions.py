@@ -110,3 +110,10 @@ def test_unknown_name_lists_the_known_ones_at_construction():
 def test_severity_out_of_range_is_named(severity):
     with pytest.raises(ValueError, match=f'severity={severity} is out of range.*0.*5'):
         Corruptions('snow', severity)
+
+
+def test_the_extra_is_named_before_anything_is_measured(monkeypatch):
+    monkeypatch.setattr('mmseg_uncertainty.datasets.transforms.corruptions.find_spec', lambda name: None)
+    with pytest.raises(ModuleNotFoundError, match=r'pip install "mmseg_uncertainty\[corruptions\]"'):
+        Corruptions('fog')
+    assert Corruptions('fog', severity=0).transform(dict(img=SMOOTH))['img'] is SMOOTH
