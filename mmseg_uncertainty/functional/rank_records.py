@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 
+from .compiled import compiled
 from .score_cells import KEY_BITS, score_key
 from .score_histogram import score_keys_of_tensor
 
@@ -20,7 +20,7 @@ STEP_BITS = 6
 MANTISSA_BITS, EXPONENT_OF_ONE = 52, 1023
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _blocks(ordered: np.ndarray, tops: np.ndarray, counts: np.ndarray) -> int:
     """Fill ``tops`` and ``counts`` from ascending keys; returns how many blocks there are."""
     blocks, position, rank_shift, rest_shift = 0, ordered.size, 0, 64 - STEP_BITS
@@ -44,7 +44,7 @@ def _blocks(ordered: np.ndarray, tops: np.ndarray, counts: np.ndarray) -> int:
     return blocks
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _keys_of(patterns: np.ndarray, members: np.ndarray, keys: np.ndarray) -> int:
     found = 0
     for pixel in range(patterns.size):

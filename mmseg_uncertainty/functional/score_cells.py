@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 
 from . import device_counts
+from .compiled import compiled
 
 KEY_BITS, PAGE_BITS = 32, 13
 FEWEST_BITS = 10
@@ -116,7 +116,7 @@ def moved(counts: Tensor, old: ScoreCells, new: ScoreCells) -> Tensor:
     return torch.zeros_like(counts).scatter_add_(1, target.expand(len(counts), -1), counts)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _bits_of(pages: np.ndarray) -> int:
     """Binary logarithm of the number of pages."""
     bits = 0
@@ -125,7 +125,7 @@ def _bits_of(pages: np.ndarray) -> int:
     return bits
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _shift(counts, prefixes, key_bits, bases):
     """Move blocks, the last one first, so that none is written over: each goes up by whole blocks or stays."""
     page_bits = _bits_of(bases)
@@ -141,7 +141,7 @@ def _shift(counts, prefixes, key_bits, bases):
                 counts[group, block * size + inside] = 0
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _merge(counts, prefixes, key_bits, bases, new_bits, result):
     page_bits = _bits_of(bases)
     prefix_bits = min(key_bits, page_bits)
@@ -154,14 +154,14 @@ def _merge(counts, prefixes, key_bits, bases, new_bits, result):
                 result[group, cell] += counts[group, block * size + inside]
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def score_key(pattern: np.int32) -> np.uint32:
     """Key of 32 bits, uint32, of the bit pattern of a float32 score, int32; see :func:`.score_histogram.score_keys`."""
     pattern = np.int32(0) if pattern == LOWEST_PATTERN else pattern
     return np.uint32(pattern ^ ((pattern >> np.int32(31)) | LOWEST_PATTERN))
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def add_pages(pages: np.ndarray, patterns: np.ndarray, groups: np.ndarray, last: int) -> bool:
     """Note the pages of scores.
 
@@ -183,7 +183,7 @@ def add_pages(pages: np.ndarray, patterns: np.ndarray, groups: np.ndarray, last:
     return found
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def add_counts(counts: np.ndarray, patterns: np.ndarray, groups: np.ndarray, bases: np.ndarray, key_bits: int) -> None:
     """Count scores whose pages have cells.
 
