@@ -24,27 +24,5 @@ site=$("$trial/venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("
 cp -r "$trial/target/." "$site/"
 "$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > "$site/libraries.pth"
 mkdir "$trial/empty folder" && cd "$trial/empty folder"
-unset PYTHONPATH
-run="$trial/venv/bin/python -m mmseg_uncertainty"
-$run --version
-$run models > models.txt
-grep -q segformer_b0_camvid models.txt
-"$trial/venv/bin/python" - << 'TRY'
-import mmseg_uncertainty
-from mmengine.config import Config
-import mmseg_uncertainty.registered
-assert 'venv' in mmseg_uncertainty.__file__, mmseg_uncertainty.__file__
-open('own.py', 'w').write("_base_ = ['mmseg::_base_/models/segformer_mit-b0.py', 'mmseg_uncertainty::_base_/posthoc/scores.py']\n"
-                          "model = dict(type='PosthocSegmentor', uncertainty_heads=_base_.heads)\n")
-from mmseg.registry import MODELS
-from mmengine.registry import init_default_scope
-init_default_scope('mmseg')
-assert 'entropy' in MODELS.build(Config.fromfile('own.py').model).uncertainty_heads
-import cv2, numpy
-cv2.imwrite('street.png', numpy.random.default_rng(0).integers(0, 255, (96, 128, 3), numpy.uint8))
-TRY
-$run infer street.png segformer_b0_camvid --out mine
-test -s mine/figures/street.png
-$run test segformer_b0_toy_roads --eval IDM --heads msp --out results.json --cfg-options test_dataloader.dataset.length=2
-test -s results.json
+"$trial/source/tools/wheel_smoke.sh" "$trial/venv/bin/python"
 echo "The wheel works from another folder: $(ls "$trial"/dist/*.whl | xargs -n 1 basename)"
