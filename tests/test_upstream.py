@@ -7,8 +7,10 @@ from importlib.metadata import PackageNotFoundError
 import mmcv
 import pytest
 from mmengine.config import Config, config
+from mmengine.utils import package_utils
 
 from mmseg_uncertainty import host, upstream
+from mmseg_uncertainty.apis import config_files
 
 OPENMMLAB = {'mmsegmentation': '1.2.2', 'mmcv': '2.1.0', 'mmengine': '0.10.7'}
 
@@ -26,6 +28,7 @@ def without_setuptools(monkeypatch):
     monkeypatch.setattr(upstream, 'find_spec', found)
     monkeypatch.setattr(config, 'is_installed', asks_setuptools)
     monkeypatch.setattr(config, 'get_installed_path', asks_setuptools)
+    monkeypatch.setattr(package_utils, 'get_installed_path', asks_setuptools)
 
 
 def test_packaged_configs_are_found_without_setuptools(without_setuptools, monkeypatch, tmp_path):
@@ -34,6 +37,7 @@ def test_packaged_configs_are_found_without_setuptools(without_setuptools, monke
     (tmp_path / 'config.py').write_text("_base_ = ['mmseg::_base_/models/segformer_mit-b0.py', "
                                         "'mmseg_uncertainty::_base_/posthoc/scores.py']\n")
     assert 'heads' in Config.fromfile(tmp_path / 'config.py')
+    assert config_files.find_config('mmseg::pspnet/pspnet_r18-d8_4xb4-80k_loveda-512x512').is_file()
     (tmp_path / 'config.py').write_text("_base_ = ['mmdet3d::a/b.py']\n")
     with pytest.raises(ModuleNotFoundError, match='mmdet3d is not installed'):
         Config.fromfile(tmp_path / 'config.py')

@@ -4,10 +4,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.utils import get_installed_path
 
 from mmseg_uncertainty.runtime.near_names import did_you_mean
 from mmseg_uncertainty.runtime.shipped_files import configs_folder
+from mmseg_uncertainty.upstream import installed_path
 
 
 def load_config(path: str | Path) -> Config:
@@ -46,13 +46,12 @@ def type_name(kind: object) -> str:
 
 
 def _packaged(name: str) -> Path:
-    from mmengine.config.utils import MODULE2PACKAGE
     package, _, inside = name.partition('::')
     inside = inside if inside.endswith('.py') else f'{inside}.py'
     if package not in ('mmseg', 'mmseg_uncertainty'):
         raise FileNotFoundError(f'Config {name}: configs of mmseg:: and mmseg_uncertainty:: can be named, not of {package}.')
     own = package == 'mmseg_uncertainty'
-    folder = configs_folder() if own else Path(get_installed_path(MODULE2PACKAGE[package])) / '.mim/configs'
+    folder = configs_folder() if own else Path(installed_path(package)) / '.mim/configs'
     if (folder / inside).is_file():
         return folder / inside
     names = [path.relative_to(folder).as_posix() for path in folder.rglob('*.py')]

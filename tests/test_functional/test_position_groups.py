@@ -95,11 +95,11 @@ def test_curves_that_diverge_are_refused(monkeypatch):
 @pytest.mark.parametrize('name', ['rng', 'seed'])
 def test_kmeans_is_seeded_by_the_name_that_scipy_has_for_it(monkeypatch, name):
     features, told = np.random.default_rng(0).random((6, 7, 2)), []
-    expected, kmeans2 = kmeans_map(features, 3), position_groups.kmeans2
+    expected, kmeans2, own = kmeans_map(features, 3), position_groups.kmeans2, position_groups.RANDOM
 
     def renamed(points, groups, minit, **options):
         told.append(set(options))
-        return kmeans2(points, groups, minit=minit, rng=options[name])
+        return kmeans2(points, groups, minit=minit, **{own: options[name]})
 
     monkeypatch.setattr(position_groups, 'kmeans2', renamed)
     monkeypatch.setattr(position_groups, 'RANDOM', name)
