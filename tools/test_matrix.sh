@@ -27,7 +27,7 @@ outside='tests/test_engine/test_checkpoints.py tests/test_models/test_bases/test
 rows() {
   cat << ROWS
 newest|3.11|always|$probes tests/test_apis/test_onnx_export.py|torch==2.13.0 $onedl onnx onnxruntime onnxscript safetensors
-lowest|3.11|always|$probes|torch==2.13.0 $openmmlab mmcv-lite==2.0.0 mmengine==0.10.1 $lowest
+lowest|3.11|always|$probes|torch==2.13.0 $openmmlab mmcv-lite==2.0.0 mmengine==0.10.3 $lowest
 numpy1|3.11|always|$probes|torch==2.13.0 $openmmlab mmcv-lite==2.1.0 mmengine==0.10.7 numpy==1.26.4 opencv-python<4.12
 openmmlab|3.11|always|$probes|torch==2.13.0 $openmmlab mmcv-lite==2.2.0 mmengine==0.10.7
 transformers-lowest|3.11|always|$outside|torch==2.13.0 $onedl transformers==5.0.0 safetensors
