@@ -2,7 +2,9 @@
 from __future__ import annotations
 
 import logging
+from contextlib import redirect_stdout
 from importlib import metadata
+from io import StringIO
 
 from .operators import python_operators
 from .upstream import accepted_mmcv, find_packages_without_setuptools
@@ -48,7 +50,9 @@ def connect_host() -> None:
     name_distribution()
     if 'OpenMMLab' in stacks:
         find_packages_without_setuptools()
-    with accepted_mmcv(), python_operators():
+    # mmseg prints which optional libraries it has not found, whatever the level of logging.
+    with accepted_mmcv(), python_operators(), redirect_stdout(StringIO()):
+        import mmseg.datasets
         import mmseg.models
         import mmseg.utils  # noqa: F401
 

@@ -1,4 +1,7 @@
 """Exactly one MMSegmentation, found and named."""
+import subprocess
+import sys
+
 import pytest
 from mmengine.config import Config
 from mmengine.config.utils import MODULE2PACKAGE
@@ -40,3 +43,9 @@ def test_no_stack_says_how_to_get_one(installed):
 def test_zoo_configs_can_be_inherited(tmp_path):
     (tmp_path / 'config.py').write_text("_base_ = ['mmseg::_base_/models/segformer_mit-b0.py']\n")
     assert Config.fromfile(tmp_path / 'config.py').model.type == 'EncoderDecoder'
+
+
+def test_importing_says_nothing():
+    imported = subprocess.run([sys.executable, '-W', 'ignore', '-c', 'import mmseg_uncertainty.registered'], capture_output=True,
+                              text=True, check=True)
+    assert imported.stdout == imported.stderr == ''

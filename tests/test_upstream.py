@@ -71,10 +71,11 @@ import sys
 class Watch:
     def find_spec(self, name, path=None, target=None):
         if name == 'mmseg':
-            print('told', mmcv.__version__)
+            told.append(mmcv.__version__)
+told = []
 sys.meta_path.insert(0, Watch())
 import mmseg_uncertainty.connected
-print('left', mmcv.__version__)
+print('told', *told, 'left', mmcv.__version__)
 '''
     done = subprocess.run([sys.executable, '-W', 'ignore', '-c', program], capture_output=True, text=True)
     assert done.stdout.split() == ['told', '2.1.0', 'left', '2.2.0'], done.stderr[-500:]
