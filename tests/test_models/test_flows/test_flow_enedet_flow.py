@@ -63,6 +63,31 @@ def test_the_log_determinant_map_sums_to_that_of_the_jacobian(layer):
     assert_close(log_det.sum(), torch.linalg.slogdet(jacobian).logabsdet, atol=1e-8, rtol=0)
 
 
+@pytest.mark.parametrize('channels', [2, 3, 4])
+@pytest.mark.parametrize('keep_even', [False, True])
+def test_a_coupling_keeps_every_second_channel_and_changes_all_others(channels, keep_even):
+    torch.manual_seed(5)
+    coupling = perturb(AffineCoupling([(channels, 1, 1)], keep_even=keep_even, hidden_channels=4, kernel_size=3))
+    z = torch.randn(2, channels, 3, 4, dtype=torch.float64)
+    out = coupling((z, ))[0][0]
+    kept = [torch.equal(before, after) for before, after in zip(z.unbind(1), out.unbind(1))]
+    assert kept == [(channel % 2 == 0) == keep_even for channel in range(channels)]
+
+
+def test_couplings_one_after_the_other_change_every_channel():
+    couplings = [layer for layer in make_flow(4).layers if isinstance(layer, AffineCoupling)]
+    assert [coupling.kept.tolist() for coupling in couplings] == [[1, 3], [0, 2]] * 2
+
+
+@pytest.mark.parametrize('condition', [0, 2])
+def test_derivatives_of_densities_are_those_of_finite_differences(condition):
+    """Also where a channel acts on others by scale and shift alone."""
+    flow = make_flow(3, condition)
+    z = torch.randn(1, 3, 2, 2, dtype=torch.float64, requires_grad=True)
+    seen = condition_for(z, condition)
+    assert torch.autograd.gradcheck(lambda values: flow.log_joint(values, seen), (z, ))
+
+
 def test_each_component_of_the_base_integrates_to_one():
     torch.manual_seed(2)
     base = perturb(ClassConditionalGaussian(2))
