@@ -13,12 +13,17 @@ from mmengine.registry import init_default_scope  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 torch.set_num_threads(1)
-torch.set_flush_denormal(True)  # as commands do
 
 
 @pytest.fixture(autouse=True)
 def _mmseg_scope():
     init_default_scope('mmseg')
+
+
+@pytest.fixture(autouse=True)
+def _subnormal_numbers():
+    """Commands take them for zero, in the whole process; tests draw any number."""
+    torch.set_flush_denormal(False)
 
 
 @pytest.fixture(scope='session')

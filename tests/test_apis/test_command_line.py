@@ -1,20 +1,12 @@
 """What commands share."""
 import sys
 
-import pytest
 import torch
 
 from mmseg_uncertainty.apis import run_command
 
 
-@pytest.fixture
-def subnormals():
-    torch.set_flush_denormal(False)
-    yield
-    torch.set_flush_denormal(True)
-
-
-def test_commands_take_subnormal_numbers_for_zero(subnormals, monkeypatch):
+def test_commands_take_subnormal_numbers_for_zero(monkeypatch):
     monkeypatch.setattr(sys, 'argv', ['tool'])
     products = []
 
@@ -24,3 +16,8 @@ def test_commands_take_subnormal_numbers_for_zero(subnormals, monkeypatch):
     main()
     run_command(main)
     assert products == [True, False]
+
+
+def test_other_tests_draw_any_number():
+    """Hypothesis refuses to where subnormal numbers are zero, as the test above leaves them."""
+    assert bool(torch.tensor(2e-38) * 0.1 > 0)
