@@ -17,7 +17,8 @@ ERFNET = {
 
 @pytest.fixture
 def two_threads():
-    """Let the network use both cores of a small machine."""
+    """Let the network use both cores of a small machine, and subnormal numbers be zero, as commands do."""
+    torch.set_flush_denormal(True)
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     yield
