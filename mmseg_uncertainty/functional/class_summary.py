@@ -62,7 +62,7 @@ def summarize(logits: Tensor) -> ClassSummary:
         return ClassSummary(*_compiled()(logits))
     if logits.dtype == torch.float64 or logits.device.type != 'cpu':
         return ClassSummary(*summarize_plainly(logits))
-    flat = logits.detach().flatten(start_dim=2).float().contiguous().numpy()
+    flat = logits.detach().unsqueeze(-1).flatten(start_dim=2).float().contiguous().numpy()
     images = zip(*(summarize_rows(image, torch.get_num_threads()) for image in flat))
     shape = logits.shape[:1] + logits.shape[2:]
     return ClassSummary(*(torch.stack([torch.from_numpy(row) for row in rows]).view(shape) for rows in images))

@@ -169,7 +169,7 @@ def class_counts(labels: Tensor, num_classes: int) -> Tensor:
 
 def _by_pixels(function: Callable[..., Tensor], *maps: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     """Apply a function of (N, C, P) pixel by pixel in chunks, so that sorting never holds whole index maps."""
-    flat = [values.flatten(2) for values in maps]
+    flat = [values.unsqueeze(-1).flatten(2) for values in maps]
     result = torch.empty(flat[-1].shape, dtype=dtype or maps[0].dtype, device=maps[0].device)
     for start in range(0, result.shape[2], PIXELS_PER_CHUNK):
         part = slice(start, start + PIXELS_PER_CHUNK)

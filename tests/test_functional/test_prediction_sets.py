@@ -102,6 +102,15 @@ def test_chunks_do_not_show(family, monkeypatch):
     assert_close(family.sets(probabilities, 0.1), whole)
 
 
+@pytest.mark.parametrize('family', FAMILIES)
+def test_probabilities_without_positions_are_those_of_one_pixel(family):
+    probabilities = probability_map(0, size=(1, 1))
+    alone = probabilities[..., 0, 0]
+    assert_close(family.conformity(alone), family.conformity(probabilities)[..., 0, 0], rtol=0, atol=0)
+    assert_close(family.sets(alone, 0.4), family.sets(probabilities, 0.4)[..., 0, 0])
+    assert_close(family.label_conformity(alone, torch.tensor([0, 3])), family.conformity(alone)[[0, 1], [0, 3]])
+
+
 def test_one_threshold_per_class():
     probabilities = probability_map(7)
     thresholds = torch.linspace(0.05, 0.9, 6)

@@ -135,6 +135,12 @@ def test_blocks_equal_one_pass():
         assert_close(score(logits.detach()), expected.detach())
 
 
+@pytest.mark.parametrize('score', [msp, max_logit, energy, entropy, margin])
+def test_logits_without_positions_are_scored_as_a_map_of_one_pixel(score):
+    logits = torch.randn(3, 5, generator=torch.Generator().manual_seed(0))
+    assert_close(score(logits), score(logits[..., None, None])[..., 0, 0], rtol=0, atol=0)
+
+
 def test_scores_have_gradients():
     logits = torch.randn(1, 4, 3, 3, dtype=torch.float64, requires_grad=True)
     for score in ALL:
