@@ -35,7 +35,8 @@ test: install
 # Pure mathematics, structures and the front door.
 test-fast: install
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -q --numprocesses auto --dist loadfile tests/test_functional tests/test_structures \
-		tests/test_runtime tests/test_evaluation tests/test_cli/test_commands.py tests/test_apis/test_config_files.py
+		tests/test_runtime tests/test_evaluation tests/test_doctests.py tests/test_cli/test_commands.py \
+		tests/test_apis/test_config_files.py
 
 lint: $(LINT)
 	$(RUN) -m ruff check .

@@ -16,6 +16,11 @@ def polar_coordinates(size: tuple[int, int], centre: tuple[float, float]) -> tup
 
     Returns:
         Distance in pixels and angle in [-pi, pi], each of shape (H, W), float64.
+
+    Examples:
+        >>> distance, angle = polar_coordinates((3, 3), centre=(0, 0))
+        >>> distance.round(3).tolist()
+        [[1.414, 1.0, 1.414], [1.0, 0.0, 1.0], [1.414, 1.0, 1.414]]
     """
     height, width = size
     x = np.arange(width) - width // 2 - centre[0]
@@ -78,6 +83,12 @@ def best_annuli(features: np.ndarray,
 
     Raises:
         ValueError: There are fewer distances than rings.
+
+    Examples:
+        >>> distance, _ = polar_coordinates((5, 5), centre=(0, 0))
+        >>> radii, objective = best_annuli((distance > 1.5)[..., None], centre=(0, 0), num_rings=2)
+        >>> radii.tolist(), objective  # the inner ring ends before the distance of 2 pixels
+        ([2.0], 0.0)
     """
     distance = polar_coordinates(features.shape[:2], centre)[0].ravel()
     starts = np.unique(distance)
@@ -108,6 +119,13 @@ def search_annuli(features: np.ndarray,
 
     Returns:
         Centre, and radii as in :func:`best_annuli`, exact for it up to :data:`EXACT_RADII` different distances.
+
+    Examples:
+        >>> distance, _ = polar_coordinates((9, 9), centre=(0, 0))
+        >>> centre, radii = search_annuli((distance > 2.5)[..., None], num_rings=2)
+        >>> found, _ = polar_coordinates((9, 9), centre)
+        >>> bool(((found >= radii[0]) == (distance > 2.5)).all())  # the rings are those of the features
+        True
     """
     height, width = features.shape[:2]
     best = (np.inf, (0.0, 0.0), np.empty(0))

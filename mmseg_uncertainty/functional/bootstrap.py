@@ -20,6 +20,11 @@ def resample_clusters(clusters: Sequence, resamples: int, seed: int) -> np.ndarr
 
     Returns:
         Shape (R, M), int64; images of a cluster occur equally often.
+
+    Examples:
+        >>> weights = resample_clusters(['one', 'one', 'two'], resamples=1000, seed=0)
+        >>> weights.shape, bool((weights[:, 0] == weights[:, 1]).all())  # both images of a scene, or neither
+        ((1000, 3), True)
     """
     names, members = np.unique(np.asarray(clusters), return_inverse=True)
     draws = np.random.default_rng(seed).multinomial(names.size, np.full(names.size, 1 / names.size), size=resamples)
@@ -37,6 +42,11 @@ def resample_two_samples(first: Sequence, second: Sequence, resamples: int, seed
 
     Returns:
         Shapes (R, n) and (R, m), int64.
+
+    Examples:
+        >>> first, second = resample_two_samples(['one', 'two'], ['two', 'three'], resamples=1000, seed=0)
+        >>> first.shape, second.shape
+        ((1000, 2), (1000, 2))
     """
     clusters = np.r_[first, second]
     in_first, in_second = np.isin(clusters, first), np.isin(clusters, second)
@@ -59,6 +69,10 @@ def completed(values: np.ndarray, whole: np.ndarray) -> np.ndarray:
 
     Returns:
         Shape (R, K), undefined exactly where ``whole`` is.
+
+    Examples:
+        >>> completed(np.array([[0.5, np.nan], [0.6, 0.8]]), whole=np.array([0.55, 0.7])).tolist()
+        [[0.5, 0.7], [0.6, 0.8]]
     """
     return np.where(np.isnan(whole), np.nan, np.where(np.isnan(values), whole, values))
 
@@ -69,6 +83,10 @@ def percentile_interval(values: np.ndarray, level: float = 0.95) -> tuple[float,
     Args:
         values: Statistic of each resample, shape (R,).
         level: Share in (0, 1).
+
+    Examples:
+        >>> percentile_interval(np.arange(101), level=0.5)
+        (25.0, 75.0)
     """
     values = np.asarray(values, float)
     values = values[~np.isnan(values)]

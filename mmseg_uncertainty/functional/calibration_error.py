@@ -25,6 +25,11 @@ class ReliabilitySums:
         count: Pixels, shape (\\*, B), int64.
         correct: Pixels that are right, shape (\\*, B), int64.
         confidence: Sum of the confidences, shape (\\*, B), float64, or int64 in units of 2**-28.
+
+    Examples:
+        >>> sums = reliability_sums(np.array([0.9, 0.9, 0.6]), correct=np.array([True, True, False]), bins=2)
+        >>> sums.count.tolist(), sums.correct.tolist()
+        ([0, 3], [0, 2])
     """
 
     count: np.ndarray
@@ -84,12 +89,22 @@ def _bins_between(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
 
 
 def bin_edges(bins: int) -> np.ndarray:
-    """Edges of ``bins`` equal intervals of [0, 1], shape (B + 1,), float32."""
+    """Edges of ``bins`` equal intervals of [0, 1], shape (B + 1,), float32.
+
+    Examples:
+        >>> bin_edges(4).tolist()
+        [0.0, 0.25, 0.5, 0.75, 1.0]
+    """
     return np.linspace(0, 1, bins + 1).astype(np.float32)
 
 
 def equal_width_bins(confidence: np.ndarray, bins: int = 15) -> np.ndarray:
-    """Bin of each confidence among ``bins`` equal intervals (low, high] of [0, 1]; 0 belongs to the first."""
+    """Bin of each confidence among ``bins`` equal intervals (low, high] of [0, 1]; 0 belongs to the first.
+
+    Examples:
+        >>> equal_width_bins(np.array([0.0, 0.25, 0.3, 1.0]), bins=4).tolist()
+        [0, 0, 1, 3]
+    """
     return _bins_between(np.asarray(confidence, np.float32), bin_edges(bins))
 
 
@@ -100,6 +115,11 @@ def reliability_sums(confidence: np.ndarray, correct: np.ndarray, bins: int = 15
         confidence: Shape (n,), in [0, 1].
         correct: Shape (n,), bool.
         bins: Number of bins.
+
+    Examples:
+        >>> sums = reliability_sums(np.array([0.25, 0.75, 1.0]), correct=np.array([False, True, True]), bins=2)
+        >>> sums.count.tolist(), sums.correct.tolist(), sums.confidence_sum.tolist()
+        ([1, 2], [0, 2], [0.25, 1.75])
     """
     sums = np.zeros((3, bins), np.int64)
     add_to_bins(sums, equal_width_bins(confidence, bins), np.asarray(confidence), np.asarray(correct))
@@ -107,7 +127,12 @@ def reliability_sums(confidence: np.ndarray, correct: np.ndarray, bins: int = 15
 
 
 def sorted_sums(confidence: np.ndarray, correct: np.ndarray) -> ReliabilitySums:
-    """One bin per pixel, sorted by confidence: the exact input of the rank-based errors."""
+    """One bin per pixel, sorted by confidence: the exact input of the rank-based errors.
+
+    Examples:
+        >>> sorted_sums(np.array([0.9, 0.6]), correct=np.array([True, False])).correct.tolist()
+        [0, 1]
+    """
     order = np.argsort(confidence, kind='stable')
     confidence = np.asarray(confidence, float)[order]
     return ReliabilitySums(np.ones(order.size, np.int64), np.asarray(correct)[order].astype(np.int64), confidence)
@@ -121,12 +146,23 @@ def expected_calibration_error(sums: ReliabilitySums) -> np.ndarray:
     r"""ECE :math:`= \sum_b \frac{n_b}{n} |\mathrm{conf}_b - \mathrm{acc}_b|` in [0, 1]; NaN without pixels.
 
     Naeini et al., "Obtaining Well Calibrated Probabilities Using Bayesian Binning", AAAI 2015.
+
+    Examples:
+        >>> sums = reliability_sums(np.full(4, 0.9), correct=np.array([True, True, True, False]))
+        >>> round(float(expected_calibration_error(sums)), 4)  # 0.9 - 3/4
+        0.15
     """
     return _mean(np.abs(sums.gap).sum(-1), sums.count.sum(-1))
 
 
 def maximum_calibration_error(sums: ReliabilitySums) -> np.ndarray:
-    """MCE: largest gap between confidence and accuracy of any bin with a pixel, in [0, 1]; NaN without pixels."""
+    """MCE: largest gap between confidence and accuracy of any bin with a pixel, in [0, 1]; NaN without pixels.
+
+    Examples:
+        >>> sums = reliability_sums(np.array([0.9, 0.9, 0.6]), correct=np.array([True, True, False]))
+        >>> round(float(maximum_calibration_error(sums)), 4)  # the bin of 0.6, of which nothing is right
+        0.6
+    """
     gaps = np.abs(np.divide(sums.gap, sums.count, out=np.zeros(sums.gap.shape), where=sums.count > 0))
     return np.where(sums.count.sum(-1) > 0, gaps.max(-1), np.nan)
 
@@ -135,6 +171,11 @@ def kolmogorov_smirnov_error(sums: ReliabilitySums) -> np.ndarray:
     r"""KS :math:`= \max_k \frac1n |\sum_{i \le k} c_i - a_i|` over pixels sorted by confidence, in [0, 1].
 
     Gupta et al., "Calibration of Neural Networks using Splines", ICLR 2021.
+
+    Examples:
+        >>> sums = sorted_sums(np.array([0.9, 0.9, 0.6]), correct=np.array([True, True, False]))
+        >>> round(float(kolmogorov_smirnov_error(sums)), 4)  # largest of 0.6, 0.6 - 0.1 and 0.6 - 0.2, over 3 pixels
+        0.2
     """
     return _mean(np.abs(np.cumsum(sums.gap, -1)).max(-1, initial=0), sums.count.sum(-1))
 
@@ -169,6 +210,11 @@ def adaptive_calibration_error(sums: ReliabilitySums, bins: int = 15) -> float:
     Args:
         sums: Fine bins in ascending order of confidence, shape (B,).
         bins: Number of intervals.
+
+    Examples:
+        >>> sums = sorted_sums(np.array([0.6, 0.6, 0.9, 0.9]), correct=np.array([True, False, True, True]))
+        >>> round(adaptive_calibration_error(sums, bins=2), 4)  # 0.6 - 1/2 in one half, 1 - 0.9 in the other
+        0.1
     """
     ranks = np.r_[0, np.cumsum(sums.count)]
     if not ranks[-1]:

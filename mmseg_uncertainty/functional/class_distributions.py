@@ -208,6 +208,11 @@ def class_distribution(name: str, threshold: float = 0.5) -> ClassDistribution:
 
     Raises:
         ValueError: The name is unknown.
+
+    Examples:
+        >>> output = class_distribution('sigmoid', threshold=0.3)
+        >>> output.predict(torch.tensor([[0.4], [0.2]]).logit())  # foreground from 0.3 on
+        tensor([1, 0])
     """
     if name not in DISTRIBUTIONS:
         raise ValueError(f'The output of a model cannot be {name!r}; choose from {tuple(DISTRIBUTIONS)}.')
@@ -223,6 +228,12 @@ def summarize_pair(chosen: Tensor, other: Tensor, predicted: Tensor) -> ClassSum
         chosen: Logit of the predicted class, shape (N, \*).
         other: Logit of the other, shape (N, \*).
         predicted: Name of the chosen class, shape (N, \*), int64.
+
+    Examples:
+        >>> from mmseg_uncertainty.functional import msp
+        >>> foreground, background = torch.tensor([0.4]).log(), torch.tensor([0.6]).log()
+        >>> msp(summarize_pair(foreground, background, predicted=torch.tensor([1])))  # about the class that was predicted
+        tensor([0.6000])
     """
     chosen, other = (logit.to(torch.promote_types(logit.dtype, torch.float32)) for logit in (chosen, other))
     gap = (chosen - other).clamp_min(-MOST_NATS)

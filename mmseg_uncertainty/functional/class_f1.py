@@ -21,6 +21,10 @@ def class_counts(predictions: Tensor, labels: Tensor, classes: int) -> Tensor:
 
     Returns:
         Shape (3, K), int64, on the device of the arguments.
+
+    Examples:
+        >>> class_counts(torch.tensor([0, 0, 1]), labels=torch.tensor([0, 1, 1]), classes=2).tolist()
+        [[1, 1], [1, 0], [0, 1]]
     """
     if device_counts.on_host(labels):
         cells = np.multiply(labels.numpy(), classes, dtype=np.int64)
@@ -43,6 +47,10 @@ def f1_per_class(counts: np.ndarray, absent: str = 'ignore') -> np.ndarray:
 
     Returns:
         Shape (\\*, K), in [0, 1].
+
+    Examples:
+        >>> f1_per_class(np.array([[1, 3], [1, 0], [1, 2]])).tolist()  # 1 / (1 + 1), 3 / (3 + 1)
+        [0.5, 0.75]
     """
     if absent not in ABSENT_VALUES:
         raise ValueError(f'absent={absent!r} is unknown; choose from {list(ABSENT_VALUES)}.')
@@ -52,5 +60,11 @@ def f1_per_class(counts: np.ndarray, absent: str = 'ignore') -> np.ndarray:
 
 
 def macro_f1(counts: np.ndarray, absent: str = 'ignore') -> np.ndarray:
-    r"""Plain mean of :func:`f1_per_class`, shape (\*), undefined classes left out; NaN if all are."""
+    r"""Plain mean of :func:`f1_per_class`, shape (\*), undefined classes left out; NaN if all are.
+
+    Examples:
+        >>> counts = np.array([[1, 3, 0], [1, 0, 0], [1, 2, 0]])  # the last class neither occurs nor is predicted
+        >>> float(macro_f1(counts)), float(macro_f1(counts, absent='perfect'))
+        (0.625, 0.75)
+    """
     return defined_mean(f1_per_class(counts, absent))

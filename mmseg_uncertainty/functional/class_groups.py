@@ -21,6 +21,10 @@ def merge_class_logits(logits: Tensor, groups: Sequence[int]) -> Tensor:
 
     Raises:
         ValueError: The number of classes differs, or a group has no member.
+
+    Examples:
+        >>> merge_class_logits(torch.tensor([0.7, 0.2, 0.1]).log(), groups=[0, 1, 1]).exp()
+        tensor([0.7000, 0.3000])
     """
     groups = list(groups)
     count = max(groups) + 1

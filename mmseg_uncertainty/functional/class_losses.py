@@ -22,6 +22,10 @@ def focal_loss(logits: Tensor, labels: Tensor, gamma: float = 2.0, ignore_index:
 
     Returns:
         Shape (N, \*), non-negative, in nats; 0 where ignored.
+
+    Examples:
+        >>> focal_loss(torch.zeros(1, 2), labels=torch.tensor([0]))  # 0.5 ** 2 * log(2)
+        tensor([0.1733])
     """
     known = labels != ignore_index
     log_probabilities = at_least_float32(logits).log_softmax(dim=1)
@@ -40,6 +44,10 @@ def binary_losses(logits: Tensor, labels: Tensor, ignore_index: int = 255) -> Te
 
     Returns:
         Shape (N, K, \*), non-negative, in nats; 0 where ignored.
+
+    Examples:
+        >>> binary_losses(torch.zeros(1, 2), labels=torch.tensor([0]))  # log(2) for each class
+        tensor([[0.6931, 0.6931]])
     """
     classes = max(logits.shape[1], 2)
     known = labels != ignore_index
@@ -59,6 +67,10 @@ def hardest_mean(losses: Tensor, known: Tensor, share: float) -> Tensor:
 
     Returns:
         Scalar; 0 where nothing counts.
+
+    Examples:
+        >>> hardest_mean(torch.tensor([[1., 4., 2., 3.]]), known=torch.ones(1, 4, dtype=torch.bool), share=0.5)
+        tensor(3.5000)
     """
     ranked, _ = losses.masked_fill(~known, -torch.inf).sort(dim=1, descending=True)
     kept = (share * known.sum(dim=1).double()).ceil().unsqueeze(1)
@@ -82,6 +94,13 @@ def matthews_correlation(probabilities: Tensor, labels: Tensor, weights: Tensor)
 
     Returns:
         Scalar in [-1, 1], 1 for a perfect prediction; 0 where it is undefined, as with labels of one class only.
+
+    Examples:
+        >>> probabilities = torch.tensor([[1., 0.], [0., 1.], [1., 0.], [0., 1.]])
+        >>> matthews_correlation(probabilities, labels=torch.tensor([0, 1, 0, 1]), weights=torch.ones(4))
+        tensor(1.)
+        >>> matthews_correlation(probabilities, labels=torch.tensor([0, 0, 1, 1]), weights=torch.ones(4))
+        tensor(0.)
     """
     classes = probabilities.shape[1]
     probabilities = probabilities.movedim(1, -1).reshape(-1, classes)
@@ -97,5 +116,10 @@ def matthews_correlation(probabilities: Tensor, labels: Tensor, weights: Tensor)
 
 
 def at_least_float32(values: Tensor) -> Tensor:
-    """Half-precision values as float32, others as they are."""
+    """Half-precision values as float32, others as they are.
+
+    Examples:
+        >>> at_least_float32(torch.tensor([0.5], dtype=torch.float16)).dtype
+        torch.float32
+    """
     return values.to(torch.promote_types(values.dtype, torch.float32))

@@ -93,6 +93,12 @@ def correct_top_logit_moments(logits: Tensor, labels: Tensor, predicted: Tensor 
         logits: Shape (N, K, H, W).
         labels: Shape (N, H, W).
         predicted: Predicted classes, shape (N, H, W); ``None`` is the arg-max.
+
+    Examples:
+        >>> logits = torch.tensor([[5., 1.], [0., 3.]]).view(1, 2, 1, 2)  # two pixels, predicted as 0 and 1
+        >>> moments = correct_top_logit_moments(logits, labels=torch.zeros(1, 1, 2, dtype=torch.long))
+        >>> moments.count.tolist(), moments.mean.tolist()
+        ([1, 0], [5.0, 0.0])
     """
     predicted = logits.argmax(dim=1) if predicted is None else predicted
     right = predicted == labels

@@ -28,6 +28,11 @@ class ClassSummary:
             relative precision where the arg-max takes nearly all probability.
         spread: :math:`\sum_k d_k e^{-d_k}`, at least 0.
         predicted: :math:`t`, the first of equal ones, shape (N, \*), int32 or int64.
+
+    Examples:
+        >>> summary = summarize(torch.tensor([[0.7, 0.2, 0.1]]).log())
+        >>> summary.rest  # (0.2 + 0.1) / 0.7
+        tensor([0.4286])
     """
 
     maximum: Tensor
@@ -53,6 +58,11 @@ def summarize(logits: Tensor) -> ClassSummary:
 
     Raises:
         ValueError: Fewer than two classes.
+
+    Examples:
+        >>> summary = summarize(torch.tensor([[5., 1., 3.]]))
+        >>> summary.maximum, summary.gap
+        (tensor([5.]), tensor([2.]))
     """
     if logits.shape[1] < 2:
         raise ValueError(f'Class logits need at least 2 classes, got the shape {tuple(logits.shape)}.')

@@ -12,12 +12,21 @@ def inverse_frequency(counts: np.ndarray) -> np.ndarray:
 
     Returns:
         Shape (K,), float64; 0 for a class that never occurs, here and in every function of this module.
+
+    Examples:
+        >>> inverse_frequency(np.array([1, 3, 0])).tolist()
+        [1.5, 0.5, 0.0]
     """
     return _with_mean_one(_one_over(np.asarray(counts, float)))
 
 
 def square_root_frequency(counts: np.ndarray) -> np.ndarray:
-    """Weights proportional to one over the square root of the frequency, with mean 1; see :func:`inverse_frequency`."""
+    """Weights proportional to one over the square root of the frequency, with mean 1; see :func:`inverse_frequency`.
+
+    Examples:
+        >>> square_root_frequency(np.array([1, 9])).tolist()
+        [1.5, 0.5]
+    """
     return _with_mean_one(_one_over(np.sqrt(np.asarray(counts, float))))
 
 
@@ -33,6 +42,10 @@ def effective_number(counts: np.ndarray, beta: float = 0.999) -> np.ndarray:
 
     Raises:
         ValueError: ``beta`` is out of range.
+
+    Examples:
+        >>> effective_number(np.array([1, 2]), beta=0.5).round(4).tolist()  # one over 1 and over 1.5, with mean 1
+        [1.2, 0.8]
     """
     if not 0 <= beta < 1:
         raise ValueError(f'effective_number: beta={beta} must lie in [0, 1).')
@@ -53,6 +66,10 @@ def median_frequency(counts: np.ndarray, pixels_where_present: np.ndarray) -> np
 
     Returns:
         Shape (K,); 1 for the class of median frequency.
+
+    Examples:
+        >>> median_frequency(np.array([1, 2, 4]), pixels_where_present=np.array([10, 10, 10])).tolist()
+        [2.0, 1.0, 0.5]
     """
     counts = np.asarray(counts, float)
     occurs = counts > 0
@@ -69,6 +86,11 @@ def class_weights(pixels: np.ndarray, images: np.ndarray, pixels_where_present: 
         images: Images that show it, shape (K,).
         pixels_where_present: Labelled pixels of those images, shape (K,).
         beta: See :func:`effective_number`.
+
+    Examples:
+        >>> weights = class_weights(pixels=np.array([1, 3]), images=np.array([1, 1]), pixels_where_present=np.array([4, 4]))
+        >>> weights['inverse'].tolist(), weights['effective_number'].tolist()
+        ([1.5, 0.5], [1.0, 1.0])
     """
     return dict(
         inverse=inverse_frequency(pixels),

@@ -53,6 +53,11 @@ def connected_components(mask: np.ndarray, smallest: int = 0) -> tuple[np.ndarra
 
     Returns:
         Component of each pixel (0 for none), shape (H, W), and how many there are.
+
+    Examples:
+        >>> components, count = connected_components(np.array([[1, 0, 0], [0, 1, 0], [0, 0, 0], [0, 1, 1]], bool))
+        >>> count, components.tolist()
+        (2, [[1, 0, 0], [0, 1, 0], [0, 0, 0], [0, 2, 2]])
     """
     components, count = label(mask, EIGHT_NEIGHBOURS)
     if smallest > 1 and count:
@@ -83,6 +88,12 @@ def component_overlaps(truth: np.ndarray, prediction: np.ndarray, ignored: np.nd
 
     Raises:
         ValueError: If the shapes differ.
+
+    Examples:
+        >>> truth, prediction = np.array([[1, 1, 0, 0]], bool), np.array([[0, 1, 1, 0]], bool)
+        >>> overlaps = component_overlaps(truth, prediction)
+        >>> overlaps.adjusted_iou.round(4).tolist(), overlaps.precision.tolist()  # one of three pixels, one of two
+        ([0.3333], [0.5])
     """
     if truth.shape != prediction.shape:
         raise ValueError(f'truth has shape {truth.shape}, prediction {prediction.shape}; they must agree.')
@@ -110,6 +121,11 @@ def component_counts(overlaps: ComponentOverlaps, levels: np.ndarray = OVERLAPS)
 
     Returns:
         Shape (3, L), int64.
+
+    Examples:
+        >>> overlaps = ComponentOverlaps(adjusted_iou=np.array([0.4]), precision=np.array([0.2]))
+        >>> component_counts(overlaps, levels=np.array([0.25, 0.5])).tolist()  # found, missed, false
+        [[1, 0], [0, 1], [1, 1]]
     """
     found = (overlaps.adjusted_iou[:, None] >= levels).sum(0)
     false = (overlaps.precision[:, None] < levels).sum(0)
@@ -121,6 +137,10 @@ def mean_component_f1(counts: np.ndarray) -> np.ndarray:
 
     Args:
         counts: Summed over images, shape (\*, 3, L).
+
+    Examples:
+        >>> round(float(mean_component_f1(np.array([[1, 0], [0, 1], [1, 1]]))), 4)  # mean of 2/3 and 0
+        0.3333
     """
     found, missed, false = np.moveaxis(np.asarray(counts, float), -2, 0)
     total = 2 * found + missed + false

@@ -52,6 +52,12 @@ class StepLoss:
         weight: Loss that the row adds, shape (M,), float64.
         defined: Whether an image has a loss (it has labelled pixels of the classes concerned), shape (n,), bool.
         bound: Largest value that the loss of an image can take.
+
+    Examples:
+        >>> loss = StepLoss(image=np.array([0, 0]), conformity=np.array([0.2, 0.6]), weight=np.array([0.5, 0.25]),
+        ...                 defined=np.array([True]))
+        >>> loss.at([0.1, 0.5, 1.0]).tolist()
+        [[0.0, 0.5, 0.75]]
     """
 
     image: np.ndarray
@@ -99,6 +105,11 @@ def tabulate(conformity: Tensor,
 
     Raises:
         ValueError: A conformity of a labelled pixel is not in [0, 1].
+
+    Examples:
+        >>> table = tabulate(torch.tensor([[1.0, 0.5, 0.4]]), labels=torch.tensor([[0, 1, 255]]), num_classes=2)
+        >>> table.pixels.tolist(), table.conformity.tolist()  # the first is always covered, the last has no label
+        ([[1, 1]], [0.5])
     """
     labels, conformity = labels.flatten(1).long(), conformity.flatten(1).float()
     labelled = (labels >= 0) & (labels < num_classes)
@@ -119,6 +130,11 @@ def concatenate_tables(tables: Sequence[ConformityTable]) -> ConformityTable:
 
     Returns:
         The table of all images.
+
+    Examples:
+        >>> table = tabulate(torch.tensor([[0.5]]), labels=torch.tensor([[0]]), num_classes=1)
+        >>> concatenate_tables([table, table, table]).image.tolist()
+        [0, 1, 2]
     """
     offsets = np.cumsum([0] + [table.num_images for table in tables[:-1]])
     return ConformityTable(
@@ -136,6 +152,11 @@ def select_images(table: ConformityTable, images: np.ndarray) -> ConformityTable
 
     Returns:
         Table of m images.
+
+    Examples:
+        >>> table = tabulate(torch.tensor([[0.5], [0.25]]), labels=torch.tensor([[0], [0]]), num_classes=1)
+        >>> select_images(table, np.array([1])).conformity.tolist()
+        [0.25]
     """
     position = np.full(table.num_images, -1)
     position[images] = np.arange(len(images))
@@ -159,6 +180,13 @@ def miscoverage_loss(table: ConformityTable, class_weights: Sequence[float] | No
 
     Raises:
         ValueError: The weights do not fit the classes, are negative or all zero.
+
+    Examples:
+        >>> table = tabulate(torch.tensor([[0.9, 0.7, 0.3, 0.1]]), labels=torch.tensor([[0, 0, 1, 1]]), num_classes=2)
+        >>> miscoverage_loss(table).at([0.0, 0.2, 0.5, 1.0]).tolist()
+        [[0.0, 0.25, 0.5, 1.0]]
+        >>> miscoverage_loss(table, class_weights=[1, 3]).at([0.5]).tolist()
+        [[0.75]]
     """
     weights = np.ones(table.pixels.shape[1]) if class_weights is None else np.asarray(class_weights, dtype=np.float64)
     if weights.shape != table.pixels.shape[1:] or (weights < 0).any() or not weights.any():
@@ -183,6 +211,11 @@ def class_miss_loss(table: ConformityTable, label: int) -> StepLoss:
 
     Raises:
         ValueError: There is no such class.
+
+    Examples:
+        >>> table = tabulate(torch.tensor([[0.9, 0.7, 0.3, 0.1]]), labels=torch.tensor([[0, 0, 1, 1]]), num_classes=2)
+        >>> class_miss_loss(table, label=1).at([0.2, 0.5]).tolist()
+        [[0.5, 1.0]]
     """
     if not 0 <= label < table.pixels.shape[1]:
         raise ValueError(f'class_miss_loss: label={label} must lie in 0..{table.pixels.shape[1] - 1}.')
@@ -203,6 +236,11 @@ def binary_loss(table: ConformityTable, coverage: float = 1.0) -> StepLoss:
 
     Raises:
         ValueError: ``coverage`` is not in (0, 1].
+
+    Examples:
+        >>> table = tabulate(torch.tensor([[0.9, 0.7, 0.3, 0.1]]), labels=torch.tensor([[0, 0, 1, 1]]), num_classes=2)
+        >>> binary_loss(table, coverage=0.75).at([0.2, 0.5]).tolist()  # three, then two of four pixels are covered
+        [[0.0, 1.0]]
     """
     if not 0 < coverage <= 1:
         raise ValueError(f'binary_loss: coverage={coverage} must lie in (0, 1].')
@@ -229,6 +267,11 @@ def image_loss(table: ConformityTable, loss: str = 'miscoverage', **options) -> 
 
     Raises:
         ValueError: The name is unknown.
+
+    Examples:
+        >>> table = tabulate(torch.tensor([[0.9, 0.7, 0.3, 0.1]]), labels=torch.tensor([[0, 0, 1, 1]]), num_classes=2)
+        >>> image_loss(table, 'class_miss', label=1).at([0.2]).tolist()
+        [[0.5]]
     """
     if loss not in LOSSES:
         raise ValueError(f'image_loss: loss={loss!r} is unknown; choose from {tuple(LOSSES)}.')
@@ -244,6 +287,11 @@ def check_loss(num_classes: int, **loss) -> None:
 
     Raises:
         ValueError: The name or an option is unknown or out of range.
+
+    Examples:
+        >>> check_loss(num_classes=3, loss='class_miss', label=5)
+        Traceback (most recent call last):
+        ValueError: class_miss_loss: label=5 must lie in 0..2.
     """
     nothing = np.zeros(0, dtype=np.int64)
     pixels = np.zeros((0, num_classes), dtype=np.int64)

@@ -18,6 +18,11 @@ def check_distinct(names: Iterable[str], owner: str) -> None:
 
     Raises:
         ValueError: A name comes again.
+
+    Examples:
+        >>> check_distinct(['a.png', 'b.png', 'a.png'], owner='CRC')  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ValueError: CRC: calibration images come more than once: a.png (2 times). Each would count as several. ...
     """
     repeated = {name: count for name, count in Counter(names).items() if count > 1}
     if repeated:
@@ -37,6 +42,10 @@ def part_of(position: float, shares: Sequence[float]) -> int:
 
     Returns:
         Index of the part.
+
+    Examples:
+        >>> part_of(0.3, shares=[1, 3]), part_of(0.2, shares=[1, 3])  # a quarter, then the rest
+        (1, 0)
     """
     bounds = np.cumsum(shares) / np.sum(shares)
     return int(np.searchsorted(bounds[:-1], position, side='right'))
@@ -54,6 +63,11 @@ def random_split(num_images: int, num_calibration: int, seed: int) -> tuple[np.n
 
     Returns:
         Indices of the calibration images as shuffled, and of the test images in ascending order.
+
+    Examples:
+        >>> calibration, test = random_split(5, num_calibration=2, seed=0)
+        >>> len(calibration), len(test), sorted([*calibration.tolist(), *test.tolist()])
+        (2, 3, [0, 1, 2, 3, 4])
     """
     indices = list(range(num_images))
     random.Random(seed).shuffle(indices)
@@ -72,6 +86,10 @@ def frame_blocks(sequences: Sequence[Hashable], length: int) -> np.ndarray:
 
     Raises:
         ValueError: ``length`` is below 1.
+
+    Examples:
+        >>> frame_blocks(['one', 'one', 'one', 'two'], length=2).tolist()
+        [0, 0, 1, 2]
     """
     if length < 1:
         raise ValueError(f'frame_blocks: length={length} must be at least 1.')
@@ -95,6 +113,12 @@ def block_split(blocks: np.ndarray, num_calibration: int, seed: int) -> tuple[np
 
     Returns:
         Indices of the calibration images and of the test images, both ascending.
+
+    Examples:
+        >>> blocks = np.array([0, 0, 1, 1])
+        >>> calibration, test = block_split(blocks, num_calibration=2, seed=0)
+        >>> len(set(blocks[calibration])), len(set(blocks[test]))  # a whole block each
+        (1, 1)
     """
     order = np.unique(blocks).tolist()
     random.Random(seed).shuffle(order)
@@ -119,6 +143,10 @@ def block_positions(blocks: np.ndarray, seed: int) -> np.ndarray:
     Returns:
         Middle of the block of every image, shape (n,), float64; a cut at a share takes that share to within half a
         block.
+
+    Examples:
+        >>> np.unique(block_positions(np.array([0, 0, 1, 1]), seed=0)).tolist()
+        [0.25, 0.75]
     """
     order = np.unique(blocks)
     np.random.default_rng(seed).shuffle(order)

@@ -19,6 +19,12 @@ def bin_lower_edges(bits: int) -> np.ndarray:
 
     Returns:
         Shape (32 * 2 ** bits + 2,), float64, descending from 1 to 0.
+
+    Examples:
+        >>> bin_lower_edges(bits=0)[:4].tolist()
+        [1.0, 0.5, 0.25, 0.125]
+        >>> bin_lower_edges(bits=1)[:5].tolist()
+        [1.0, 0.75, 0.5, 0.375, 0.25]
     """
     steps = np.arange(OCTAVES << bits, dtype=np.int64) << (23 - bits)
     edges = (ONE - steps).astype(np.int32).view(np.float32).astype(np.float64)
@@ -37,6 +43,10 @@ def bin_indices(conformity: Tensor, bits: int) -> Tensor:
 
     Raises:
         ValueError: A conformity is NaN or out of range, which would count as a perfect one.
+
+    Examples:
+        >>> bin_indices(torch.tensor([1.0, 0.6, 0.5, 0.3]), bits=0)
+        tensor([0, 1, 1, 2])
     """
     if not bool(((conformity >= 0) & (conformity <= 1)).all()):
         raise ValueError('bin_indices: conformities must lie in [0, 1]; check the probabilities for NaN.')
@@ -61,6 +71,11 @@ def conformity_histogram(conformity: Tensor,
 
     Returns:
         Shape (G, 32 * 2 ** bits + 2), int64.
+
+    Examples:
+        >>> counts = conformity_histogram(torch.tensor([1.0, 0.6, 0.3]), group=torch.tensor([0, 0, 1]), num_groups=2, bits=0)
+        >>> counts[:, :3].tolist()
+        [[1, 1, 0], [0, 0, 1]]
     """
     num_bins = (OCTAVES << bits) + 2
     out = torch.zeros(num_groups, num_bins, dtype=torch.int64, device=conformity.device) if out is None else out
@@ -78,6 +93,10 @@ def conformal_rank(count: np.ndarray, alpha: float) -> np.ndarray:
 
     Returns:
         Ranks, same shape, int64; a rank above n has no score.
+
+    Examples:
+        >>> conformal_rank(np.array([9, 19, 5]), alpha=0.1).tolist()  # of 5 scores there is no sixth
+        [9, 18, 6]
     """
     return np.ceil((np.asarray(count) + 1) * (1 - alpha) - 1e-9).astype(np.int64)
 
@@ -87,6 +106,10 @@ def scores_needed(alpha: float) -> int:
 
     Args:
         alpha: In (0, 1).
+
+    Examples:
+        >>> scores_needed(alpha=0.1), scores_needed(alpha=0.01)
+        (9, 99)
     """
     number = max(math.floor((1 - alpha) / alpha) - 1, 1)
     while conformal_rank(number, alpha) > number:
@@ -103,6 +126,12 @@ def histogram_thresholds(histogram: np.ndarray, alpha: float) -> np.ndarray:
 
     Returns:
         Lower edge of the bin of the score of :func:`conformal_rank`, shape (\\*,), float64; NaN where there are too few.
+
+    Examples:
+        >>> conformity, group = torch.tensor([1.] * 8 + [0.5]), torch.zeros(9, dtype=torch.long)
+        >>> histogram = conformity_histogram(conformity, group, num_groups=1, bits=0).numpy()
+        >>> histogram_thresholds(histogram, alpha=0.1).tolist(), histogram_thresholds(histogram, alpha=0.05).tolist()
+        ([0.5], [nan])
     """
     if histogram.ndim > 2:
         return np.stack([histogram_thresholds(part, alpha) for part in histogram])

@@ -34,7 +34,12 @@ class CorruptionAverages:
 
 
 def group_of(corruption: str) -> str:
-    """Group of a corruption, or an empty string for those outside Cityscapes-C."""
+    """Group of a corruption, or an empty string for those outside Cityscapes-C.
+
+    Examples:
+        >>> group_of('fog'), group_of('shot_noise')
+        ('weather', 'noise')
+    """
     return next((group for group, members in GROUPS.items() if corruption in members), '')
 
 
@@ -46,6 +51,10 @@ def counted_severities(corruption: str, severities: Iterable[int], protocol: str
 
     Raises:
         ValueError: The protocol is unknown.
+
+    Examples:
+        >>> counted_severities('shot_noise', [1, 2, 3, 4, 5]), counted_severities('fog', [1, 2, 3, 4, 5])
+        ([1, 2, 3], [1, 2, 3, 4, 5])
     """
     if protocol not in PROTOCOLS:
         raise ValueError(f'counted_severities: protocol={protocol!r} is unknown; choose from {PROTOCOLS}.')
@@ -64,6 +73,12 @@ def average_corruptions(values: Mapping[tuple[str, int], float],
         corruptions: Corruptions that were planned.
         severities: Severities that were planned.
         protocol: See :func:`counted_severities`.
+
+    Examples:
+        >>> values = {('fog', 1): 0.5, ('snow', 1): 0.75, ('contrast', 1): 0.25}
+        >>> averages = average_corruptions(values, corruptions=['fog', 'snow', 'contrast'], severities=[1])
+        >>> averages.group, averages.overall
+        ({'weather': 0.625, 'digital': 0.25}, 0.5)
     """
     counted = {name: counted_severities(name, severities, protocol) for name in corruptions}
     each = {name: _mean(values.get((name, severity), np.nan) for severity in counted[name]) for name in corruptions}
@@ -78,7 +93,12 @@ def average_corruptions(values: Mapping[tuple[str, int], float],
 
 
 def harmonic_mean(values: Iterable[float]) -> float:
-    """Harmonic mean of shares in [0, 1]; 0 if one of them is 0, NaN if one is missing or there is none."""
+    """Harmonic mean of shares in [0, 1]; 0 if one of them is 0, NaN if one is missing or there is none.
+
+    Examples:
+        >>> harmonic_mean([0.2, 0.8]), harmonic_mean([0.0, 1.0])  # 2 / (5 + 1.25)
+        (0.32, 0.0)
+    """
     values = np.array(list(values), float)
     if not values.size or np.isnan(values).any():
         return float('nan')

@@ -15,6 +15,12 @@ def coverage_counts(scores: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndar
 
     Returns:
         Covered scores, shape (L, H, W), and all scores, shape (H, W), int64.
+
+    Examples:
+        >>> scores = np.array([0.2, 0.8, np.nan]).reshape(3, 1, 1)
+        >>> covered, total = coverage_counts(scores, thresholds=np.array([0.5, 0.9]).reshape(2, 1, 1))
+        >>> covered.ravel().tolist(), total.ravel().tolist()
+        ([1, 2], [2])
     """
     covered = np.stack([(scores <= threshold).sum(axis=0) for threshold in thresholds])
     return covered, (~np.isnan(scores)).sum(axis=0)
@@ -30,6 +36,10 @@ def coverage_error(covered: np.ndarray, total: np.ndarray, levels: np.ndarray) -
 
     Returns:
         Shape (\\*,), in [0, 1], NaN without scores; even exact thresholds score about :func:`coverage_noise`.
+
+    Examples:
+        >>> coverage_error(covered=np.array([[7], [9]]), total=np.array([10]), levels=np.array([0.8, 0.9])).round(4).tolist()
+        [0.05]
     """
     with np.errstate(invalid='ignore', divide='ignore'):
         coverage = covered / np.asarray(total, dtype=np.float64)
@@ -49,6 +59,11 @@ def coverage_noise(num_calibration: np.ndarray, num_test: np.ndarray, levels: np
 
     Returns:
         Shape (\*,), in [0, 1], NaN where m is 0.
+
+    Examples:
+        >>> noise = coverage_noise(num_calibration=98, num_test=100, levels=np.array([0.5]))
+        >>> round(float(noise), 4)  # sqrt(2 / pi * 0.25 * 0.02)
+        0.0564
     """
     levels = np.reshape(levels, (-1,) + (1,) * np.ndim(num_test))
     with np.errstate(divide='ignore', invalid='ignore'):

@@ -12,6 +12,10 @@ def void_weight(policy: str | float) -> float:
 
     Raises:
         ValueError: The policy is neither of the two words nor a non-negative number.
+
+    Examples:
+        >>> void_weight('positive'), void_weight('ignore'), void_weight(0.2)
+        (1.0, 0.0, 0.2)
     """
     if policy in VOID_POLICIES:
         return float(policy == 'positive')
@@ -49,6 +53,12 @@ def detection_targets(predicted: Tensor,
 
     Returns:
         Whether a pixel is wrong, bool, and its weight, float32; both (N, H, W).
+
+    Examples:
+        >>> predicted, labels = torch.tensor([[[0, 1, 1]]]), torch.tensor([[[0, 0, 255]]])
+        >>> wrong, weight = detection_targets(predicted, labels)
+        >>> wrong.tolist(), weight.tolist()
+        ([[[False, True, True]]], [[[1.0, 1.0, 0.0]]])
     """
     wrong = predicted != labels
     if inlier_label is not None:
@@ -73,6 +83,10 @@ def balanced_weight(wrong: Tensor, weight: Tensor) -> Tensor:
 
     Returns:
         Same shape; unchanged where one of the two kinds is missing.
+
+    Examples:
+        >>> balanced_weight(torch.tensor([True, False, False, False]), torch.tensor([1., 1., 1., 1.]))  # 2 for each kind
+        tensor([2.0000, 0.6667, 0.6667, 0.6667])
     """
     total, positive = weight.sum(), (weight * wrong).sum()
     negative = total - positive

@@ -9,7 +9,12 @@ CELLS_IN_CACHE = 1 << 16
 
 
 def on_host(values: Tensor | np.ndarray) -> bool:
-    """Whether numbers of ``values`` can be read without waiting for a device."""
+    """Whether numbers of ``values`` can be read without waiting for a device.
+
+    Examples:
+        >>> on_host(torch.zeros(1)), on_host(torch.zeros(1, device='meta'))
+        (True, False)
+    """
     return not isinstance(values, Tensor) or values.device.type == 'cpu'
 
 
@@ -26,6 +31,10 @@ def count_cells(cells: Tensor, size: int, weights: Tensor | None = None) -> Tens
 
     Returns:
         Shape (C,), int64, on the device of ``cells``.
+
+    Examples:
+        >>> count_cells(torch.tensor([0, 2, 2, 7]), size=3)
+        tensor([1, 0, 2])
     """
     cells = cells.reshape(-1)
     if weights is None and on_host(cells):

@@ -14,6 +14,13 @@ class EnsembleStatistics:
 
     Lakshminarayanan, Pritzel and Blundell, "Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles",
     NeurIPS 2017; the disagreement is the mutual information of Houlsby et al., 2011.
+
+    Examples:
+        >>> models = EnsembleStatistics()
+        >>> models.add(torch.tensor([[0.9, 0.1]]).log())
+        >>> models.add(torch.tensor([[0.5, 0.5]]).log())
+        >>> models.mean().round(decimals=4).tolist(), models.msp().round(decimals=4).tolist()
+        ([[0.7, 0.3]], [0.3])
     """
 
     def __init__(self, distribution: ClassDistribution = SOFTMAX) -> None:

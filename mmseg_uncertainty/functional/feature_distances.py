@@ -14,6 +14,11 @@ class FeatureMoments(NamedTuple):
     """Moments of labelled features: count per class (K,) int64, means (K, C) and scatter about them (C, C) float64.
 
     Deviations from the mean are summed, not squares of the features, which would cancel where the mean is large beside them.
+
+    Examples:
+        >>> moments = FeatureMoments.of(torch.tensor([[1.], [3.], [10.]]), labels=torch.tensor([0, 0, 1]), num_classes=2)
+        >>> moments.means.tolist(), moments.scatter.tolist()  # (1 - 2)² + (3 - 2)² + (10 - 10)²
+        ([[2.0], [10.0]], [[2.0]])
     """
 
     count: Tensor
@@ -60,6 +65,11 @@ def whitening(covariance: Tensor, shrinkage: float = 1e-3) -> Tensor:
         covariance: :math:`\Sigma`, float64 (C, C).
         shrinkage: Share of the mean variance that is added to the diagonal, so that constant channels do no harm; 1 stands
             in for a variance of 0.
+
+    Examples:
+        >>> whitening(torch.tensor([[4., 0.], [0., 4.]]), shrinkage=0)
+        tensor([[0.5000, 0.0000],
+                [0.0000, 0.5000]])
     """
     variance = covariance.diagonal().mean()
     identity = torch.eye(len(covariance), dtype=covariance.dtype, device=covariance.device)
@@ -80,6 +90,11 @@ def mahalanobis_distance(features: Tensor, means: Tensor, factor: Tensor) -> Ten
 
     Returns:
         Shape (N, h, w), non-negative; higher is more uncertain.
+
+    Examples:
+        >>> features, means = torch.tensor([7.]).view(1, 1, 1, 1), torch.tensor([[3.], [0.]])
+        >>> mahalanobis_distance(features, means, factor=torch.tensor([[0.5]]))  # ((7 - 3) / 2)²
+        tensor([[[4.]]])
     """
     known = means.isfinite().all(dim=1)
     center = means.where(known[:, None], 0.0).sum(dim=0) / known.sum().clamp_min(1)
@@ -99,6 +114,11 @@ def residual_basis(second_moment: Tensor, dimensions: int) -> Tensor:
 
     Returns:
         Shape (C, C - dimensions).
+
+    Examples:
+        >>> residual_basis(torch.tensor([[9., 0.], [0., 1.]]), dimensions=1).abs()  # all but the largest variance
+        tensor([[0.],
+                [1.]])
     """
     _, vectors = torch.linalg.eigh(second_moment)
     return vectors[:, :len(second_moment) - dimensions]
@@ -114,6 +134,11 @@ def residual_norm(features: Tensor, origin: Tensor, basis: Tensor) -> Tensor:
 
     Returns:
         Shape (N, h, w).
+
+    Examples:
+        >>> features = torch.tensor([3., 4.]).view(1, 2, 1, 1)
+        >>> residual_norm(features, origin=torch.zeros(2), basis=torch.tensor([[0.], [1.]]))
+        tensor([[[4.]]])
     """
     return torch.einsum('nchw,cr->nrhw', features - origin[:, None, None], basis).norm(dim=1)
 
@@ -132,6 +157,11 @@ def nearest_neighbour_distance(features: Tensor, bank: Tensor, valid: Tensor, ne
 
     Returns:
         Shape (N, h, w), in [0, 2]; higher is more uncertain.
+
+    Examples:
+        >>> features, bank = torch.tensor([0., 3.]).view(1, 2, 1, 1), torch.eye(2)
+        >>> nearest_neighbour_distance(features, bank, valid=torch.tensor([True, True]), neighbour=2)  # orthogonal: sqrt(2)
+        tensor([[[1.4142]]])
     """
     unit = torch.nn.functional.normalize(features, dim=1).movedim(1, -1)
     rows = unit.reshape(-1, unit.shape[-1])

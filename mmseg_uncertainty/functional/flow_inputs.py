@@ -22,12 +22,21 @@ def doubt_log_odds(summary: ClassSummary) -> Tensor:
 
     Returns:
         Shape (N, \*), from about -87 to log(K - 1); higher is more uncertain.
+
+    Examples:
+        >>> doubt_log_odds(summarize(torch.tensor([[0.8, 0.1, 0.1]]).log()))  # log(0.2 / 0.8)
+        tensor([-1.3863])
     """
     return summary.rest.clamp_min(torch.finfo(summary.rest.dtype).tiny).log()
 
 
 def log_entropy(summary: ClassSummary) -> Tensor:
-    r"""Logarithm of the softmax entropy in nats, shape (N, \*), bounded below; higher is more uncertain."""
+    r"""Logarithm of the softmax entropy in nats, shape (N, \*), bounded below; higher is more uncertain.
+
+    Examples:
+        >>> log_entropy(summarize(torch.zeros(1, 4)))  # log(log(4))
+        tensor([0.3266])
+    """
     value = entropy(summary)
     return value.clamp_min(torch.finfo(value.dtype).tiny).log()
 
@@ -51,6 +60,10 @@ def flow_input(logits: Tensor | ClassSummary, names: Sequence[str]) -> Tensor:
 
     Returns:
         Shape (N, len(names), h, w).
+
+    Examples:
+        >>> flow_input(torch.tensor([5., 1., 3.]).view(1, 3, 1, 1), names=['max_logit', 'gap']).flatten()
+        tensor([-5., -2.])
     """
     summary = logits if isinstance(logits, ClassSummary) else summarize(logits)
     return torch.stack([INPUTS[name](summary) for name in names], dim=1)
@@ -63,6 +76,10 @@ def standardize_logits(logits: Tensor, means: Tensor, variances: Tensor) -> Tens
         logits: Shape (N, K, \*).
         means: Mean of the largest logit among pixels of each predicted class, shape (K,).
         variances: Its variance, shape (K,), positive.
+
+    Examples:
+        >>> standardize_logits(torch.tensor([[9., 3.]]), means=torch.tensor([5., 4.]), variances=torch.tensor([4., 1.]))
+        tensor([[ 2., -1.]])
     """
     shape = (1, -1) + (1, ) * (logits.dim() - 2)
     return (logits - means.view(shape)) / variances.sqrt().view(shape)
@@ -99,6 +116,10 @@ def pool_channels(features: Tensor, channels: int) -> Tensor:
 
     Returns:
         Shape (N, P, h, w).
+
+    Examples:
+        >>> pool_channels(torch.tensor([1., 3., 5., 7.]).view(1, 4, 1, 1), channels=2).flatten()
+        tensor([2., 6.])
     """
     if features.shape[1] % channels:
         raise ValueError(f'{features.shape[1]} feature channels cannot be pooled into {channels} equal groups; '
@@ -119,6 +140,10 @@ def standardize_over_image(maps: Tensor, valid: Tensor | None = None, eps: float
 
     Returns:
         Shape (N, C, h, w).
+
+    Examples:
+        >>> standardize_over_image(torch.tensor([1., 3.]).view(1, 1, 1, 2), eps=0).flatten()
+        tensor([-1.,  1.])
     """
     if valid is None:
         variance, mean = torch.var_mean(maps, dim=(2, 3), correction=0, keepdim=True)

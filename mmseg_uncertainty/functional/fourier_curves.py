@@ -65,6 +65,11 @@ def fourier_group_map(size: tuple[int, int], curves: dict[str, np.ndarray]) -> n
 
     Returns:
         Shape (H, W), int64.
+
+    Examples:
+        >>> circle = dict(centre=np.zeros(2), coefficients=np.log([[1.2]]))  # one curve, of radius 1.2
+        >>> fourier_group_map((3, 3), circle).tolist()
+        [[1, 0, 1], [0, 0, 0], [1, 0, 1]]
     """
     distance, angle = polar_coordinates(size, tuple(curves['centre']))
     radii = _radii(torch.from_numpy(angle), torch.from_numpy(curves['coefficients'])).numpy()

@@ -36,6 +36,11 @@ def class_table(instance_names: Sequence[str],
 
     Raises:
         ValueError: An instance is of none of the known ``classes``, or there are more than 255.
+
+    Examples:
+        >>> table = class_table(['chair_1_office', 'wall_2_office'])
+        >>> table.classes, table.of_instance.tolist()
+        (('<UNK>', 'chair', 'wall'), [1, 2])
     """
     own = [name.split('_', 1)[0] for name in instance_names]
     known = tuple(sorted({*own, unknown} if classes is None else {*classes, unknown}))
@@ -55,6 +60,10 @@ def instance_numbers(colors: np.ndarray) -> np.ndarray:
 
     Returns:
         Shape (\*), int32, in [0, 2²⁴).
+
+    Examples:
+        >>> instance_numbers(np.array([[0, 1, 2]], np.uint8)).tolist()  # 256 + 2
+        [258]
     """
     # uint8 times 65536 overflows since numpy 2, where a Python integer no longer widens an array.
     red, green, blue = np.moveaxis(np.asarray(colors), -1, 0).astype(np.int32)
@@ -71,6 +80,12 @@ def decode_colors(colors: np.ndarray, table: ClassTable) -> tuple[np.ndarray, in
     Returns:
         Classes, shape (\*), uint8, ``table.unknown`` where the colour is :data:`MISSING` or beyond the list; and the number
         of pixels beyond the list that are not missing.
+
+    Examples:
+        >>> table = class_table(['chair_1_office', 'wall_2_office'])
+        >>> labels, beyond = decode_colors(np.array([[0, 0, 1], [13, 13, 13]], np.uint8), table)
+        >>> [table.classes[label] for label in labels], beyond
+        (['wall', '<UNK>'], 0)
     """
     numbers = instance_numbers(colors)
     beyond = numbers >= len(table.of_instance)

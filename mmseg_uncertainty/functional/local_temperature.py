@@ -25,6 +25,12 @@ def mix_branches(branches: Tensor, gates: Tensor, image_branch: Tensor, image_ga
 
     Returns:
         Shape (N, 1, H, W).
+
+    Examples:
+        >>> branches, gates = torch.tensor([1., 2., 3., 4.]).view(1, 4, 1, 1), torch.zeros(1, 3, 1, 1)
+        >>> image_branch, image_gate = torch.full((1, 1, 1, 1), 0.5), torch.zeros(1, 1, 1, 1)
+        >>> mix_branches(branches, gates, image_branch, image_gate).item()  # gates half open: (2.5 + 0.5) / 2
+        1.5
     """
     t1, t2, t3, t4 = branches.split(1, dim=1)
     g1, g2, g3 = gates.sigmoid().split(1, dim=1)
@@ -48,6 +54,10 @@ def positive_temperature(mixed: Tensor, floor: float = 0.05) -> Tensor:
     Args:
         mixed: What :func:`mix_branches` returns.
         floor: Smallest temperature, in (0, 1).
+
+    Examples:
+        >>> positive_temperature(torch.tensor([-100., 0.]).view(1, 1, 1, 2)).flatten()
+        tensor([0.0500, 1.0000])
     """
     unit = F.softplus(torch.zeros_like(mixed[:1, :1, :1, :1]) + UNIT_SOFTPLUS)
     return (1 + (1 - floor) * (F.softplus(mixed + UNIT_SOFTPLUS) / unit - 1)).clamp(min=floor)

@@ -22,6 +22,10 @@ def nonconformity_scores(probabilities: np.ndarray, targets: np.ndarray, half_pr
 
     Returns:
         Same shape, float32; higher conforms less.
+
+    Examples:
+        >>> nonconformity_scores(np.array([[0.75, 0.25]]), targets=np.array([[1, 0]])).tolist()
+        [[0.25, nan]]
     """
     precision = np.float16 if half_precision else np.float32
     scores = precision(1) - probabilities.astype(precision)
@@ -37,6 +41,11 @@ def pixel_curves(scores: np.ndarray, levels: np.ndarray = PUBLISHED_LEVELS) -> n
 
     Returns:
         Shape (L, C, H, W), NaN where a pixel has no score; linear interpolation, no finite-sample correction.
+
+    Examples:
+        >>> scores = np.array([0.5, 0.0, 1.0]).reshape(3, 1, 1, 1)  # one pixel in three images
+        >>> pixel_curves(scores, levels=np.array([0.0, 0.5, 0.75])).ravel().tolist()
+        [0.0, 0.5, 0.75]
     """
     ordered = np.sort(scores, axis=0)
     last = np.maximum((~np.isnan(scores)).sum(axis=0) - 1, 0)
@@ -57,6 +66,11 @@ def group_curves(scores: np.ndarray, groups: np.ndarray, levels: np.ndarray = PU
 
     Returns:
         Shape (L, C, G), NaN where a group has no score.
+
+    Examples:
+        >>> scores = np.array([[0.0, 0.5, 1.0]]).reshape(1, 1, 1, 3)
+        >>> group_curves(scores, groups=np.array([[0, 0, 1]]), levels=np.array([0.5])).tolist()
+        [[[0.25, 1.0]]]
     """
     curves = np.full((len(levels), scores.shape[1], int(groups.max()) + 1), np.nan)
     for group in range(curves.shape[2]):
@@ -77,6 +91,10 @@ def half_precision_quantiles(scores: np.ndarray, levels: np.ndarray = PUBLISHED_
 
     Returns:
         Shape (L,), float64, linear interpolation; NaN without scores.
+
+    Examples:
+        >>> half_precision_quantiles(np.array([1.0, 0.0, 0.5], np.float16), levels=np.array([0.5, 0.75])).tolist()
+        [0.5, 0.75]
     """
     if not scores.size:
         return np.full(len(levels), np.nan)
@@ -111,6 +129,12 @@ def rank_thresholds(scores: np.ndarray, alpha: float) -> float:
 
     Returns:
         The score of rank ceil((n + 1)(1 - alpha)), infinity where there are too few.
+
+    Examples:
+        >>> rank_thresholds(np.arange(1, 10) / 10, alpha=0.2)  # the eighth of nine: (9 + 1)(1 - 0.2)
+        0.8
+        >>> rank_thresholds(np.arange(1, 10) / 10, alpha=0.05)
+        inf
     """
     kept = np.sort(scores[~np.isnan(scores)])
     rank = int(conformal_rank(kept.size, alpha))
@@ -127,6 +151,13 @@ def group_thresholds(histogram: np.ndarray, alpha: float) -> tuple[np.ndarray, n
     Returns:
         Thresholds, shape (G, K), in [0, 1], and where each comes from: :data:`OWN_SCORES`, :data:`CLASS_SCORES` of all
         groups, or :data:`ALL_CLASSES`, the threshold 0 that every probability reaches.
+
+    Examples:
+        >>> histogram = np.zeros((2, 1, 34), int)
+        >>> histogram[0, 0, 1] = 9  # nine conformities from 0.5 on in the first group, none in the second
+        >>> thresholds, source = group_thresholds(histogram, alpha=0.1)
+        >>> thresholds.tolist(), source.tolist()
+        ([[0.5], [0.5]], [[0], [1]])
     """
     own = histogram_thresholds(histogram, alpha)
     pooled = np.broadcast_to(histogram_thresholds(histogram.sum(axis=0), alpha), own.shape)
@@ -145,5 +176,10 @@ def threshold_conformity(probabilities: np.ndarray, thresholds: np.ndarray) -> n
 
     Returns:
         Shape of the probabilities, in [0, 1]; works on tensors too.
+
+    Examples:
+        >>> conformity = threshold_conformity(np.array([0.9, 0.3, 0.1]), thresholds=np.array([0.3, 0.3, 0.3]))
+        >>> conformity.round(4).tolist()  # at least 1/2 from 0.3 on
+        [0.75, 0.5, 0.25]
     """
     return (probabilities + (thresholds == 0)) / (probabilities + thresholds + (thresholds == 0))

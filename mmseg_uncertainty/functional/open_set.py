@@ -46,6 +46,11 @@ def outcome_groups(predictions: Tensor, labels: Tensor, classes: int, void: str)
 
     Returns:
         Same shape, int32 in [-1, 3 K), on the device of the arguments.
+
+    Examples:
+        >>> predictions, labels = torch.tensor([0, 1, 1]), torch.tensor([0, 0, 255])
+        >>> outcome_groups(predictions, labels, classes=2, void='unknown').tolist()  # right 0, wrong 2 + 1, unknown 4 + 1
+        [0, 3, 5]
     """
     if device_counts.on_host(labels):
         return torch.from_numpy(_groups_of_arrays(predictions.numpy(), labels.numpy(), classes, void))
@@ -70,6 +75,12 @@ def open_set_scores(rejected: np.ndarray, total: np.ndarray, labels: np.ndarray)
         rejected: Rejected pixels, shape (\\*, 3, K).
         total: All pixels, shape (\\*, 3, K), or a shape that broadcasts to it.
         labels: Pixels per true known class, shape (\\*, K).
+
+    Examples:
+        >>> total = [[6], [0], [4]]  # one class: six right pixels, four of unknown objects
+        >>> scores = open_set_scores(rejected=[[0], [0], [3]], total=total, labels=[6])
+        >>> scores.iou.round(4).tolist(), float(scores.kept)  # 6 / (6 + 1 missed), 3 / 4
+        ([0.8571, 0.75], 0.7)
     """
     rejected, total, labels = (np.asarray(part, float) for part in (rejected, total, labels))
     kept = total - rejected
@@ -93,6 +104,11 @@ def open_set_curve(counts: np.ndarray, labels: np.ndarray) -> OpenSetScores:
 
     Returns:
         Scores with leading dimension B: entry b rejects bins 0..b.
+
+    Examples:
+        >>> counts = np.array([[0, 6], [0, 0], [3, 1]])  # right, wrong, unknown pixels of one class in two bins
+        >>> open_set_curve(counts, labels=np.array([6])).iou.round(4).tolist()  # the first bin rejected, then both
+        [[0.8571, 0.75], [0.0, 0.4]]
     """
     bins = counts.shape[-1]
     rejected = np.cumsum(counts, axis=-1).T.reshape(bins, OUTCOMES, -1)
@@ -111,6 +127,11 @@ def open_set_limits(fewest: np.ndarray, most: np.ndarray, total: np.ndarray,
         most: Shape (\\*, 3, K).
         total: As in :func:`open_set_scores`.
         labels: As in :func:`open_set_scores`.
+
+    Examples:
+        >>> lowest, highest = open_set_limits([[0], [0], [3]], [[0], [0], [4]], total=[[6], [0], [4]], labels=[6])
+        >>> lowest.iou.round(4).tolist(), highest.iou.round(4).tolist()
+        ([0.8571, 0.75], [1.0, 1.0])
     """
     right, unknown = (np.arange(OUTCOMES)[:, None] == outcome for outcome in (RIGHT, UNKNOWN))
     limits = []
@@ -130,6 +151,10 @@ def threshold_bin(positives: np.ndarray, negatives: np.ndarray, criterion: str =
         positives: Pixels that are not right, per score bin from the most to the least uncertain one, shape (B,).
         negatives: Pixels that are right, shape (B,).
         criterion: ``'best_f1'`` maximizes F1 of finding pixels that are not right, ``'tpr95'`` rejects 95 % of them.
+
+    Examples:
+        >>> threshold_bin(np.array([3, 1, 0]), np.array([0, 1, 3]))
+        1
     """
     if criterion == 'best_f1':
         return int(best_f1(positives, negatives)[1])

@@ -15,6 +15,10 @@ def draw_pixels(labels: Tensor, count: int) -> Tensor:
 
     Returns:
         Row and column of each, shape (N, count, 2), int64.
+
+    Examples:
+        >>> draw_pixels(torch.zeros(2, 4, 6), count=5).shape
+        torch.Size([2, 5, 2])
     """
     number, height, width = labels.shape
     flat = torch.randint(height * width, (number, count), device=labels.device)
@@ -32,6 +36,11 @@ def at_pixels(maps: Tensor, pixels: Tensor, size: tuple[int, int], align_corners
 
     Returns:
         Shape (N, C, S, 1).
+
+    Examples:
+        >>> maps, pixels = torch.tensor([[1., 2.], [3., 4.]]).view(1, 1, 2, 2), torch.tensor([[[1, 0]]])
+        >>> at_pixels(maps, pixels, size=(2, 2)).item()
+        3.0
     """
     scale = torch.tensor(size, device=maps.device)
     if align_corners:
@@ -42,6 +51,11 @@ def at_pixels(maps: Tensor, pixels: Tensor, size: tuple[int, int], align_corners
 
 
 def labels_at(labels: Tensor, pixels: Tensor) -> Tensor:
-    """Labels (N, H, W) at pixels (N, S, 2), shape (N, S, 1)."""
+    """Labels (N, H, W) at pixels (N, S, 2), shape (N, S, 1).
+
+    Examples:
+        >>> labels_at(torch.tensor([[[1, 2], [3, 4]]]), pixels=torch.tensor([[[1, 0], [0, 1]]])).flatten()
+        tensor([3, 2])
+    """
     flat = pixels[..., 0] * labels.shape[-1] + pixels[..., 1]
     return labels.flatten(1).gather(1, flat)[..., None]

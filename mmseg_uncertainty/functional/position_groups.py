@@ -28,6 +28,10 @@ def zone_map(size: tuple[int, int], rows: int, columns: int) -> np.ndarray:
 
     Raises:
         ValueError: There are more bands than pixels.
+
+    Examples:
+        >>> zone_map((2, 4), rows=2, columns=2).tolist()
+        [[0, 0, 1, 1], [2, 2, 3, 3]]
     """
     height, width = size
     if not (1 <= rows <= height and 1 <= columns <= width):
@@ -44,6 +48,10 @@ def cell_index(size: tuple[int, int], grid: tuple[int, int]) -> np.ndarray:
 
     Returns:
         Shape (H, W), int64, row by row.
+
+    Examples:
+        >>> cell_index((1, 2), grid=(1, 4)).tolist()
+        [[0, 2]]
     """
     row, column = (np.arange(length) * cells // length for length, cells in zip(size, grid))
     return row[:, None] * grid[1] + column
@@ -60,6 +68,10 @@ def kmeans_map(features: np.ndarray, num_groups: int, seed: int = 0, restarts: i
 
     Returns:
         Group of each position, shape (H, W), int64, ordered by the mean of the features of a group.
+
+    Examples:
+        >>> kmeans_map(np.array([[5.0, 0.0, 0.1, 5.1]])[..., None], num_groups=2).tolist()
+        [[1, 0, 0, 1]]
     """
     points = features.reshape(-1, features.shape[-1]).astype(np.float64)
     generator = np.random.default_rng(seed)
@@ -83,6 +95,12 @@ def learned_map(grouping: str, features: np.ndarray, num_groups: int, seed: int 
 
     Raises:
         ValueError: ``grouping`` is not learned.
+
+    Examples:
+        >>> distance, _ = polar_coordinates((5, 5), centre=(0, 0))
+        >>> groups = learned_map('annuli', (distance > 1.5)[..., None].astype(float), num_groups=2)
+        >>> bool((groups == (distance > 1.5)).all())
+        True
     """
     if grouping == 'kmeans':
         return kmeans_map(features, num_groups, seed)
@@ -105,6 +123,11 @@ def curve_features(histogram: np.ndarray, levels: np.ndarray, prior: float) -> n
 
     Returns:
         Shape (H, W, F), float64, finite.
+
+    Examples:
+        >>> histogram = np.array([[[0, 0, 8, 0], [0, 0, 0, 0]]])  # eight scores at one position, none at its neighbour
+        >>> curve_features(histogram, levels=np.array([0.5]), prior=1.0).tolist()  # the upper edge of the third bin
+        [[[0.75], [0.75]]]
     """
     own, pooled = _histogram_quantiles(histogram, levels), _histogram_quantiles(histogram.sum(axis=(0, 1)), levels)
     count = histogram.sum(axis=-1, keepdims=True)

@@ -35,6 +35,13 @@ class SetFamily:
 
     Raises:
         ValueError: An argument is out of range.
+
+    Examples:
+        >>> probabilities = torch.tensor([[0.6, 0.3, 0.1]])
+        >>> SetFamily('lac').sets(probabilities, threshold=0.2)  # every class of at least 0.2
+        tensor([[ True,  True, False]])
+        >>> SetFamily('aps').conformity(probabilities)  # of a class and all below it
+        tensor([[1.0000, 0.4000, 0.1000]])
     """
 
     kind: str = 'lac'
@@ -146,6 +153,10 @@ def set_sizes(membership: Tensor) -> Tensor:
 
     Returns:
         Shape (N, \\*), int64, in 0..K.
+
+    Examples:
+        >>> set_sizes(torch.tensor([[True, True, False], [True, False, False]]))
+        tensor([2, 1])
     """
     return membership.sum(dim=1)
 
@@ -159,6 +170,10 @@ def class_counts(labels: Tensor, num_classes: int) -> Tensor:
 
     Returns:
         Shape (N, K), int64.
+
+    Examples:
+        >>> class_counts(torch.tensor([[0, 2, 2, 255]]), num_classes=3)
+        tensor([[1, 0, 2]])
     """
     flat = labels.flatten(1).long()
     flat = torch.where((flat >= 0) & (flat < num_classes), flat, num_classes)

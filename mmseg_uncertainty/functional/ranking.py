@@ -14,13 +14,23 @@ TRUE_POSITIVE_RATE = 0.95
 
 
 def ratio(numerator: np.ndarray, denominator: np.ndarray, empty: float = np.nan) -> np.ndarray:
-    """Quotient in float64, ``empty`` where the denominator is 0; shapes broadcast."""
+    """Quotient in float64, ``empty`` where the denominator is 0; shapes broadcast.
+
+    Examples:
+        >>> ratio([1, 0], [2, 0]).tolist()
+        [0.5, nan]
+    """
     numerator, denominator = np.broadcast_arrays(np.asarray(numerator, float), np.asarray(denominator, float))
     return np.divide(numerator, denominator, out=np.full(numerator.shape, float(empty)), where=denominator != 0)
 
 
 def defined_mean(values: np.ndarray) -> np.ndarray:
-    r"""Mean over the last axis, NaN left out; NaN where nothing is defined."""
+    r"""Mean over the last axis, NaN left out; NaN where nothing is defined.
+
+    Examples:
+        >>> float(defined_mean(np.array([0.25, 0.75, np.nan])))
+        0.5
+    """
     defined = ~np.isnan(values)
     return ratio(np.where(defined, values, 0).sum(-1), defined.sum(-1))
 
@@ -39,7 +49,12 @@ def _aligned(positives: np.ndarray, negatives: np.ndarray) -> tuple[np.ndarray, 
 
 
 def auroc(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
-    r"""Area under the ROC curve, :math:`P(s^+ > s^-) + P(s^+ = s^-) / 2`; 1 is perfect, 0.5 is chance."""
+    r"""Area under the ROC curve, :math:`P(s^+ > s^-) + P(s^+ = s^-) / 2`; 1 is perfect, 0.5 is chance.
+
+    Examples:
+        >>> float(auroc(positives=[3, 1, 0], negatives=[0, 1, 3]))  # 15 of 16 pairs in order, one tied: 15.5 / 16
+        0.96875
+    """
     here, there, true, false = _aligned(positives, negatives)
     return ratio((there * (true - here / 2)).sum(-1), true[..., -1] * false[..., -1])
 
@@ -51,7 +66,12 @@ def auroc_bound(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
 
 
 def average_precision(positives: np.ndarray, negatives: np.ndarray) -> np.ndarray:
-    r"""Step-wise average precision, :math:`\sum_b (R_b - R_{b-1}) P_b`, as in ``sklearn``; 1 is perfect."""
+    r"""Step-wise average precision, :math:`\sum_b (R_b - R_{b-1}) P_b`, as in ``sklearn``; 1 is perfect.
+
+    Examples:
+        >>> round(float(average_precision(positives=[3, 1, 0], negatives=[0, 1, 3])), 4)  # 3/4 * 1 + 1/4 * 4/5
+        0.95
+    """
     here, _, true, false = _aligned(positives, negatives)
     return ratio((here * ratio(true, true + false, 0)).sum(-1), true[..., -1])
 
@@ -76,7 +96,12 @@ def _reached(true: np.ndarray, rate: float) -> np.ndarray:
 
 
 def fpr_at_tpr(positives: np.ndarray, negatives: np.ndarray, rate: float = TRUE_POSITIVE_RATE) -> np.ndarray:
-    """False-positive rate at the highest threshold whose true-positive rate is at least ``rate``; 0 is perfect."""
+    """False-positive rate at the highest threshold whose true-positive rate is at least ``rate``; 0 is perfect.
+
+    Examples:
+        >>> float(fpr_at_tpr(positives=[3, 1, 0], negatives=[0, 1, 3]))  # all four positives take one of four negatives
+        0.25
+    """
     _, _, true, false = _aligned(positives, negatives)
     value = ratio(np.take_along_axis(false, _reached(true, rate), -1)[..., 0], false[..., -1])
     return np.where(true[..., -1] > 0, value, np.nan)
@@ -95,7 +120,13 @@ def _f1(true: np.ndarray, false: np.ndarray, total: np.ndarray) -> np.ndarray:
 
 
 def best_f1(positives: np.ndarray, negatives: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Largest F1 over all thresholds, and the number of the last bin that reaches it (the lowest threshold)."""
+    """Largest F1 over all thresholds, and the number of the last bin that reaches it (the lowest threshold).
+
+    Examples:
+        >>> value, last = best_f1(positives=[3, 1, 0], negatives=[0, 1, 3])
+        >>> round(float(value), 4), int(last)  # 8/9, where both upper bins are flagged
+        (0.8889, 1)
+    """
     _, _, true, false = _aligned(positives, negatives)
     scores = _f1(true, false, true[..., -1:])
     best = scores.max(axis=-1)
@@ -112,6 +143,11 @@ def precision_recall_trapezoid(positives: np.ndarray, negatives: np.ndarray) -> 
     """Area under the precision-recall curve by the trapezoid rule, starting at precision 1 and recall 0.
 
     This is what a number of published tables call AP; it is larger than :func:`average_precision`.
+
+    Examples:
+        >>> area = precision_recall_trapezoid(positives=[3, 1, 0], negatives=[0, 1, 3])
+        >>> round(float(area), 4)  # 3/4 * 1 + 1/4 * (1 + 4/5) / 2
+        0.975
     """
     here, _, true, false = _aligned(positives, negatives)
     precision = ratio(true, true + false, 1)
@@ -149,7 +185,13 @@ def _interpolated_fpr(positives: np.ndarray, negatives: np.ndarray, rate: float)
 
 def interpolated_fpr_at_tpr(positives: np.ndarray, negatives: np.ndarray,
                             rate: float = TRUE_POSITIVE_RATE) -> np.ndarray:
-    """False-positive rate interpolated linearly at a true-positive rate; the largest one where several have it."""
+    """False-positive rate interpolated linearly at a true-positive rate; the largest one where several have it.
+
+    Examples:
+        >>> rate = interpolated_fpr_at_tpr(positives=[3, 1, 0], negatives=[0, 1, 3])
+        >>> round(float(rate), 4)  # from 3/4 to 1 of the positives it grows to 1/4, and 0.95 is four fifths of that way
+        0.2
+    """
     return _interpolated_fpr(positives, negatives, rate)[0]
 
 

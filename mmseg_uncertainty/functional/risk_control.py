@@ -34,6 +34,11 @@ class RiskTarget:
 
     Raises:
         ValueError: An argument is out of range.
+
+    Examples:
+        >>> target = RiskTarget(alpha=0.1)  # at most a tenth of the pixels lost, on average over images
+        >>> round(target.largest_risk(num_images=99), 4)  # 0.1 - 0.9 / 99
+        0.0909
     """
 
     alpha: float
@@ -98,6 +103,12 @@ def crc_bound(num_images: int, alpha: float, loss_bound: float = 1.0) -> float:
 
     Returns:
         The bound, at least 0; NaN where :math:`n < (B - \alpha) / \alpha`, so that no risk is small enough.
+
+    Examples:
+        >>> round(crc_bound(num_images=19, alpha=0.1), 4)  # 0.1 - 0.9 / 19
+        0.0526
+        >>> crc_bound(num_images=8, alpha=0.1)  # too few for any promise
+        nan
     """
     if num_images == 0:
         return math.nan
@@ -119,6 +130,12 @@ def images_needed(target: RiskTarget, loss_bound: float = 1.0) -> int:
 
     Returns:
         At least 1.
+
+    Examples:
+        >>> images_needed(RiskTarget(alpha=0.05))  # 0.95 / 0.05
+        19
+        >>> images_needed(RiskTarget(alpha=0.05, control='rcps', delta=0.1))  # 0.95 ** 45 < 0.1
+        45
     """
     share = target.alpha / loss_bound
     if share >= 1:
@@ -156,6 +173,10 @@ def hoeffding_bentkus_p_value(risk: float | np.ndarray, num_images: int, alpha: 
 
     Returns:
         p-values, same shape, in [0, 1].
+
+    Examples:
+        >>> round(float(hoeffding_bentkus_p_value(risk=0.0, num_images=10, alpha=0.1)), 4)  # nothing lost: 0.9 ** 10
+        0.3487
     """
     risk = np.asarray(risk, dtype=np.float64)
     if alpha >= 1:
@@ -179,6 +200,12 @@ def hoeffding_bentkus_bound(num_images: int, alpha: float, delta: float) -> floa
 
     Returns:
         The bound, in [0, alpha]; NaN where even no loss at all is not enough evidence.
+
+    Examples:
+        >>> hoeffding_bentkus_bound(num_images=21, alpha=0.1, delta=0.1)  # 0.9 ** 21 > 0.1
+        nan
+        >>> 0 <= hoeffding_bentkus_bound(num_images=22, alpha=0.1, delta=0.1) < 0.1
+        True
     """
     if num_images == 0 or hoeffding_bentkus_p_value(0.0, num_images, alpha) > delta:
         return math.nan
@@ -209,6 +236,12 @@ def control_risk(loss: StepLoss,
     Returns:
         The threshold; 0 with ``feasible=False`` where there are too few images for the promise, or where LTT accepts no
         threshold of its grid.
+
+    Examples:
+        >>> loss = StepLoss(np.arange(9), np.arange(1, 10) / 10, weight=np.ones(9), defined=np.ones(9, bool))
+        >>> chosen = control_risk(loss, RiskTarget(alpha=0.2))
+        >>> chosen.threshold, round(chosen.empirical_risk, 4)  # one of nine images may be lost: 0.2 - 0.8 / 9
+        (0.2, 0.1111)
     """
     return control_levels(loss, [target], repeats, grid)[0]
 
@@ -217,7 +250,13 @@ def control_levels(loss: StepLoss,
                    targets: Sequence[RiskTarget],
                    repeats: np.ndarray | None = None,
                    grid: np.ndarray | None = None) -> list[ControlledThreshold]:
-    """Choose thresholds for several promises about one loss; arguments and results as in :func:`control_risk`."""
+    """Choose thresholds for several promises about one loss; arguments and results as in :func:`control_risk`.
+
+    Examples:
+        >>> loss = StepLoss(np.arange(9), np.arange(1, 10) / 10, weight=np.ones(9), defined=np.ones(9, bool))
+        >>> [chosen.threshold for chosen in control_levels(loss, [RiskTarget(0.1), RiskTarget(0.2), RiskTarget(0.3)])]
+        [0.1, 0.2, 0.3]
+    """
     counted = loss.defined * (1 if repeats is None else np.asarray(repeats))
     num_images = int(counted.sum())
     cumulated = np.concatenate([[0.0], np.cumsum(loss.weight * counted[loss.image]) / max(num_images, 1)])
@@ -254,6 +293,12 @@ def control_risks(losses: Sequence[StepLoss], targets: Sequence[RiskTarget],
 
     Returns:
         The threshold, which is the smallest of all, and the result of each risk.
+
+    Examples:
+        >>> loss = StepLoss(np.arange(9), np.arange(1, 10) / 10, weight=np.ones(9), defined=np.ones(9, bool))
+        >>> threshold, results = control_risks([loss, loss], [RiskTarget(0.2), RiskTarget(0.3)])
+        >>> threshold, [result.threshold for result in results]
+        (0.2, [0.2, 0.3])
     """
     results = [control_risk(loss, target, repeats) for loss, target in zip(losses, targets, strict=True)]
     return min(result.threshold for result in results), results
@@ -279,6 +324,10 @@ def learn_then_test(risks: np.ndarray,
 
     Raises:
         ValueError: ``correction`` is unknown.
+
+    Examples:
+        >>> learn_then_test(np.array([0.0, 0.01, 0.2, 0.0]), num_images=100, alpha=0.1, delta=0.1).tolist()
+        [True, True, False, False]
     """
     p_values = hoeffding_bentkus_p_value(np.atleast_2d(risks), num_images, alpha).max(axis=0)
     if correction == 'bonferroni':
@@ -310,6 +359,13 @@ def control_classes(table: ConformityTable,
 
     Raises:
         ValueError: ``fallback`` is unknown.
+
+    Examples:
+        >>> from mmseg_uncertainty.functional.conformal_losses import tabulate
+        >>> seen = tabulate(torch.arange(1, 10)[:, None] / 10, labels=torch.zeros(9, 1), num_classes=2)  # no class 1
+        >>> thresholds, _, fell_back = control_classes(seen, RiskTarget(alpha=0.2))
+        >>> thresholds.round(4).tolist(), fell_back.tolist()
+        ([0.2, 0.0], [False, True])
     """
     if fallback not in FALLBACKS:
         raise ValueError(f'control_classes: fallback={fallback!r} is unknown; choose from {FALLBACKS}.')

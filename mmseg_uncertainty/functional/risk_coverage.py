@@ -43,6 +43,10 @@ def aurc(errors: np.ndarray, correct: np.ndarray) -> np.ndarray:
 
     Geifman et al., "Bias-Reduced Uncertainty Estimation for Deep Neural Classifiers", ICLR 2019. 0 is perfect; a score
     that ranks by chance has the error rate.
+
+    Examples:
+        >>> round(float(aurc(errors=[1, 0], correct=[0, 3])), 4)  # error rates 0, 0, 0 and 1/4 as pixels are taken in
+        0.0625
     """
     here, pixels, ahead, seen = _kept(errors, correct)
     return ratio(_risk_sum(ahead, seen, pixels, ratio(here, pixels, 0)).sum(-1), pixels.sum(-1))
@@ -69,7 +73,14 @@ def _risk_at(errors: np.ndarray, correct: np.ndarray, coverage: float) -> tuple[
 
 
 def risk_at_coverage(errors: np.ndarray, correct: np.ndarray, coverage: float) -> np.ndarray:
-    """Error rate among the most certain share ``coverage`` in (0, 1] of the pixels."""
+    """Error rate among the most certain share ``coverage`` in (0, 1] of the pixels.
+
+    Examples:
+        >>> float(risk_at_coverage(errors=[1, 0], correct=[0, 3], coverage=0.75))
+        0.0
+        >>> float(risk_at_coverage(errors=[1, 0], correct=[0, 3], coverage=1.0))
+        0.25
+    """
     if not np.shape(errors)[-1]:
         return np.full(np.shape(errors)[:-1], np.nan)
     here, pixels, ahead, taken, wanted = _risk_at(errors, correct, coverage)
@@ -87,7 +98,12 @@ def risk_at_coverage_bound(errors: np.ndarray, correct: np.ndarray, coverage: fl
 
 
 def coverage_at_risk(errors: np.ndarray, correct: np.ndarray, risk: float) -> np.ndarray:
-    """Largest share of pixels that a threshold keeps at an error rate of at most ``risk``; 0 if none does."""
+    """Largest share of pixels that a threshold keeps at an error rate of at most ``risk``; 0 if none does.
+
+    Examples:
+        >>> float(coverage_at_risk(errors=[1, 0], correct=[0, 3], risk=0.1))
+        0.75
+    """
     here, pixels, ahead, seen = _kept(errors, correct)
     allowed = (ahead + here) <= risk * (seen + pixels)
     return ratio(np.where(allowed, seen + pixels, 0).max(-1, initial=0), pixels.sum(-1))
@@ -110,6 +126,10 @@ def prediction_rejection_ratio(errors: np.ndarray, correct: np.ndarray) -> np.nd
     Malinin et al., "Incorporating Uncertainty into Deep Learning for Spoken Language Assessment", ACL 2017. With areas
     :math:`e/2` (random) and :math:`e^2/2` (oracle) it equals :math:`100 (2\,\mathrm{AUROC} - 1)`; 100 is perfect, 0 is
     chance.
+
+    Examples:
+        >>> float(prediction_rejection_ratio(errors=np.array([1, 0]), correct=np.array([0, 3])))  # errors go first
+        100.0
     """
     return 100 * (2 * auroc(errors, correct) - 1)
 

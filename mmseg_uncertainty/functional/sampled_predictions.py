@@ -10,12 +10,22 @@ from .scores import mutual_information
 
 
 def sampled_msp(probabilities: Tensor) -> Tensor:
-    r"""One minus the largest mean probability, shape (S, N, K, \*) to (N, \*), in [0, 1 - 1/K]; higher is more uncertain."""
+    r"""One minus the largest mean probability, shape (S, N, K, \*) to (N, \*), in [0, 1 - 1/K]; higher is more uncertain.
+
+    Examples:
+        >>> sampled_msp(torch.tensor([[[0.9, 0.1]], [[0.5, 0.5]]]))
+        tensor([0.3000])
+    """
     return 1 - probabilities.mean(dim=0).amax(dim=1)
 
 
 def predictive_entropy(probabilities: Tensor) -> Tensor:
-    r"""Entropy of the mean probabilities in nats, shape (S, N, K, \*) to (N, \*); higher is more uncertain."""
+    r"""Entropy of the mean probabilities in nats, shape (S, N, K, \*) to (N, \*); higher is more uncertain.
+
+    Examples:
+        >>> predictive_entropy(torch.tensor([[[1., 0.]], [[0., 1.]]]))  # log(2)
+        tensor([0.6931])
+    """
     return torch.special.entr(probabilities.mean(dim=0)).sum(dim=1)
 
 

@@ -25,6 +25,13 @@ def gaussian_smoothing(score: Tensor,
 
     Returns:
         Shape (N, h, w), within the range of ``score``.
+
+    Examples:
+        >>> dot = torch.zeros(1, 5, 5)
+        >>> dot[0, 2, 2] = 1
+        >>> smooth = gaussian_smoothing(dot, kernel_size=3)
+        >>> smooth.sum().round(decimals=4), smooth[0, 2, 2].round(decimals=4)  # (1 + 2 exp(-1/2)) ** -2
+        (tensor(1.), tensor(0.2042))
     """
     if padding_mode not in PADDING_MODES:
         raise ValueError(f'padding_mode={padding_mode!r} is unknown; choose from {PADDING_MODES}.')
@@ -47,6 +54,10 @@ def class_boundaries(class_map: Tensor) -> Tensor:
 
     Returns:
         Shape (N, h, w), bool.
+
+    Examples:
+        >>> class_boundaries(torch.tensor([[[0, 0, 0, 1, 1]]]))
+        tensor([[[False, False,  True,  True, False]]])
     """
     classes = class_map.float()
     return _dilate(classes) != -_largest(-classes, (3, 3))
@@ -69,6 +80,11 @@ def boundary_suppression(score: Tensor, class_map: Tensor, radius: int = 3) -> T
 
     Returns:
         Shape (N, h, w), within the range of ``score``.
+
+    Examples:
+        >>> score, classes = torch.tensor([[[1., 9., 9., 2.]]]), torch.tensor([[[0, 0, 1, 1]]])
+        >>> boundary_suppression(score, classes, radius=0)
+        tensor([[[1., 1., 2., 2.]]])
     """
     widened = [class_boundaries(class_map).to(score)]
     for _ in range(radius):
@@ -95,6 +111,11 @@ def suppress_boundaries_and_smooth(score: Tensor,
         kernel_size: See :func:`gaussian_smoothing`.
         sigma: See :func:`gaussian_smoothing`.
         dilation: See :func:`gaussian_smoothing`.
+
+    Examples:
+        >>> score, classes = torch.tensor([[[1., 9., 9., 1.]]]), torch.tensor([[[0, 0, 1, 1]]])
+        >>> suppress_boundaries_and_smooth(score, classes, radius=0).round(decimals=4)
+        tensor([[[1., 1., 1., 1.]]])
     """
     suppressed = boundary_suppression(score, class_map, radius)
     return gaussian_smoothing(suppressed, kernel_size, sigma, dilation, 'replicate')

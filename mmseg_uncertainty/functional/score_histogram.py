@@ -40,7 +40,12 @@ class RankedCounts:
 
 
 def check_bits(bits: int) -> int:
-    """Return ``bits`` if a histogram can have 2**bits cells."""
+    """Return ``bits`` if a histogram can have 2**bits cells.
+
+    Examples:
+        >>> check_bits(20)
+        20
+    """
     if not FEWEST_BITS <= bits <= MOST_BITS:
         raise ValueError(f'bits={bits} is out of range; choose {FEWEST_BITS} to {MOST_BITS} (20 leaves < 2e-4 of AP).')
     return bits
@@ -58,6 +63,11 @@ def score_keys(scores: np.ndarray, bits: int = 20) -> np.ndarray:
 
     Returns:
         Same shape, uint32 in [0, 2**bits).
+
+    Examples:
+        >>> keys = score_keys(np.array([-2.0, -1.0, 0.0, 0.5], np.float32), bits=32)
+        >>> bool((np.diff(keys.astype(np.int64)) > 0).all())
+        True
     """
     patterns = (scores + np.float32(0)).view(np.int32)
     mask = patterns >> 31
@@ -77,13 +87,23 @@ def score_keys_of_tensor(scores: Tensor, bits: int = 20) -> Tensor:
 
     Returns:
         Same shape, int64 in [0, 2**bits).
+
+    Examples:
+        >>> scores = np.array([-2.0, 0.0, 0.5], np.float32)
+        >>> score_keys_of_tensor(torch.from_numpy(scores)).tolist() == score_keys(scores).tolist()
+        True
     """
     patterns = (scores.float() + 0.0).view(torch.int32).long()
     return torch.where(patterns < 0, ~patterns, patterns + (1 << 31)) >> (32 - bits)
 
 
 def scores_of_keys(keys: np.ndarray) -> np.ndarray:
-    """The float32 scores whose keys of 32 bits these are, the inverse of :func:`score_keys`; same shape."""
+    """The float32 scores whose keys of 32 bits these are, the inverse of :func:`score_keys`; same shape.
+
+    Examples:
+        >>> scores_of_keys(score_keys(np.array([-2.0, 0.0, 0.5], np.float32), bits=32)).tolist()
+        [-2.0, 0.0, 0.5]
+    """
     keys = np.asarray(keys).astype(np.uint32)
     patterns = np.where(keys >> np.uint32(31), keys ^ np.uint32(1 << 31), ~keys)
     return patterns.astype(np.uint32).view(np.float32)
@@ -105,6 +125,14 @@ class ScoreHistogram:
     Attributes:
         counts: Shape (G, C), int64.
         pages: Which pages of scores occur, shape (2**page_bits,), bool.
+
+    Examples:
+        >>> from mmseg_uncertainty.functional.ranking import auroc
+        >>> histogram = ScoreHistogram()
+        >>> histogram.update(np.array([0.9, 0.8, 0.3, 0.1]), np.array([1, 0, 1, 0]))  # wrong pixels are group 1
+        >>> ranked = histogram.ranked()
+        >>> float(auroc(ranked.positives, ranked.negatives))  # three of four pairs in order
+        0.75
     """
 
     def __init__(self, groups: int = 2, bits: int = 20, device: torch.device | str = 'cpu',
@@ -291,6 +319,11 @@ def rank_exactly(positives: np.ndarray, negatives: np.ndarray) -> RankedCounts:
     Args:
         positives: Scores that should be high, shape (n,).
         negatives: Scores that should be low, shape (m,).
+
+    Examples:
+        >>> ranked = rank_exactly(positives=np.array([0.75, 0.5]), negatives=np.array([0.5, 0.25]))
+        >>> ranked.positives.tolist(), ranked.negatives.tolist(), ranked.thresholds.tolist()
+        ([1, 1, 0], [0, 1, 1], [0.75, 0.5, 0.25])
     """
     return _merge_runs(np.sort(positives), np.sort(negatives))
 

@@ -18,6 +18,10 @@ def msp(logits: Tensor | ClassSummary) -> Tensor:
 
     Returns:
         Shape (N, \*), in [0, 1 - 1/K]; higher is more uncertain.
+
+    Examples:
+        >>> msp(torch.tensor([[0.7, 0.2, 0.1]]).log())
+        tensor([0.3000])
     """
     summary = _summary(logits)
     return summary.rest / (1 + summary.rest)
@@ -33,6 +37,10 @@ def max_logit(logits: Tensor | ClassSummary) -> Tensor:
 
     Returns:
         Shape (N, \*), unbounded, in the units of the logits; higher is more uncertain.
+
+    Examples:
+        >>> max_logit(torch.tensor([[5., 1., -2.]]))
+        tensor([-5.])
     """
     return -_summary(logits).maximum
 
@@ -48,6 +56,10 @@ def energy(logits: Tensor | ClassSummary, temperature: float = 1.0) -> Tensor:
 
     Returns:
         Shape (N, \*), unbounded, in the units of the logits; higher is more uncertain.
+
+    Examples:
+        >>> energy(torch.tensor([[3., 2., 1.]]).log())  # -log(3 + 2 + 1)
+        tensor([-1.7918])
     """
     summary = _summary(logits, temperature)
     return -temperature * (summary.maximum + torch.log1p(summary.rest))
@@ -61,6 +73,10 @@ def entropy(logits: Tensor | ClassSummary) -> Tensor:
 
     Returns:
         Shape (N, \*), in nats, in [0, log K]; higher is more uncertain.
+
+    Examples:
+        >>> entropy(torch.zeros(1, 4))  # four classes alike: log(4)
+        tensor([1.3863])
     """
     summary = _summary(logits)
     return torch.log1p(summary.rest) + summary.spread / (1 + summary.rest)
@@ -76,6 +92,10 @@ def margin(logits: Tensor | ClassSummary) -> Tensor:
 
     Returns:
         Shape (N, \*), in [0, 1]; higher is more uncertain.
+
+    Examples:
+        >>> margin(torch.tensor([[0.7, 0.2, 0.1]]).log())  # 1 - (0.7 - 0.2)
+        tensor([0.5000])
     """
     summary = _summary(logits)
     return (summary.rest + torch.exp(-summary.gap)) / (1 + summary.rest)
@@ -94,6 +114,11 @@ def standardized_max_logit(logits: Tensor | ClassSummary, means: Tensor, varianc
 
     Returns:
         Shape (N, \*), in standard deviations; higher is more uncertain.
+
+    Examples:
+        >>> logits = torch.tensor([[9., 1.]])
+        >>> standardized_max_logit(logits, means=torch.tensor([5., 4.]), variances=torch.tensor([4., 1.]))  # (5 - 9) / 2
+        tensor([-2.])
     """
     summary = _summary(logits)
     predicted = summary.predicted.long()
@@ -110,6 +135,12 @@ def mutual_information(probabilities: Tensor) -> Tensor:
 
     Returns:
         Shape (N, \*), in nats, in [0, log K]; higher is more uncertain.
+
+    Examples:
+        >>> mutual_information(torch.tensor([[[0.5, 0.5]], [[0.5, 0.5]]]))  # both unsure, and of one mind
+        tensor([0.])
+        >>> mutual_information(torch.tensor([[[1., 0.]], [[0., 1.]]]))  # both sure, of different classes: log(2)
+        tensor([0.6931])
     """
     of_mean = torch.special.entr(probabilities.mean(dim=0)).sum(dim=1)
     return (of_mean - torch.special.entr(probabilities).sum(dim=2).mean(dim=0)).clamp_min(0)

@@ -27,6 +27,12 @@ def size_histogram(family: SetFamily, probabilities: Tensor, valid: Tensor, pred
     Returns:
         Counts in the bins of :func:`~mmseg_uncertainty.functional.conformity_histogram.bin_lower_edges`, shape
         (N, :data:`SIZE_BINS`), int64.
+
+    Examples:
+        >>> probabilities = torch.tensor([0.6, 0.3, 0.1]).view(1, 3, 1)
+        >>> histogram = size_histogram(SetFamily('lac'), probabilities, valid=torch.ones(1, 1, dtype=torch.bool))
+        >>> int(histogram.sum())  # one pixel, three classes
+        3
     """
     flat, counted = probabilities.flatten(2), valid.flatten(1)
     histogram = torch.zeros(len(flat), SIZE_BINS, dtype=torch.int64, device=flat.device)
@@ -49,6 +55,12 @@ def mean_sizes(histogram: np.ndarray, pixels: np.ndarray, thresholds: Sequence[f
 
     Returns:
         Shape (n, Q), float64, in 0..K; at most what thresholds 3 % smaller give, never too small; 0 without pixels.
+
+    Examples:
+        >>> probabilities = torch.tensor([0.6, 0.3, 0.1]).view(1, 3, 1)
+        >>> histogram = size_histogram(SetFamily('lac'), probabilities, valid=torch.ones(1, 1, dtype=torch.bool)).numpy()
+        >>> mean_sizes(histogram, pixels=np.array([1]), thresholds=[0.5, 0.2, 0.05]).tolist()
+        [[1.0, 2.0, 3.0]]
     """
     edges = bin_lower_edges(SIZE_BITS)
     last = np.searchsorted(-edges, -np.asarray(thresholds, dtype=np.float64), side='left')

@@ -14,5 +14,9 @@ def softmax_deviation(logits: Tensor) -> Tensor:
 
     Returns:
         Shape (N, \*), in [-1 / sqrt(K), 0]; higher is more uncertain.
+
+    Examples:
+        >>> softmax_deviation(torch.tensor([[100., 0.]]))  # of 1 and 0: -sqrt(1/2)
+        tensor([-0.7071])
     """
     return -logits.softmax(dim=1).std(dim=1)

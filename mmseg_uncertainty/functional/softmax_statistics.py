@@ -54,7 +54,13 @@ class PixelSoftmax:
 
 def pixel_softmax(logits: Tensor, labels: Tensor, predictions: Tensor | None = None,
                   exclusive: bool = True) -> PixelSoftmax:
-    """Class probabilities of every pixel; see :func:`softmax_statistics`."""
+    """Class probabilities of every pixel; see :func:`softmax_statistics`.
+
+    Examples:
+        >>> pixels = pixel_softmax(torch.tensor([[0.75], [0.25]]).log(), labels=torch.tensor([1]))
+        >>> pixels.confidence, pixels.nll, pixels.brier  # -log(0.25), 0.75² + (1 - 0.25)²
+        (tensor([0.7500]), tensor([1.3863]), tensor([1.1250]))
+    """
     logits = logits.float()
     void = labels >= len(logits)
     target = labels.long().masked_fill(void, 0)[None]
@@ -84,6 +90,11 @@ def softmax_statistics(logits: Tensor, labels: Tensor, predictions: Tensor | Non
         predictions: Predicted classes, shape (n,), whose probabilities are the confidences; ``None`` is the arg-max.
         exclusive: Whether probabilities are a softmax, or one sigmoid per class; the likelihood and the Brier score are then
             those of K independent labels, of which one is 1.
+
+    Examples:
+        >>> statistics = softmax_statistics(torch.tensor([[0.75, 0.5], [0.25, 0.5]]).log(), labels=torch.tensor([0, 255]))
+        >>> statistics.confidence.round(4).tolist(), statistics.correct.tolist(), statistics.brier  # one of two has a label
+        ([0.75], [True], 0.125)
     """
     pixels = pixel_softmax(logits, labels, predictions, exclusive)
     labelled = pixels.labelled.nonzero()[:, 0]
@@ -105,6 +116,11 @@ def class_reliability_sums(probabilities: Tensor, labels: Tensor, bins: int = 15
 
     Returns:
         Sums of shape (K, bins), int64.
+
+    Examples:
+        >>> sums = class_reliability_sums(torch.tensor([[0.75], [0.25]]), labels=torch.tensor([0]), bins=2)
+        >>> sums.count.tolist(), sums.correct.tolist()
+        ([[0, 1], [1, 0]], [[0, 1], [0, 0]])
     """
     sums = np.zeros((3, len(probabilities), bins), np.int64)
     _add_classes(sums, probabilities.float().cpu().numpy(), labels.cpu().numpy(), bin_edges(bins))

@@ -51,6 +51,11 @@ def likelihood_slopes(logits: Tensor,
 
     Returns:
         First and second derivative, shape (G, M, 2), float64.
+
+    Examples:
+        >>> logits, labels = torch.tensor([[1.], [0.]]), torch.tensor([0])
+        >>> likelihood_slopes(logits, labels, np.array([0.])).tolist()  # 1/2 - 1, and the variance of 0 and 1
+        [[[-0.5, 0.25]]]
     """
     sums = np.zeros((num_groups, len(inverse_temperatures), 2))
     for start in range(0, labels.numel(), CACHED):
@@ -180,6 +185,12 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     Returns:
         The temperature, of any scale. Where the likelihood has no maximum, infinity if it grows with the temperature and 0
         if it grows against it, as where no prediction is wrong; NaN without pixels.
+
+    Examples:
+        >>> logits = torch.tensor([[2.], [0.]]).repeat(1, 4)  # a confidence of 0.88, of which 3 of 4 pixels are right
+        >>> temperature = fit_temperature(logits, labels=torch.tensor([0, 0, 0, 1]))
+        >>> round(temperature, 4), round(1 / (1 + math.exp(-2 / temperature)), 4)
+        (1.8205, 0.75)
     """
     curve = SlopeCurve(COARSE_NODES, likelihood_slopes(logits, labels, COARSE_NODES)[0])
     for _ in range(MAX_LOOKS):
@@ -205,6 +216,12 @@ def reliability_by_temperature(logits: Tensor,
 
     Returns:
         Sums of shape (M, bins).
+
+    Examples:
+        >>> logits, labels = torch.tensor([[2.], [0.]]).repeat(1, 4), torch.tensor([0, 0, 0, 1])
+        >>> sums = reliability_by_temperature(logits, labels, temperatures=np.array([1.0, 1.8205]))
+        >>> expected_calibration_error(sums).round(3).tolist()  # 0.881 - 0.75, and 0.75 - 0.75
+        [0.131, 0.0]
     """
     sums = np.zeros((3, len(temperatures), bins), np.int64)
     for start in range(0, labels.numel(), CHUNK):
@@ -229,6 +246,13 @@ def best_calibrated(temperatures: np.ndarray, candidates: ReliabilitySums, unsca
 
     Returns:
         1 where no candidate has a strictly smaller error, else the first of the best candidates.
+
+    Examples:
+        >>> logits, labels = torch.tensor([[2.], [0.]]).repeat(1, 4), torch.tensor([0, 0, 0, 1])
+        >>> temperatures = np.array([0.5, 1.8205])
+        >>> one, both = (reliability_by_temperature(logits, labels, values) for values in (np.array([1.]), temperatures))
+        >>> best_calibrated(temperatures, both, one)
+        1.8205
     """
     errors = expected_calibration_error(candidates)
     best = int(errors.argmin())
@@ -245,6 +269,13 @@ def cluster_weights(features: Tensor, centroids: Tensor, soft: bool = False) -> 
 
     Returns:
         Shape (N, G), float64, rows sum to 1.
+
+    Examples:
+        >>> centroids = torch.tensor([[0., 0.], [3., 0.]])
+        >>> cluster_weights(torch.tensor([[1., 0.]]), centroids).tolist()
+        [[1.0, 0.0]]
+        >>> cluster_weights(torch.tensor([[1., 0.]]), centroids, soft=True).round(decimals=3).tolist()
+        [[0.667, 0.333]]
     """
     distance = torch.linalg.vector_norm(features.double()[:, None] - centroids.double(), dim=-1)
     if soft:
@@ -262,6 +293,10 @@ def keep_predictions(calibrated: Tensor, logits: Tensor) -> Tensor:
     Args:
         calibrated: Shape (N, K, \\*).
         logits: Shape (N, K, \\*).
+
+    Examples:
+        >>> keep_predictions(torch.tensor([[1., 3.]]), logits=torch.tensor([[2., 0.]])).round()
+        tensor([[3., 1.]])
     """
     winner, leader = logits.argmax(dim=1, keepdim=True), calibrated.argmax(dim=1, keepdim=True)
     changed = winner != leader

@@ -65,6 +65,13 @@ def evaluate_arrays(logits: Arrays,
 
     Raises:
         ValueError: A name is unknown, arrays do not belong together, or labels do not fit.
+
+    Examples:
+        >>> logits = torch.tensor([[[[0.9, 0.8, 0.7, 0.6]], [[0.1, 0.2, 0.3, 0.4]]]]).log()  # one image of 1 × 4 pixels
+        >>> labels = torch.tensor([[[0, 0, 0, 1]]])  # the least certain pixel is wrong
+        >>> numbers = evaluate_arrays(logits, labels, 'IDM', uncertainty=['msp'])
+        >>> numbers['msp/IDM_AUROC[pooled]'], numbers['msp/IDM_risk@coverage0.8[pooled]']
+        (100.0, 25.0)
     """
     distribution = class_distribution(output, threshold)
     given = uncertainty if isinstance(uncertainty, Mapping) else {}

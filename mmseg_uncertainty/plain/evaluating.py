@@ -47,6 +47,15 @@ def evaluate(model: UncertaintyModel,
 
     Raises:
         ValueError: A name is unknown, or labels do not fit.
+
+    Examples:
+        >>> network = torch.nn.Conv2d(3, 3, kernel_size=1, bias=False)
+        >>> weight = torch.nn.init.dirac_(network.weight)  # the logits are the image itself
+        >>> model = wrap(network, classes=['road', 'car', 'sky'])
+        >>> images = torch.tensor([0.7, 0.2, 0.1]).log().view(1, 3, 1, 1).expand(1, 3, 2, 2)
+        >>> numbers = evaluate(model, [(images, torch.tensor([[[0, 0], [0, 1]]]))], ['mIoU', 'ECE'], progress=False)
+        >>> numbers['IoU.road[pooled]'], round(numbers['ECE[pooled]'], 4)  # three pixels of four are right, with 0.7
+        (75.0, 0.05)
     """
     space = label_space(model.num_classes, model.ignore_index, label_kind, novel)
     evaluator = build_evaluator(names, model.classes, label_kind, novel, options)

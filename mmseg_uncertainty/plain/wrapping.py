@@ -51,6 +51,14 @@ def wrap(network: nn.Module | FrozenBase,
 
     Raises:
         ValueError: A name is unknown, or a head reads features that the network does not give.
+
+    Examples:
+        >>> network = torch.nn.Conv2d(3, 3, kernel_size=1, bias=False)
+        >>> weight = torch.nn.init.dirac_(network.weight)  # the logits are the image itself
+        >>> model = wrap(network, classes=['road', 'car', 'sky'], heads=['msp', 'entropy'])
+        >>> result = model.predict(torch.tensor([0.7, 0.2, 0.1]).log().view(1, 3, 1, 1))
+        >>> result.labels.item(), round(result.uncertainty['msp'].item(), 4)
+        (0, 0.3)
     """
     named = dict(classes=None if classes is None else list(classes), num_classes=num_classes)
     given = dict(preset=preset) | {name: value for name, value in (named | base).items() if value is not None}
@@ -76,6 +84,13 @@ def load(path: str | Path, network: nn.Module | FrozenBase, **base: Any) -> Unce
 
     Raises:
         CheckpointError: The file cannot be read, or was fitted on another network.
+
+    Examples:
+        >>> network = torch.nn.Conv2d(3, 3, kernel_size=1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     wrap(network, num_classes=3, heads=['msp', 'energy']).save(f'{folder}/model.pth')
+        ...     load(f'{folder}/model.pth', network).heads
+        ('msp', 'energy')
     """
     content = read_checkpoint(path)
     meta = content.get('meta', {})

@@ -23,7 +23,14 @@ def large_images() -> Iterator[None]:
 
 
 def header_size(content: bytes) -> tuple[int, int] | None:
-    """Height and width that the header of an image file names; ``None`` where Pillow does not know the format."""
+    """Height and width that the header of an image file names; ``None`` where Pillow does not know the format.
+
+    Examples:
+        >>> content = BytesIO()
+        >>> Image.new('RGB', (3, 2)).save(content, 'PNG')
+        >>> header_size(content.getvalue())
+        (2, 3)
+    """
     try:
         with large_images(), Image.open(BytesIO(content)) as image:
             return image.height, image.width

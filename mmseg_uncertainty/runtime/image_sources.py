@@ -146,7 +146,12 @@ def _check_size(source: ImageSource, content: bytes, max_pixels: int) -> None:
 
 
 def short_part(part: str, most: int = LONGEST_NAME) -> str:
-    """The name of a file or folder, cut to so many bytes; what was cut off is told apart by its hash."""
+    """The name of a file or folder, cut to so many bytes; what was cut off is told apart by its hash.
+
+    Examples:
+        >>> short_part('street.png'), len(short_part('street' * 100))
+        ('street.png', 240)
+    """
     content = part.encode(errors='surrogateescape')
     if len(content) <= most:
         return part

@@ -15,6 +15,12 @@ def did_you_mean(name: str, names: Iterable[str], most: int = 1, cutoff: float =
         most: How many names are told at most.
         cutoff: Least similarity in [0, 1], as :func:`difflib.get_close_matches` measures it.
         shown: How a message writes a name that is known.
+
+    Examples:
+        >>> did_you_mean('entropi', ['msp', 'entropy', 'margin'])
+        ' Did you mean entropy?'
+        >>> did_you_mean('xyz', ['msp', 'entropy', 'margin'])
+        ''
     """
     by_lower = {known.lower(): known for known in names}
     close = difflib.get_close_matches(name.lower(), by_lower, n=most, cutoff=cutoff)

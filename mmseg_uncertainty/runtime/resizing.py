@@ -23,6 +23,11 @@ class Resizing:
         steps: Each a dict with ``kind``, ``interpolation`` and ``backend`` (``'cv2'`` or ``'pillow'``), and by kind:
             ``'scale'``: ``scale`` (width, height) and ``keep_ratio``; ``'factor'``: ``factors`` of width and height, and
             ``keep_ratio``; ``'shortest_edge'``: ``edge`` and ``max_size``; ``'multiple'``: ``divisor``.
+
+    Examples:
+        >>> step = dict(kind='scale', scale=(100, 50), keep_ratio=True, interpolation='bilinear', backend='cv2')
+        >>> Resizing([step]).size((120, 160))  # height and width, within 50 and 100
+        (50, 67)
     """
 
     def __init__(self, steps: Sequence[Mapping] = ()) -> None:

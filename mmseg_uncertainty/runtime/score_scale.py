@@ -32,11 +32,21 @@ class ScoreScale:
 
 
 def probability_scale(num_classes: int) -> ScoreScale:
-    """Probability that a prediction of K classes is wrong; flagged where no class has at least half of it."""
+    """Probability that a prediction of K classes is wrong; flagged where no class has at least half of it.
+
+    Examples:
+        >>> probability_scale(num_classes=4)
+        ScoreScale(units='probability', low=0.0, high=0.75, threshold=0.5)
+    """
     highest = 1 - 1 / num_classes
     return ScoreScale('probability', 0., highest, min(0.5, highest))
 
 
 def nats_scale(num_classes: int) -> ScoreScale:
-    """Entropy over K classes."""
+    """Entropy over K classes.
+
+    Examples:
+        >>> round(nats_scale(num_classes=4).high, 4)  # log(4)
+        1.3863
+    """
     return ScoreScale('nats', 0., math.log(num_classes))

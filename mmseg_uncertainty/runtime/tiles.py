@@ -51,6 +51,13 @@ def sliding_windows(size: tuple[int, int], crop: tuple[int, int], stride: tuple[
         size: Height and width of the input.
         crop: Height and width of a window; an input that is smaller is covered by one window of its own size.
         stride: Rows and columns from one window to the next.
+
+    Examples:
+        >>> for window in sliding_windows((4, 10), crop=(4, 6), stride=(4, 3)):  # the last moves back inside
+        ...     print(window.left, window.right)
+        0 6
+        3 9
+        4 10
     """
     def starts(axis: int) -> list[int]:
         steps = max(size[axis] - crop[axis] + stride[axis] - 1, 0) // stride[axis] + 1
@@ -70,7 +77,12 @@ def allocate(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 
 
 def tiles(size: tuple[int, int], side: int) -> Iterator[Window]:
-    """Cut an image of this height and width into squares, smaller at the end."""
+    """Cut an image of this height and width into squares, smaller at the end.
+
+    Examples:
+        >>> [window.size for window in tiles((4, 6), side=4)]
+        [(4, 4), (4, 2)]
+    """
     for top in range(0, size[0], side):
         for left in range(0, size[1], side):
             yield Window(top, min(top + side, size[0]), left, min(left + side, size[1]))
