@@ -92,6 +92,7 @@ class GradientFit:
 
         Raises:
             FloatingPointError: The loss is NaN or infinite.
+            ValueError: No pixel of any batch is labelled.
         """
         self.posthoc.eval()
         for head in self.heads.values():
@@ -107,6 +108,7 @@ class GradientFit:
                 bar.update()
                 if self.iteration % SAVE_INTERVAL == 0:
                     save()
+        self.posthoc.check_learned()
         self.posthoc.eval()
 
     @property

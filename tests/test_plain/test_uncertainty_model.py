@@ -282,3 +282,9 @@ def test_a_loss_that_is_not_finite_stops(monkeypatch):
     monkeypatch.setattr(model.posthoc.uncertainty_heads['fedu'], 'loss', lambda *_: dict(loss=torch.tensor(torch.nan)))
     with pytest.raises(FloatingPointError, match='loss of fedu is nan in iteration 0.*learning_rate'):
         model.fit(small_loader(IMAGES, LABELS), **QUIET)
+
+
+@pytest.mark.parametrize('head', [*FLOW, 'mahalanobis'])
+def test_nothing_is_fitted_on_void_alone(head):
+    with pytest.raises(ValueError, match='no .* label'):
+        wrapped(heads=[head]).fit([(IMAGES, torch.full_like(LABELS, 255))], iterations=2, **QUIET)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from mmseg.registry import MODELS
+from mmseg.registry import MODELS, TRANSFORMS
 
 from mmseg_uncertainty.datasets import DatasetError
 from mmseg_uncertainty.engine.checkpoints import CheckpointError
@@ -19,6 +19,15 @@ TEST_LOADER = dict(
     batch_size=1, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
     dataset=dict(type='ToyRoadsDataset', split='test', length=3, size=(64, 96), test_mode=True,
                  pipeline=[dict(type='RenderToyRoads'), dict(type='PackSegInputs')]))
+
+
+@TRANSFORMS.register_module()
+class LoseLabels:
+    """As of labels that were converted wrongly."""
+
+    def __call__(self, results):
+        results['gt_seg_map'] = np.full_like(results['gt_seg_map'], 255)
+        return results
 
 
 def write_config(path, model):
@@ -63,6 +72,23 @@ def test_fit_then_measure(run_tool, tmp_path, base):
     assert {'msp/IDM_AUROC[pooled]', 'fedu/IDM_FPR95[pooled]'} <= set(results['metrics'])
     assert results['checkpoint_sha256'] and results['versions']['torch'] == torch.__version__
     assert results['images'] == 3
+
+
+@pytest.mark.parametrize('heads, schedule', [
+    (dict(fedu=HEADS['fedu']), dict(type='IterBasedTrainLoop', max_iters=2)),
+    (dict(maha=dict(type='MahalanobisHead')), dict(type='CalibrationLoop'))])
+def test_nothing_is_saved_of_a_fit_on_void_alone(run_tool, tmp_path, base, heads, schedule):
+    config = write_config(tmp_path / 'fit.py', tiny_posthoc(heads, classes=8))
+    changed = Config.fromfile(config)
+    changed.train_cfg = schedule
+    if schedule['type'] == 'CalibrationLoop':
+        changed.default_hooks = {}
+    changed.train_dataloader.dataset.pipeline = [dict(type='RenderToyRoads'), dict(type='LoseLabels'), dict(type='PackSegInputs')]
+    changed.train_dataloader.sampler = dict(type='DefaultSampler', shuffle=False, round_up=False)
+    changed.dump(config)
+    with pytest.raises(ValueError, match=f'{next(iter(heads.values()))["type"]}: no .* label'):
+        run_tool('train', config, '--load-from', base, '--work-dir', tmp_path / 'run')
+    assert not list((tmp_path / 'run').rglob('*.pth'))
 
 
 def test_resume_starts_from_the_base_then_goes_on(run_tool, tmp_path, base):

@@ -70,9 +70,11 @@ class PosthocCheckpointHook(Hook):
             check_filled(model, runner.cfg.filename, self.need_heads)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Write down what the heads were fitted on."""
-        if not isinstance(_unwrap(runner.model), PosthocSegmentor):
+        """Write down what the heads were fitted on; refuse to save heads that saw no labelled pixel."""
+        model = _unwrap(runner.model)
+        if not isinstance(model, PosthocSegmentor):
             return
+        model.check_learned()
         dataset = runner.train_dataloader.dataset
         checkpoint['meta']['fitted_on'] = dict(
             base=self.resumed_base if runner._resume else Path(runner._load_from).name if runner._load_from else None,

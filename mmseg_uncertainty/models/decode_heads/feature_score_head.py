@@ -71,6 +71,16 @@ class FeatureScoreHead(ScoreHead, Fittable):
                                  'this base model yields none; remove this head from the config.')
             self.add(cells.features.movedim(1, -1), cells.labels(labels), cells, metas)
 
+    def check_labelled(self, cells: int) -> None:
+        """Raise unless features of labelled pixels were added.
+
+        Args:
+            cells: How many.
+        """
+        if not cells:
+            raise ValueError(f'{type(self).__name__}: no feature of the calibration images lies under a labelled pixel, so there '
+                             'is nothing to fit on. Check their label files and the label map.')
+
     def check_fitted(self) -> None:
         """Raise unless the head was fitted or loaded."""
         if not is_compiling() and not self.fitted:

@@ -12,6 +12,7 @@ from mmseg_uncertainty.functional.flow_inputs import (INPUTS, flow_input, pool_c
                                                       standardize_over_image)
 from mmseg_uncertainty.functional.pixel_samples import at_pixels, draw_pixels, labels_at
 from mmseg_uncertainty.models.flows import FlowEneDetFlow, PublishedFlow
+from mmseg_uncertainty.models.flows.masked_statistics import all_sum
 from mmseg_uncertainty.models.losses import FlowEneDetLoss
 from mmseg_uncertainty.runtime.score_scale import ScoreScale
 from mmseg_uncertainty.structures import FrozenOutputs, GridOutputs, MethodInfo
@@ -104,6 +105,8 @@ class FlowEneDetHead(ScoreHead):
             self.flow = FlowEneDetFlow(len(self.inputs), pooled + num_classes * class_condition, **(flow or {}))
             void_policy, self.class_condition = 'ignore', class_condition
         self.register_buffer('iterations', torch.tensor(0))
+        # Batches of this run and what their pixels weigh together, over all processes.
+        self.register_buffer('learned', torch.zeros(2, dtype=torch.float64), persistent=False)
         self.loss_decode = MODELS.build(loss_decode) if loss_decode else FlowEneDetLoss(void_policy)
         if variant == 'published' and self.loss_decode.likelihood_weight:
             raise ValueError("FlowEneDetHead: variant='published' has no likelihood to maximize; set "
@@ -198,6 +201,8 @@ class FlowEneDetHead(ScoreHead):
                 self._observe(output, labels)
             z, condition = self._cell_variables(cells if self.resolution == 'native' else output)
         wrong, weight = self.loss_decode.targets(output.classes, labels)
+        if self.training:
+            self.learned += all_sum(torch.stack([torch.ones_like(self.learned[0]), weight.detach().sum(dtype=torch.float64)]))
         if self.training and not self.flow.initialized:
             self.flow.initialize(z, condition, F.interpolate(weight[:, None], size=z.shape[-2:], mode='area')[:, 0])
         log_joint = self.flow.log_joint(z, condition)
@@ -205,6 +210,13 @@ class FlowEneDetHead(ScoreHead):
         losses = self.loss_decode(log_odds, wrong, weight, log_joint / z.shape[1])
         losses['wrong_share'] = (weight * wrong).sum() / weight.sum().clamp_min(1)
         return losses
+
+    def check_learned(self) -> None:
+        """Raise if all batches so far were void."""
+        batches, pixels = self.learned.tolist()
+        if batches and not pixels:
+            raise ValueError(f'{type(self).__name__}: no pixel of the training images is labelled, so there is nothing to learn '
+                             'from. Check their label files and the label map.')
 
     def _observe(self, output: GridOutputs, labels: Tensor) -> None:
         if self.variant == 'published' and self.statistics.source is None:

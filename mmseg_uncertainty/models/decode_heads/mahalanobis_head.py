@@ -49,8 +49,13 @@ class MahalanobisHead(FeatureScoreHead):
         self.streamed.merge_ranks()
 
     def finish_stage(self, stage: int) -> None:
-        """Write means and whitening factor."""
+        """Write means and whitening factor.
+
+        Raises:
+            ValueError: No feature lies under a labelled pixel.
+        """
         moments = self.streamed.moments()
+        self.check_labelled(int(moments.count.sum()))
         self.means.copy_(moments.class_means())
         self.factor.copy_(whitening(moments.within_covariance(), self.shrinkage))
         self.fitted.fill_(True)

@@ -56,7 +56,14 @@ class StandardizedMaxLogitHead(ScoreHead, Fittable):
         self.statistics.merge_ranks()
 
     def finish_stage(self, stage: int) -> None:
-        """Write means and variances."""
+        """Write means and variances.
+
+        Raises:
+            ValueError: No pixel is predicted as it is labelled.
+        """
+        if not self.statistics.count.any():
+            raise ValueError(f'{type(self).__name__}: no pixel of the calibration images is predicted as it is labelled, so there '
+                             'is nothing to fit on. Check their label files and the label map.')
         self.statistics.finish()
 
     def scale(self, num_classes: int) -> ScoreScale:

@@ -76,15 +76,20 @@ class ViMHead(FeatureScoreHead):
         self.top_logits.copy_(all_sum(self.top_logits))
 
     def finish_stage(self, stage: int) -> None:
-        """Write origin, basis and scale."""
+        """Write origin, basis and scale.
+
+        Raises:
+            ValueError: No feature lies under a labelled pixel.
+        """
         moments = self.streamed.moments()
+        self.check_labelled(int(moments.count.sum()))
         origin = self._zero_of_the_classifier().to(moments.means)
         second_moment = moments.second_moment(origin)
         basis = residual_basis(second_moment, self.dimensions)
         rms = torch.trace(basis.T @ second_moment @ basis).clamp_min(1e-12).sqrt()
         self.origin.copy_(origin)
         self.basis.copy_(basis)
-        self.alpha.copy_(self.top_logits[0] / moments.count.sum().clamp_min(1) / rms)
+        self.alpha.copy_(self.top_logits[0] / moments.count.sum() / rms)
         self.fitted.fill_(True)
 
     def _zero_of_the_classifier(self) -> Tensor:

@@ -147,6 +147,12 @@ class PosthocSegmentor(BaseModel):
         """The modules that ``CalibrationLoop`` fits."""
         return [module for module in self.posthoc_modules() if isinstance(module, Fittable)]
 
+    def check_learned(self) -> None:
+        """Raise where a head that learns by gradient saw nothing but void."""
+        for head in self.uncertainty_heads.values():
+            if hasattr(head, 'check_learned'):
+                head.check_learned()
+
     def hasten(self, precision: torch.dtype | None = None, channels_last: bool = False) -> None:
         """Run the base model faster and less exactly; see :meth:`Frozen.hasten`. Heads stay in float32."""
         self.base.frozen.hasten(precision, channels_last)

@@ -92,6 +92,20 @@ def test_void_does_not_count(build):
     assert_close(head(logits, features), clean(logits, features))
 
 
+@pytest.mark.parametrize('build', HEADS)
+def test_nothing_is_fitted_on_void_alone(build):
+    head = build()
+    head.bind(model_around(DecodeHead()))
+    features, labels, metas = calibration_set()
+    logits = DecodeHead().conv_seg(features).detach()
+    head.start_stage(0)
+    head.update(FrozenOutputs(logits, logits, features), torch.full_like(labels, 255), metas)
+    head.merge_ranks()
+    with pytest.raises(ValueError, match=f'{type(head).__name__}: .*label'):
+        head.finish_stage(0)
+    assert not head.fitted
+
+
 def test_wrong_use_is_named():
     with pytest.raises(TypeError, match='features_from'):
         MahalanobisHead(K).bind(model_around(nn.Identity()))

@@ -179,3 +179,15 @@ def test_features_relative_to_their_image_forget_its_light(training_pixels):
         scores.append(head.eval()(given.native_logits, given.features))
     assert_close(losses[0], losses[1], rtol=2e-3, atol=1e-3)
     assert_close(scores[0], scores[1], rtol=2e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize('options', [{}, dict(training_pixels=20)])
+def test_a_head_that_saw_nothing_but_void_says_so(options):
+    head = FlowEneDetHead(K, flow=dict(blocks=2, hidden_channels=8, kernel_size=1), **options).train()
+    outputs, labels = make_outputs()
+    head.check_learned()
+    head.loss(outputs, torch.full_like(labels, 255))
+    with pytest.raises(ValueError, match='FlowEneDetHead: no pixel of the training images is labelled'):
+        head.check_learned()
+    head.loss(outputs, labels)
+    head.check_learned()

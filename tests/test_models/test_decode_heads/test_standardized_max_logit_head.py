@@ -44,6 +44,11 @@ def test_fitting_anew_forgets_the_earlier_fit():
     assert_close(head.statistics.means, fit(logits + 5, labels, []).statistics.means)
 
 
+def test_nothing_is_fitted_on_void_alone():
+    with pytest.raises(ValueError, match='StandardizedMaxLogitHead: no pixel of the calibration images is predicted as'):
+        fit(torch.randn(2, K, 5, 5), torch.full((2, 5, 5), 255), [])
+
+
 def test_an_unfitted_head_says_so_and_a_loaded_one_scores():
     with pytest.raises(RuntimeError, match='no class statistics'):
         StandardizedMaxLogitHead(K)(torch.randn(1, K, 2, 2))
