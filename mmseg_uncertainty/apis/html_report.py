@@ -18,6 +18,7 @@ from PIL import Image
 from mmseg_uncertainty.engine.hooks.best_and_worst_hook import BestAndWorstHook, RankedImage
 from mmseg_uncertainty.runtime.output_files import whole_file
 from mmseg_uncertainty.runtime.prediction_figure import draw_prediction, figure_pixels
+from mmseg_uncertainty.runtime.result_keys import head_and_name
 
 from .dataset_meta import colours
 
@@ -78,7 +79,7 @@ def metrics_tables(metrics: Mapping[str, float]) -> str:
     """
     rows: dict[str, dict[str, float]] = {}
     for key, value in metrics.items():
-        head, _, name = key.rpartition('/')
+        head, name = head_and_name(key)
         rows.setdefault(head, {})[name] = value
     heads = {head: values for head, values in rows.items() if head}
     return ''.join(_table(part) for part in (heads, {'model': rows['']} if '' in rows else {}) if part)

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean, stdev
 
+from mmseg_uncertainty.runtime.result_keys import head_and_name
+
 Runs = Mapping[str, float] | Sequence[Mapping[str, float]]
 METRICS = ('AP', 'FPR95', 'AUROC')
 
@@ -34,7 +36,7 @@ def page_sections(page: Path) -> dict[str, str]:
 def value_of(metrics: Mapping[str, float], head: str, name: str) -> float | None:
     """Value of a metric of a head, whatever its prefix and protocol; ``None`` if it was not measured."""
     for key, value in metrics.items():
-        owner, _, rest = key.rpartition('/')
+        owner, rest = head_and_name(key)
         if owner == head and rest.split('[')[0].removeprefix('IDM_') == name:
             return value
     return None

@@ -14,6 +14,7 @@ from mmseg_uncertainty.functional.corruption_average import average_corruptions,
 from mmseg_uncertainty.functional.ranking import auroc
 from mmseg_uncertainty.functional.score_histogram import rank_exactly
 from mmseg_uncertainty.runtime.output_files import whole_file
+from mmseg_uncertainty.runtime.result_keys import head_and_name
 
 from .sweep_cells import FAILED, is_done, note
 from .sweep_plan import CLEAN, NO_CALIBRATOR, SweepPlan
@@ -56,7 +57,7 @@ def sweep_rows(plan: SweepPlan, work_dir: Path) -> list[Row]:
                 inside = _scores(results, plan, cell.model, calibrator)
                 metrics = metrics | _image_auroc(_own_scores(result, calibrator), inside)
             for key, value in metrics.items():
-                head, _, name = key.rpartition('/')
+                head, name = head_and_name(key)
                 metric, _, protocol = name.rstrip(']').partition('[')
                 rows.append(Row(**vars(cell) | dict(
                     calibrator=calibrator, group=group_of(cell.corruption), head=head, metric=metric, protocol=protocol,

@@ -2,6 +2,16 @@
 import numpy as np
 import pytest
 import torch
+from mmengine.logging import MMLogger
+
+
+@pytest.fixture
+def warnings(caplog):
+    """What the log of the run is told."""
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    yield caplog
+    logger.removeHandler(caplog.handler)
 
 
 @pytest.fixture

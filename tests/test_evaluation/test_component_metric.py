@@ -81,10 +81,11 @@ def test_tracks_are_the_pooled_numbers_at_their_sizes(evaluate, sample, track, s
         ComponentMetric(track, smallest_truth=3)
 
 
-def test_no_anomaly_is_nan_and_class_labels_are_refused(evaluate, objects):
+def test_no_anomaly_is_nan_and_class_labels_are_refused(evaluate, objects, warnings):
     for part in objects:
         part['gt_sem_seg']['data'].fill_(0)
     metrics = evaluate(ComponentMetric(smallest_prediction=0), objects, META)
     assert np.isnan(metrics['flow/sIoU[pooled]']) and np.isnan(metrics['flow/F1*[pooled]'])
+    assert 'masks of 0 and 255 hold no anomaly; write anomalies as 1' in warnings.text
     with pytest.raises(ValueError, match='components needs anomaly labels'):
         ComponentMetric().dataset_meta = dict(classes=('a', 'b'))

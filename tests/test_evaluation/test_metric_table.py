@@ -22,3 +22,9 @@ def test_a_bound_around_zero_is_shown_and_an_undefined_one_is_not():
 
 def test_names_that_end_like_an_interval_keep_their_column():
     assert cells({'IoU.person_low[pooled]': 3., 'IoU.person_low_low[pooled]': 2.})['-'] == {'IoU.person_low[pooled]': '3'}
+
+
+def test_classes_may_have_a_slash_in_their_name():
+    rows = cells({'mIoU[pooled]': 1., 'IoU.wall/fence[pooled]': 2., 'set/miss.wall/fence[pooled]': 3.})
+    assert {name: {key: cell for key, cell in row.items() if cell} for name, row in rows.items()} == {
+        '-': {'mIoU[pooled]': '1', 'IoU.wall/fence[pooled]': '2'}, 'set': {'miss.wall/fence[pooled]': '3'}}

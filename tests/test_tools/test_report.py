@@ -57,3 +57,8 @@ def test_intervals_stand_below_their_numbers():
     tables = metrics_tables(metrics)
     assert '50<small>40 … 60</small>' in tables and 'AP_low' not in tables and 'AP_bound' not in tables
     assert '<td>model</td><td>70</td>' in tables
+
+
+def test_classes_may_have_a_slash_in_their_name():
+    page = metrics_tables({'msp/AP[pooled]': 1., 'IoU.wall/fence[pooled]': 2.})
+    assert '<th>IoU.wall/fence[pooled]</th>' in page and re.findall('<tr><td>([^<]*)</td>', page) == ['msp', 'model']

@@ -5,7 +5,7 @@ from mmseg.registry import METRICS
 from torch import Tensor
 
 from .pixel_ranking_metric import PixelRankingMetric
-from .sample_fields import anomaly_labels
+from .sample_fields import NO_ANOMALY_ADVICE, anomaly_labels
 
 
 @METRICS.register_module()
@@ -20,6 +20,7 @@ class AnomalyRankingMetric(PixelRankingMetric):
     eval_name = 'mFishy'
     label_kind = 'anomaly'
     positive_name = 'anomalous pixels'
+    advice = NO_ANOMALY_ADVICE
 
     def pixel_groups(self, sample: dict) -> Tensor:
         """Labels as they are, shape (H, W), uint8.

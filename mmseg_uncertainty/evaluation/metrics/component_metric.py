@@ -15,7 +15,7 @@ from mmseg_uncertainty.functional.ranking import best_f1, best_f1_bound
 from mmseg_uncertainty.functional.score_histogram import ScoreHistogram
 
 from .thresholds import ThresholdError, read_thresholds
-from .sample_fields import ANOMALY, VOID, anomaly_labels, score_maps
+from .sample_fields import ANOMALY, NO_ANOMALY_ADVICE, VOID, anomaly_labels, score_maps
 from .streaming_metric import StreamingMetric
 
 
@@ -114,7 +114,7 @@ class ComponentMetric(StreamingMetric):
             metrics |= {self.key(name, head): 100 * value for name, value in chosen.items()}
             metrics |= self.intervals(records, partial(_resampled_f1, counts), head)
             if not counts[:, :2].any():
-                self.warn('there is no anomalous component; sIoU and F1* are undefined.')
+                self.warn('there is no anomalous component; sIoU and F1* are undefined.' + NO_ANOMALY_ADVICE)
         return metrics
 
     def _oracle(self, head: str) -> tuple[float, dict[str, float]]:

@@ -3,6 +3,8 @@ from __future__ import annotations
 
 from prettytable import PrettyTable
 
+from mmseg_uncertainty.runtime.result_keys import head_and_name
+
 SUFFIXES = '_low', '_high', '_bound'
 SHOWN_DIGITS = 5e-4
 
@@ -16,7 +18,7 @@ def metric_table(values: dict[str, float]) -> str:
     """
     rows: dict[str, dict[str, float]] = {}
     for key, value in values.items():
-        head, _, name = key.rpartition('/')
+        head, name = head_and_name(key)
         rows.setdefault(head, {})[name] = value
     names = list(dict.fromkeys(name for row in rows.values() for name in row))
     names = [name for name in names if _owner(name) not in names]

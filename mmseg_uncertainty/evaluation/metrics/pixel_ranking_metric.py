@@ -55,6 +55,7 @@ class PixelRankingMetric(StreamingMetric):
     protocols: ClassVar[tuple[str, ...]] = ('pooled', 'per_image', 'published')
     key_prefix: ClassVar[str] = ''
     positive_name: ClassVar[str] = 'positives'
+    advice: ClassVar[str] = ''
 
     def __init__(self, protocol: str = 'pooled', bits: int = 20, exact: bool = False, **options) -> None:
         self.bits = bits
@@ -177,9 +178,9 @@ class PixelRankingMetric(StreamingMetric):
         negatives = self.provenance['pixels'] - sum(record['void'] for record in records) - positives
         self.provenance |= dict(positives=positives, negatives=negatives, bits=self.used_bits, exact=self.exact,
                                 key_bits={head: part.key_bits for head, part in self.histograms.items()})
-        for name, count in ((self.positive_name, positives), ('other pixels', negatives)):
+        for name, count, advice in ((self.positive_name, positives, self.advice), ('other pixels', negatives, '')):
             if not count:
-                self.warn(f'there are no {name}; ranking metrics are undefined (NaN).')
+                self.warn(f'there are no {name}; ranking metrics are undefined (NaN).{advice}')
         summary = self._averaged if self.by_image else self._pooled
         metrics = {}
         for head in records[0]['heads']:

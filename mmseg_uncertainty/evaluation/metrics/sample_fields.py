@@ -177,6 +177,9 @@ def check_scores(sample: dict, head: str, scores: Tensor, counted: Tensor, check
     check(torch.stack([broken.sum(), counted.sum()]), partial(_non_finite_scores, sample['img_path'], head))
 
 
+NO_ANOMALY_ADVICE = f' {VOID} is void, so masks of {IN_DISTRIBUTION} and {VOID} hold no anomaly; write anomalies as {ANOMALY}.'
+
+
 def _non_finite_scores(path: str, head: str, broken: int, total: int) -> SampleError:
     return SampleError(f'{path}: head {head!r} gave {broken} NaN or infinite scores of {total}. A ranking of those means '
                        'nothing; check the head, its checkpoint, and half precision.')
