@@ -4,6 +4,7 @@ from __future__ import annotations
 import argparse
 import logging
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 
 import mmseg_uncertainty.registered  # noqa: F401  (connects the host before configs are read)
@@ -11,14 +12,16 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.logging import print_log
 from mmengine.runner import Runner
+from mmseg.registry import MODELS
 
-from mmseg_uncertainty.apis import add_hooks, launch, load_config, type_name, use_cache
+from mmseg_uncertainty.apis import POSTHOC_SEGMENTORS, add_hooks, launch, load_config, type_name, use_cache
 from mmseg_uncertainty.apis.config_files import is_config
 from mmseg_uncertainty.apis.model_index import find_model
 from mmseg_uncertainty.apis.run_config import data_of, log_of
 from mmseg_uncertainty.apis.zoo_schedules import check_schedule
 from mmseg_uncertainty.engine.checkpoints import load_checkpoints_safely, read_checkpoint
 from mmseg_uncertainty.engine.resuming import last_checkpoint
+from mmseg_uncertainty.models.fittable import Fittable
 from mmseg_uncertainty.runtime.command_line import Interrupted
 from mmseg_uncertainty.runtime.output_files import check_output_folder
 
@@ -38,6 +41,7 @@ def train_config(args: argparse.Namespace) -> Config:
         config.merge_from_dict(args.cfg_options)
     check_trainable(config, args.config)
     check_schedule(config)
+    check_fits_something(config, args.config)
     add_hooks(config, need_heads=False)
     config.custom_hooks.append(dict(type='SaveOnInterruptHook'))
     use_cache(config, args)
@@ -65,6 +69,33 @@ def check_trainable(config: Config, path: str) -> None:
             raise ValueError(f'{path} has no {key}, so it does not say what to train. Add one, such as {example}, or a '
                              'file of local_configs/_base_ to its _base_.')
     data_of(config, 'train')
+
+
+def check_fits_something(config: Config, path: str) -> None:
+    """Check that a posthoc model has a part that its loop can fit.
+
+    Raises:
+        ValueError: It has none.
+    """
+    if type_name(config.model.get('type')) not in POSTHOC_SEGMENTORS:
+        return
+    heads = config.model.get('uncertainty_heads') or {}
+    parts = [*heads.values(), *filter(None, (config.model.get(name) for name in ('calibrator', 'set_head')))]
+    kinds = [_class_of(part) for part in parts]
+    if None in kinds:
+        return  # The model names what it does not know.
+    if by_statistics(config):
+        if not any(issubclass(kind, Fittable) for kind in kinds):
+            raise ValueError(f'{path}: no part of the model is fitted by statistics, so CalibrationLoop has nothing to do. Add a '
+                             'calibrator, a set head or a head such as MahalanobisHead to the model, or test this config as it is.')
+    elif not any(hasattr(kind, 'loss') for kind in kinds):
+        raise ValueError(f'{path}: none of the heads {sorted(heads)} learns by gradient, so there is nothing to train. Test this '
+                         "config as it is, or use train_cfg=dict(type='CalibrationLoop') for what is fitted by statistics.")
+
+
+def _class_of(part: Mapping) -> type | None:
+    kind = part.get('type')
+    return kind if isinstance(kind, type) else MODELS.get(str(kind))
 
 
 def by_statistics(config: Config) -> bool:

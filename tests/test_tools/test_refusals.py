@@ -124,6 +124,24 @@ def test_names_in_another_order_are_refused(run_tool, scores_config, base):
         run_tool('test', scores_config, 'reversed.pth', '--eval', 'mIoU')
 
 
+@pytest.mark.parametrize('loop, message', [
+    (dict(type='IterBasedTrainLoop', max_iters=1), r"one.py: none of the heads \['msp'\] learns by gradient.*CalibrationLoop"),
+    (dict(type='CalibrationLoop'), 'one.py: no part of the model is fitted by statistics.*calibrator')])
+def test_scores_that_need_no_fitting_are_not_trained(run_tool, base, tmp_path, monkeypatch, loop, message):
+    config = config_with(tmp_path / 'one.py', write_config(tmp_path / 'fed.py', tiny_posthoc(dict(msp=HEADS['msp']), classes=8)),
+                         train_cfg=loop)
+    monkeypatch.setattr('mmengine.runner.Runner.from_cfg', None)
+    with pytest.raises(ValueError, match=message):
+        run_tool('train', config, '--load-from', base, '--work-dir', 'run')
+    assert not Path('run').exists()
+
+
+def test_a_head_of_an_unknown_type_is_named_by_the_model(run_tool, base, tmp_path):
+    config = write_config(tmp_path / 'one.py', tiny_posthoc(dict(msp=dict(type='MspHead')), classes=8))
+    with pytest.raises(KeyError, match="uncertainty head 'msp' has the unknown type 'MspHead'"):
+        run_tool('train', config, '--load-from', base, '--work-dir', 'run')
+
+
 def test_a_batch_of_several_sizes_is_named(run_tool, base, things, tmp_path):
     model = tiny_posthoc(dict(msp=HEADS['msp']), classes=2)
     state = {key: value[:2] if 'conv_seg' in key else value for key, value in torch.load(base)['state_dict'].items()}
