@@ -12,7 +12,7 @@ from mmseg_uncertainty.apis import UncertaintyInferencer
 from mmseg_uncertainty.datasets import DatasetError
 from mmseg_uncertainty.functional.conformal_losses import LOSSES
 from mmseg_uncertainty.functional.prediction_sets import SetFamily
-from mmseg_uncertainty.runtime.image_checks import IMAGE_SUFFIXES
+from mmseg_uncertainty.runtime.image_checks import IMAGE_SUFFIXES, SKIP_HINT
 from mmseg_uncertainty.runtime.image_sources import ImageSource, read_image
 
 from . import pictures
@@ -102,7 +102,8 @@ class UncertaintyApp:
                 raise DatasetError(f'{path} has a file type that the app does not take; it takes {", ".join(IMAGE_SUFFIXES)}.')
             return self._predicted(read_image(ImageSource(Path(path).stem, Path(path)), max_pixels=MOST_PIXELS))
         except (DatasetError, ValueError) as error:
-            gr.Warning(str(error).replace(path, Path(path).name), duration=None, title='This file cannot be used')
+            told = str(error).replace(path, Path(path).name).replace(SKIP_HINT, 'Choose another file.')
+            gr.Warning(told, duration=None, title='This file cannot be used')
             return gr.skip(), gr.skip(), gr.skip()
 
     def first(self) -> tuple[str, np.ndarray, str]:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from .dataset_error import DatasetError
-from .image_checks import IMAGE_SUFFIXES, SKIP_HINT, check_image_file, list_images
+from .image_checks import IMAGE_SUFFIXES, SKIP_HINT, check_image_file, walk_files
 from .image_headers import header_size
 
 CHANNEL_ORDERS = ('bgr', 'rgb')
@@ -57,8 +57,8 @@ def find_images(inputs: str | Path | np.ndarray | Sequence[str | Path | np.ndarr
     """List what there is to predict.
 
     Args:
-        inputs: An image, a video, a folder of images (with its sub-folders), a pattern such as ``street/*.jpg``, an
-            array, or a sequence of these.
+        inputs: An image, a video, a folder of images (with its sub-folders; videos in it are left out), a pattern such as
+            ``street/*.jpg``, an array, or a sequence of these.
         out_dir: Where results go; what an earlier prediction left there is passed over.
 
     Raises:
@@ -170,7 +170,18 @@ def _expand(entry: str | Path | np.ndarray, out_dir: Path | None) -> list[tuple[
     if not path.exists():
         raise DatasetError(f'{path} does not exist. Give an image, a folder of images or a pattern such as '
                            '"street/*.jpg".')
-    return [(file, path) for file in _without_results(list_images(path), path, path, out_dir)]
+    return [(file, path) for file in _without_results(_images_of(path), path, path, out_dir)]
+
+
+def _images_of(folder: Path) -> list[Path]:
+    """Images of a folder and its sub-folders; videos, which may be hours long, are predicted where they are named."""
+    files = sorted(walk_files(folder))
+    images = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
+    if not images:
+        video = next((file for file in files if file.suffix.lower() in VIDEO_SUFFIXES), None)
+        advice = 'Give a folder of images' if video is None else f'Videos are named one by one or by a pattern, such as {video}'
+        raise DatasetError(f'{folder} holds no image ({", ".join(IMAGE_SUFFIXES)}). {advice}.')
+    return images
 
 
 def _fixed_part(pattern: Path) -> Path:

@@ -83,6 +83,17 @@ def test_nothing_to_predict(name, message, tmp_path):
         find_images(tmp_path / name)
 
 
+def test_a_folder_of_videos_says_how_videos_are_predicted(street, tmp_path):
+    (tmp_path / 'day').mkdir()
+    (tmp_path / 'day/drive.mp4').write_bytes(b'x')
+    with pytest.raises(DatasetError, match=r'day holds no image .*Videos are named one by one .*day/drive.mp4') as raised:
+        find_images(tmp_path / 'day')
+    assert '--data-root' not in str(raised.value)
+    Image.fromarray(street).save(tmp_path / 'day/a.png')
+    assert [source.name for source in find_images(tmp_path / 'day')] == ['a']
+    assert [source.name for source in find_images(f'{tmp_path}/day/*')] == ['a', 'drive']
+
+
 def test_unknown_channel_order(street):
     with pytest.raises(ValueError, match='channel_order'):
         read_image(ImageSource('a', street), 'gbr')
