@@ -35,7 +35,7 @@ def weight_files(path: str | Path) -> list[Path]:
             return [path / name]
         index = path / f'{name}.index.json'
         if index.is_file():
-            return [path / part for part in sorted(set(json.loads(index.read_text())['weight_map'].values()))]
+            return [path / part for part in sorted(set(json.loads(index.read_text(encoding='utf-8'))['weight_map'].values()))]
     raise CheckpointError(f'{path} is a folder without weights; expected {" or ".join(FOLDER_FILES)} in it.')
 
 

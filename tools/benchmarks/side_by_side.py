@@ -38,7 +38,7 @@ def extra_megabytes(function: Callable[[], object]) -> float:
     """Growth of the resident memory at its peak while a function runs, on Linux."""
     gc.collect()
     return_freed_memory()
-    Path('/proc/self/clear_refs').write_text('5')
+    Path('/proc/self/clear_refs').write_text('5', encoding='ascii')
     before = status_megabytes('VmRSS')
     function()
     return status_megabytes('VmHWM') - before
@@ -46,7 +46,7 @@ def extra_megabytes(function: Callable[[], object]) -> float:
 
 def status_megabytes(field: str) -> float:
     """Memory of this process: ``VmRSS`` now, ``VmHWM`` at its peak."""
-    lines = Path('/proc/self/status').read_text().splitlines()
+    lines = Path('/proc/self/status').read_text(encoding='utf-8').splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(field)) * 1024 / 1e6
 
 
@@ -87,6 +87,6 @@ def run_benchmark(description: str, parts: Callable[[argparse.Namespace], Iterab
 
 def processor() -> str:
     """Name of the processor, and of the accelerator if there is one."""
-    lines = Path('/proc/cpuinfo').read_text().splitlines() if Path('/proc/cpuinfo').is_file() else []
+    lines = Path('/proc/cpuinfo').read_text(encoding='utf-8').splitlines() if Path('/proc/cpuinfo').is_file() else []
     name = next((line.split(':')[1].strip() for line in lines if line.startswith('model name')), platform.machine())
     return f'{name}, {torch.cuda.get_device_name()}' if torch.cuda.is_available() else name

@@ -88,7 +88,7 @@ def _settings(encoder: str) -> Mapping[str, Any] | None:
         return None
     from huggingface_hub import try_to_load_from_cache
     cached = try_to_load_from_cache(published['repo_id'], 'config.json', revision=published['revision'])
-    return json.loads(Path(cached).read_text()) if isinstance(cached, str) else None
+    return json.loads(Path(cached).read_text(encoding='utf-8')) if isinstance(cached, str) else None
 
 
 def _build(name: str | None, arguments: Mapping[str, Any]) -> nn.Module:
@@ -110,7 +110,7 @@ def _from_folder(folder: Path, options: Mapping[str, Any]) -> tuple[str, dict[st
     file = folder / 'config.json'
     if not file.is_file():
         raise ValueError(f'SegmentationModelsBase: {folder} has no config.json. Give the folder that save_pretrained wrote.')
-    arguments = json.loads(file.read_text())
+    arguments = json.loads(file.read_text(encoding='utf-8'))
     name = arguments.pop('_model_class', None)
     arguments['encoder_weights'] = None
     return name, arguments, {'weights': str(folder), **options}

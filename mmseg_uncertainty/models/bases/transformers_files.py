@@ -81,7 +81,7 @@ def read_preparation(folder: Path | None, family: str) -> ImagePreparation:
     """How images are prepared: by the files in a folder, or as the family does by default."""
     for name in PREPARATION_FILES if folder is not None else ():
         if (folder / name).is_file():
-            settings = json.loads((folder / name).read_text())
+            settings = json.loads((folder / name).read_text(encoding='utf-8'))
             settings = settings.get('image_processor', settings)
             if 'image_mean' in settings or 'do_normalize' in settings:
                 return ImagePreparation.of(settings, family, folder / name)
