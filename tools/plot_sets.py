@@ -20,13 +20,13 @@ from mmseg_uncertainty.engine.checkpoints import load_checkpoints_safely
 from mmseg_uncertainty.engine.matching_data import check_batch, check_classes
 from mmseg_uncertainty.functional.coverage_error import coverage_error
 from mmseg_uncertainty.functional.position_groups import cell_index
+from mmseg_uncertainty.label_values import VOID
 from mmseg_uncertainty.models.set_heads import ConformalRiskControlHead, KandinskyHead, SetHead
 from mmseg_uncertainty.runtime.image_sources import short_part
 from mmseg_uncertainty.runtime.output_files import check_output_folder
 from mmseg_uncertainty.visualization.set_pictures import (plot_coverage_error, plot_groups, plot_risk_curves,
                                                           plot_set_sizes, plot_set_types)
 
-VOID = 255
 GRID = (36, 48)
 THRESHOLDS = np.geomspace(1e-6, 1, 400)
 

@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from mmseg_uncertainty.engine.loops import CalibrationLoop
+from mmseg_uncertainty.label_values import VOID
 from mmseg_uncertainty.models import PosthocSegmentor
 
 PAGE = Path(__file__).resolve().parents[1] / 'docs/models.md'
@@ -249,7 +250,7 @@ class Sample:
         """A batch of this image alone, with labels of 8×8 pixels."""
         labels = self.labels.repeat_interleave(8, 1).repeat_interleave(8, 2)
         labels = torch.nn.functional.pad(labels[None].float(), (0, self.image.shape[2] - labels.shape[2],
-                                                                0, self.image.shape[1] - labels.shape[1]), value=255)[0].long()
+                                                                0, self.image.shape[1] - labels.shape[1]), value=VOID)[0].long()
         return dict(inputs=[self.image], data_samples=[SegDataSample(metainfo=self.meta, gt_sem_seg=PixelData(data=labels))])
 
 

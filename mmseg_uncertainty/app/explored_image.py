@@ -14,6 +14,7 @@ from mmseg_uncertainty.apis import UncertaintyInferencer
 from mmseg_uncertainty.datasets import DatasetError
 from mmseg_uncertainty.functional.class_distributions import class_distribution
 from mmseg_uncertainty.functional.prediction_sets import SetFamily
+from mmseg_uncertainty.label_values import VOID
 from mmseg_uncertainty.visualization.uncertainty_figure import prediction_of
 
 SHOWN_PIXELS = 2**20
@@ -49,7 +50,7 @@ class ExploredImage:
     @property
     def mistakes(self) -> np.ndarray | None:
         """Where prediction and label differ, shape (H, W), bool; ``None`` without labels."""
-        return None if self.truth is None else (self.labels != self.truth) & (self.truth != 255)
+        return None if self.truth is None else (self.labels != self.truth) & (self.truth != VOID)
 
     def set_sizes(self, family: SetFamily, threshold: float) -> np.ndarray:
         """Size of the prediction sets at a threshold 1 - lambda, shape (H, W)."""

@@ -10,6 +10,7 @@ from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from mmseg_uncertainty.label_values import VOID
 from mmseg_uncertainty.runtime.overlays import HEAT_MAP, overlay_classes
 from mmseg_uncertainty.runtime.prediction_figure import figure_pixels
 from mmseg_uncertainty.runtime.score_scale import ScoreScale
@@ -61,7 +62,7 @@ def error_picture(explored: ExploredImage, head: str, threshold: float) -> np.nd
     """Mistakes found, mistakes missed and false alarms over a grey image."""
     flagged, mistakes = explored.maps[head] >= threshold, explored.mistakes
     grey = np.repeat(explored.image.mean(axis=-1, keepdims=True) * 0.6, 3, axis=-1)
-    known = explored.truth != 255
+    known = explored.truth != VOID
     for where, colour in ((mistakes & flagged, FOUND), (mistakes & ~flagged, MISSED),
                           (~mistakes & known & flagged, FALSE_ALARM)):
         grey[where] = 0.25 * grey[where] + 0.75 * np.array(colour)

@@ -12,6 +12,7 @@ from mmseg_uncertainty.apis import UncertaintyInferencer
 from mmseg_uncertainty.datasets import DatasetError
 from mmseg_uncertainty.functional.conformal_losses import LOSSES
 from mmseg_uncertainty.functional.prediction_sets import SetFamily
+from mmseg_uncertainty.label_values import VOID
 from mmseg_uncertainty.runtime.image_checks import IMAGE_SUFFIXES, SKIP_HINT
 from mmseg_uncertainty.runtime.image_sources import ImageSource, read_image
 
@@ -271,7 +272,7 @@ def written_flags(explored: ExploredImage, flagged: np.ndarray) -> str:
     mistakes = explored.mistakes
     if mistakes is None:
         return words + ' · labels unknown, so mistakes cannot be shown'
-    known = explored.truth != 255
+    known = explored.truth != VOID
     found = (flagged & mistakes).sum()
     return words + (f' · mistakes: {100 * mistakes[known].mean():.1f} % · found {100 * found / max(mistakes.sum(), 1):.0f} % of '
                     f'them · {100 * found / max((flagged & known).sum(), 1):.0f} % of the flagged are mistakes')

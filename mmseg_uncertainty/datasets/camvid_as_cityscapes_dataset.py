@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from mmseg.datasets import CityscapesDataset
 from mmseg.registry import DATASETS
 
+from mmseg_uncertainty.label_values import VOID
+
 from .camvid_dataset import CamVidDataset
 
 TRAIN_IDS = dict(sky=10, building=2, pole=5, road=0, pavement=1, tree=8, sign=7, fence=4, car=13, pedestrian=11)
@@ -26,4 +28,4 @@ class CamVidAsCityscapesDataset(CamVidDataset):
     def get_label_map(cls, new_classes: Sequence[str] | None = None) -> dict[int, int]:
         """Map the labels of the files to Cityscapes train ids; bicyclist and void become 255."""
         names = CamVidDataset.METAINFO['classes']
-        return {**{index: TRAIN_IDS.get(name, 255) for index, name in enumerate(names)}, cls.VOID: 255}
+        return {**{index: TRAIN_IDS.get(name, VOID) for index, name in enumerate(names)}, cls.VOID: VOID}

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from mmseg.registry import DATASETS
 
+from mmseg_uncertainty.label_values import VOID
+
 from .checked_seg_dataset import CheckedSegDataset
 
 
@@ -44,7 +46,7 @@ class CamVidDataset(CheckedSegDataset):
     def get_label_map(cls, new_classes: Sequence[str] | None = None) -> dict[int, int]:
         """Map the labels of the files to train ids; void becomes 255."""
         label_map = super().get_label_map(new_classes) or {index: index for index in range(cls.VOID)}
-        return {**label_map, cls.VOID: 255}
+        return {**label_map, cls.VOID: VOID}
 
     def load_data_list(self) -> list[dict]:
         """List the images with the sequence each belongs to."""

@@ -12,11 +12,12 @@ import mmengine.fileio as fileio
 from mmengine.logging import print_log
 from mmseg.datasets import BaseSegDataset
 
+from mmseg_uncertainty.label_values import VOID
+
 from .dataset_error import DatasetError
 from .image_files import SKIP_HINT, check_image_file, check_labels, index_by_stem, read_labels
 from .splits import name_scene, split_samples
 
-VOID = 255
 
 
 class CheckedSegDataset(BaseSegDataset):

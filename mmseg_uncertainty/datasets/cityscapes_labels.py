@@ -1,7 +1,8 @@
 """Label numbers that data sets use in place of the 19 Cityscapes train ids."""
 from __future__ import annotations
 
-VOID = 255
+from mmseg_uncertainty.label_values import VOID
+
 # Cityscapes' own ids, also those of ACDC: 0 to 33; ids without a train id are void.
 CITYSCAPES_IDS = {
     7: 0, 8: 1, 11: 2, 12: 3, 13: 4, 17: 5, 19: 6, 20: 7, 21: 8, 22: 9, 23: 10, 24: 11, 25: 12, 26: 13, 27: 14, 28: 15, 31: 16,

@@ -8,7 +8,9 @@ from typing import ClassVar
 
 from mmseg.registry import DATASETS
 
-from .checked_seg_dataset import VOID, CheckedSegDataset
+from mmseg_uncertainty.label_values import VOID
+
+from .checked_seg_dataset import CheckedSegDataset
 from .dataset_error import DatasetError
 
 AREAS = ('1', '2', '3', '4', '5a', '5b', '6')

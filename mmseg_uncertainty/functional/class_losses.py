@@ -5,10 +5,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mmseg_uncertainty.label_values import VOID
+
 SMALLEST_DOUBT = 1e-10
 
 
-def focal_loss(logits: Tensor, labels: Tensor, gamma: float = 2.0, ignore_index: int = 255) -> Tensor:
+def focal_loss(logits: Tensor, labels: Tensor, gamma: float = 2.0, ignore_index: int = VOID) -> Tensor:
     r"""Softmax focal loss of every pixel, :math:`-(1 - p_y)^\gamma \log p_y`.
 
     Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017, eq. 4, with softmax in place of sigmoid.
@@ -34,7 +36,7 @@ def focal_loss(logits: Tensor, labels: Tensor, gamma: float = 2.0, ignore_index:
     return (-doubt.pow(gamma) * log_probability).where(known, 0)
 
 
-def binary_losses(logits: Tensor, labels: Tensor, ignore_index: int = 255) -> Tensor:
+def binary_losses(logits: Tensor, labels: Tensor, ignore_index: int = VOID) -> Tensor:
     r"""Cross-entropy of K binary problems, this class against the rest, for every pixel.
 
     Args:

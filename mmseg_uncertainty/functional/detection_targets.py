@@ -4,6 +4,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mmseg_uncertainty.label_values import VOID
+
 VOID_POLICIES = ('positive', 'ignore')
 
 
@@ -27,7 +29,7 @@ def void_weight(policy: str | float) -> float:
 def detection_targets(predicted: Tensor,
                       labels: Tensor,
                       void_policy: str | float = 'ignore',
-                      ignore_index: int = 255,
+                      ignore_index: int = VOID,
                       padding_label: int | None = None,
                       outlier_label: int | None = None,
                       inlier_label: int | None = None,

@@ -14,12 +14,12 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from mmseg_uncertainty.functional.class_distributions import ClassDistribution, class_distribution
+from mmseg_uncertainty.label_values import VOID
 from mmseg_uncertainty.models.bases import at_least_float32
 from mmseg_uncertainty.models.decode_heads import ScoreHead
 from mmseg_uncertainty.models.segmentors.image_result import ImageResult, write_result
 from mmseg_uncertainty.structures import GridOutputs
 
-from .batches import VOID
 from .evaluating import build_evaluator, image_name, label_space, numbers_of
 from .method_names import head_configs
 

@@ -12,53 +12,10 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 from torch.nn import functional as F
 
-VOID = 255
+from mmseg_uncertainty.functional.label_space import LabelSpace
+
 IMAGES = ('pixel_values', 'images', 'image', 'inputs', 'input')
 LABELS = ('labels', 'label', 'masks', 'mask', 'targets', 'target')
-MOST_SHOWN = 5
-
-
-@dataclass(frozen=True)
-class LabelSpace:
-    """Values that labels may have.
-
-    Args:
-        num_classes: Classes are 0 to ``num_classes - 1``.
-        ignore_index: Value of pixels without a label; they become 255.
-        others: Further values, which stay.
-    """
-
-    num_classes: int
-    ignore_index: int = VOID
-    others: Sequence[int] = ()
-
-    def checked(self, labels: Tensor, name: str) -> Tensor:
-        """Labels (H, W) with 255 where there is none, int64.
-
-        Args:
-            labels: Integers.
-            name: What messages call the image.
-
-        Raises:
-            TypeError: Labels are no integers.
-            ValueError: A value is none of those that are allowed.
-        """
-        if labels.is_floating_point() or labels.is_complex():
-            raise TypeError(f'{name}: labels are {labels.dtype}, expected integers, one class index per pixel. A transform '
-                            'such as ToTensor, which scales to [0, 1], must not touch them.')
-        labels = labels.long()
-        void = labels == self.ignore_index
-        wrong = ~void & ((labels < 0) | (labels >= self.num_classes))
-        for value in self.others:
-            wrong &= labels != value
-        if wrong.any():
-            found = labels[wrong].unique().tolist()
-            shown = ', '.join(map(str, found[:MOST_SHOWN])) + (', …' if len(found) > MOST_SHOWN else '')
-            more = f', or {", ".join(map(str, self.others))}' if self.others else ''
-            raise ValueError(f'{name}: {int(wrong.sum())} pixels have the labels {shown}, expected 0 to '
-                             f'{self.num_classes - 1}{more}, or {self.ignore_index} where there is none (ignore_index). Map '
-                             'the labels in the dataset, or say with ignore_index which value has no meaning.')
-        return labels.masked_fill(void, VOID)
 
 
 @dataclass(frozen=True)

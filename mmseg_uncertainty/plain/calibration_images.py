@@ -10,8 +10,9 @@ from torch.utils.data import SequentialSampler
 from tqdm.auto import tqdm
 
 from mmseg_uncertainty.functional.conformal_splits import block_positions, frame_blocks
+from mmseg_uncertainty.functional.label_space import LabelSpace
 
-from .batches import LabelledImage, LabelSpace, labelled_images
+from .batches import LabelledImage, labelled_images
 
 WHOLE = (0.0, 1.0)
 

@@ -15,8 +15,9 @@ from tqdm.auto import tqdm
 
 from mmseg_uncertainty.datasets.anomaly_dataset import ANOMALY_METAINFO
 from mmseg_uncertainty.evaluation import evaluator_config
+from mmseg_uncertainty.functional.label_space import LabelSpace
 
-from .batches import LabelledImage, LabelSpace, labelled_images, same_shapes
+from .batches import LabelledImage, labelled_images, same_shapes
 from .uncertainty_model import UncertaintyModel
 
 LABEL_KINDS = ('classes', 'anomaly')

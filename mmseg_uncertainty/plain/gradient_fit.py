@@ -9,9 +9,10 @@ from mmengine.optim import CosineAnnealingLR, LinearLR, OptimWrapper
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from mmseg_uncertainty.functional.label_space import LabelSpace
 from mmseg_uncertainty.models import PosthocSegmentor
 
-from .batches import LabelledImage, LabelSpace, labelled_images, labelled_input, same_shapes
+from .batches import LabelledImage, labelled_images, labelled_input, same_shapes
 
 WEIGHT_DECAY, LARGEST_NORM = 0.01, 5.
 WARMUP_SHARE, WARMUP_START = 1 / 8, 1e-2

@@ -11,9 +11,10 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 import mmseg_uncertainty
+from mmseg_uncertainty.functional.label_space import LabelSpace
 from mmseg_uncertainty.models import PosthocSegmentor
 
-from .batches import LabelSpace, image_list, network_input
+from .batches import image_list, network_input
 from .calibration_images import CalibrationImages
 from .gradient_fit import GradientFit, GradientRecipe
 from .interrupted_fit import InterruptedFit, save_whole

@@ -10,6 +10,7 @@ from mmseg.registry import MODELS
 from torch import nn
 
 from mmseg_uncertainty.engine.checkpoints import CheckpointError, read_checkpoint
+from mmseg_uncertainty.label_values import MOST_CLASSES
 from mmseg_uncertainty.models import PosthocSegmentor
 from mmseg_uncertainty.models.bases import FrozenBase
 from mmseg_uncertainty.models.bases.presets import base_of
@@ -18,7 +19,6 @@ from .method_names import calibrator_config, head_configs, set_config
 from .posthoc_state import fingerprint
 from .uncertainty_model import UncertaintyModel
 
-MOST_CLASSES = 254
 FUNCTION = '<function>'
 PLAIN = (str, int, float, bool, type(None))
 

@@ -9,6 +9,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from mmseg_uncertainty.label_values import VOID
+
 from .prediction import Prediction
 
 PANEL_WIDTH = 4.2
@@ -92,9 +94,9 @@ def colour(labels: np.ndarray, palette: Sequence[Sequence[int]]) -> np.ndarray:
 
 
 def _truth(labels: np.ndarray, predicted: np.ndarray, classes: int) -> tuple[np.ndarray, str]:
-    if labels[labels != 255].max(initial=0) <= 1 < classes - 1:
+    if labels[labels != VOID].max(initial=0) <= 1 < classes - 1:
         return colour(labels, [[60, 60, 60], [255, 60, 0]]), 'unknown objects'
-    wrong = np.where(labels == 255, 255, predicted != labels)
+    wrong = np.where(labels == VOID, VOID, predicted != labels)
     return colour(wrong, [[60, 60, 60], [255, 60, 0]]), 'mistakes'
 
 

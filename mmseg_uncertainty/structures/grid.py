@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mmseg_uncertainty.label_values import VOID
 from mmseg_uncertainty.runtime.tiles import Window
 
 FLIPS = {'horizontal': (False, True), 'vertical': (True, False), 'diagonal': (True, True)}
@@ -84,7 +85,7 @@ class Grid:
         """Whether the input has padding at all."""
         return any(self.padding)
 
-    def labels(self, labels: Tensor, outside: int = 255) -> Tensor:
+    def labels(self, labels: Tensor, outside: int = VOID) -> Tensor:
         """Labels at the centres of the cells.
 
         Args:

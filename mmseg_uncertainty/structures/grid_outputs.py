@@ -10,6 +10,7 @@ from torch import Tensor
 from mmseg_uncertainty.functional.class_distributions import SOFTMAX, ClassDistribution
 from mmseg_uncertainty.functional.class_summary import ClassSummary
 from mmseg_uncertainty.functional.ensembles import EnsembleStatistics
+from mmseg_uncertainty.label_values import VOID
 
 from .grid import Grid
 
@@ -63,7 +64,7 @@ class GridOutputs:
             return None
         return torch.stack([grid.valid(self.logits.device) for grid in self.grids]).unsqueeze(1)
 
-    def labels(self, labels: Tensor, outside: int = 255) -> Tensor:
+    def labels(self, labels: Tensor, outside: int = VOID) -> Tensor:
         """Labels at the centres of the cells; see :meth:`Grid.labels`.
 
         Args:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from mmseg_uncertainty.label_values import VOID
+
 from .grid import Grid
 
 
@@ -24,6 +26,6 @@ class MapOnGrid:
         """The values on the image, shape (1, C, H, W); see :meth:`Grid.to_image`."""
         return self.grid.to_image(self.values, size)
 
-    def labels(self, labels: Tensor, outside: int = 255) -> Tensor:
+    def labels(self, labels: Tensor, outside: int = VOID) -> Tensor:
         """Labels (H, W) of the image at the cells, shape (h, w); see :meth:`Grid.labels`."""
         return self.grid.labels(labels, outside)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmseg_uncertainty.plain.batches import LabelSpace
+from mmseg_uncertainty.functional.label_space import LabelSpace
 from mmseg_uncertainty.plain.calibration_images import WHOLE, CalibrationImages
 from tests.test_plain.small_networks import small_images, small_loader
 
@@ -98,6 +98,6 @@ def test_what_cannot_be_listed_is_named(loader, options, error, message):
 def test_labels_are_checked_before_anything_is_computed():
     wrong = LABELS.clone()
     wrong[9, 8, 8] = 7
-    with pytest.raises(ValueError, match='Image 9 of the loader.*labels 7, expected 0 to 2'):
+    with pytest.raises(ValueError, match='Image 9 of the loader.*labels 7 at 1 of 320 pixels, expected 0 to 2'):
         listed([(IMAGES, wrong)])
     assert torch.equal(LABELS[9], small_images(10)[1][9])

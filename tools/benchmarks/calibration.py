@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmseg_uncertainty.functional.temperature import PUBLISHED_GRID, fit_temperature
+from mmseg_uncertainty.label_values import VOID
 from mmseg_uncertainty.models.calibrators import TemperatureScaling
 from mmseg_uncertainty.runtime.freed_memory import FreedMemory
 from mmseg_uncertainty.structures import FrozenOutputs
@@ -50,7 +51,7 @@ def frame(index: int) -> tuple[Tensor, Tensor]:
     for start in range(0, size, BLOCK):
         logits[:, start:start + BLOCK] = known_logits
         labels[start:start + BLOCK] = known_labels
-    labels[:int(VOID_SHARE * size)] = 255
+    labels[:int(VOID_SHARE * size)] = VOID
     return logits, labels
 
 

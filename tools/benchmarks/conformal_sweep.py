@@ -20,6 +20,7 @@ from mmseg_uncertainty.engine.checkpoints import load_checkpoints_safely
 from mmseg_uncertainty.functional.conformal_losses import ConformityTable, concatenate_tables, tabulate
 from mmseg_uncertainty.functional.prediction_sets import SetFamily
 from mmseg_uncertainty.functional.set_size_curves import mean_sizes, size_histogram
+from mmseg_uncertainty.label_values import VOID
 
 DATA = os.environ.get('DATA_ROOT', 'data')
 TABLE_FIELDS = ('image', 'label', 'conformity', 'count', 'pixels')
@@ -81,7 +82,7 @@ def sweep(model, images, family: SetFamily, limit: int | None = None) -> Sweep:
         probabilities = model.frozen_outputs(data['inputs'], samples).logits.softmax(dim=1)
         middle = time.perf_counter()
         labels = torch.stack([sample.gt_sem_seg.data[0] for sample in samples]).long()
-        valid = labels != 255
+        valid = labels != VOID
         conformity = family.label_conformity(probabilities, labels.masked_fill(~valid, 0))
         tables.append(tabulate(conformity, labels, probabilities.shape[1]))
         histograms.append(size_histogram(family, probabilities, valid))

@@ -23,8 +23,8 @@ import cv2
 import numpy as np
 from conversion import parser
 from mmseg_uncertainty.datasets import DatasetError
+from mmseg_uncertainty.label_values import VOID
 
-VOID = 255
 SUBPIXEL_BITS = 4
 JPEG_QUALITY = 95
 

@@ -15,8 +15,9 @@ from PIL import Image, ImageOps
 
 from mmseg_uncertainty.datasets import DatasetError
 from mmseg_uncertainty.datasets.image_files import check_labels, read_labels
+from mmseg_uncertainty.label_values import ANOMALY, IN_DISTRIBUTION, VOID
 
-ANOMALY_VALUES = {0: 0, 1: 1, 255: 255}
+ANOMALY_VALUES = {value: value for value in (IN_DISTRIBUTION, ANOMALY, VOID)}
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ from pathlib import Path
 
 from conversion import ANOMALY_VALUES, Frame, parser, run
 from mmseg_uncertainty.datasets import DatasetError
+from mmseg_uncertainty.label_values import ANOMALY
 
 LABEL_TAIL = '_labels_semantic'
-ROAD_ANOMALY_VALUES = {0: 0, 1: 1, 2: 1, 255: 255}
+ROAD_ANOMALY_VALUES = {**ANOMALY_VALUES, 2: ANOMALY}
 IMAGE_SUFFIXES = ('.webp', '.jpg', '.png')
 
 

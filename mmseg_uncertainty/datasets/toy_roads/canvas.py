@@ -12,7 +12,6 @@ from .light import Light
 CLASSES = ('road', 'pavement', 'building', 'sky', 'vegetation', 'car', 'person', 'pole')
 ROAD, PAVEMENT, BUILDING, SKY, VEGETATION, CAR, PERSON, POLE = range(8)
 UNKNOWN = 254
-VOID = 255
 SUBPIXEL_BITS = 4
 LARGEST = 4000
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from .canvas import VOID, Canvas
+from mmseg_uncertainty.label_values import VOID
+
+from .canvas import Canvas
 
 
 def paint_bonnet(canvas: Canvas, rng: np.random.Generator) -> None:

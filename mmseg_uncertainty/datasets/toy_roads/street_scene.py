@@ -5,9 +5,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from mmseg_uncertainty.label_values import VOID
+
 from .buildings import paint_house, sample_houses
 from .camera import Camera
-from .canvas import UNKNOWN, VOID, Canvas
+from .canvas import UNKNOWN, Canvas
 from .light import CONDITIONS, Light
 from .plants import paint_bush, paint_tree
 from .sensor import develop, paint_bonnet

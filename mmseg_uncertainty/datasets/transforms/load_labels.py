@@ -8,6 +8,7 @@ from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
 from mmseg_uncertainty.datasets.image_files import check_labels, read_labels
+from mmseg_uncertainty.label_values import VOID
 
 
 @TRANSFORMS.register_module()
@@ -50,7 +51,7 @@ class LoadLabels(BaseTransform):
 def _label_table(reduce_zero: bool, label_map: dict[int, int] | None) -> np.ndarray:
     table = np.arange(256, dtype=np.uint8)
     if reduce_zero:
-        table = np.where((table == 0) | (table == 255), 255, table - 1).astype(np.uint8)
+        table = np.where((table == 0) | (table == VOID), VOID, table - 1).astype(np.uint8)
     if label_map is None:
         return table
     renamed = np.arange(256, dtype=np.uint8)

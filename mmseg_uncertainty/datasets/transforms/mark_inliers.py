@@ -5,6 +5,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
+from mmseg_uncertainty.label_values import INLIER, VOID
+
 
 @TRANSFORMS.register_module()
 class MarkInliers(BaseTransform):
@@ -19,7 +21,7 @@ class MarkInliers(BaseTransform):
         ignore_index: Label of pixels without a class; they keep it.
     """
 
-    def __init__(self, inlier_label: int = 252, ignore_index: int = 255) -> None:
+    def __init__(self, inlier_label: int = INLIER, ignore_index: int = VOID) -> None:
         self.inlier_label, self.ignore_index = inlier_label, ignore_index
 
     def transform(self, results: dict) -> dict:

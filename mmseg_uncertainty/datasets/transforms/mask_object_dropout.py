@@ -8,6 +8,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
+from mmseg_uncertainty.label_values import VOID
+
 
 @TRANSFORMS.register_module()
 class MaskObjectDropout(BaseTransform):
@@ -31,8 +33,8 @@ class MaskObjectDropout(BaseTransform):
                  max_objects: int = 3,
                  prob: float = 0.5,
                  fill: float | Sequence[float] = 0,
-                 label_fill: int = 255,
-                 ignore_index: int = 255) -> None:
+                 label_fill: int = VOID,
+                 ignore_index: int = VOID) -> None:
         if max_objects < 1 or not 0 <= prob <= 1:
             raise ValueError(f'MaskObjectDropout: max_objects={max_objects} must be at least 1 and prob={prob} in [0, 1].')
         self.max_objects, self.prob, self.fill = max_objects, prob, fill
@@ -56,7 +58,7 @@ class MaskObjectDropout(BaseTransform):
                 f'label_fill={self.label_fill}, ignore_index={self.ignore_index})')
 
 
-def connected_objects(labels: np.ndarray, ignore_index: int = 255) -> tuple[np.ndarray, int]:
+def connected_objects(labels: np.ndarray, ignore_index: int = VOID) -> tuple[np.ndarray, int]:
     """Number the connected regions of equal label.
 
     Args:

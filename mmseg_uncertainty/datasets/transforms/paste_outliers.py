@@ -8,6 +8,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
+from mmseg_uncertainty.label_values import OUTLIER
 from mmseg_uncertainty.runtime.image_sources import find_images, read_image
 
 NOISE_CELLS = (2, 9)
@@ -43,7 +44,7 @@ class PasteOutliers(BaseTransform):
                  count: Sequence[int] = (1, 4),
                  size: Sequence[float] = (8, 140),
                  prob: float = 1.0,
-                 outlier_label: int = 253) -> None:
+                 outlier_label: int = OUTLIER) -> None:
         if not (0 < count[0] <= count[1] and 3 <= size[0] <= size[1] and 0 <= prob <= 1 and 0 <= noise_share <= 1):
             raise ValueError(f'PasteOutliers: count={tuple(count)} and size={tuple(size)} must be (smallest, largest) from 1 '
                              f'and 3, prob={prob} and noise_share={noise_share} lie in [0, 1].')

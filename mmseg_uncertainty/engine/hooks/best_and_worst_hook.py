@@ -14,13 +14,13 @@ from mmseg.registry import HOOKS
 from mmseg.structures import SegDataSample
 from sklearn.metrics import roc_auc_score
 
+from mmseg_uncertainty.label_values import VOID
 from mmseg_uncertainty.runtime.prediction import Prediction
 from mmseg_uncertainty.runtime.prediction_figure import LARGEST_PANEL
 from mmseg_uncertainty.visualization.uncertainty_figure import prediction_of
 
 from .uncertainty_visualization_hook import image_like
 
-VOID = 255
 
 
 @dataclass(frozen=True)

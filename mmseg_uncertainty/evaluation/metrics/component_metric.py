@@ -13,9 +13,10 @@ from mmseg_uncertainty.functional.component_metrics import (TRACKS, ComponentTra
                                                             mean_component_f1)
 from mmseg_uncertainty.functional.ranking import best_f1, best_f1_bound
 from mmseg_uncertainty.functional.score_histogram import ScoreHistogram
+from mmseg_uncertainty.label_values import ANOMALY, VOID
 
 from .thresholds import ThresholdError, read_thresholds
-from .sample_fields import ANOMALY, NO_ANOMALY_ADVICE, VOID, anomaly_labels, score_maps
+from .sample_fields import NO_ANOMALY_ADVICE, anomaly_labels, score_maps
 from .streaming_metric import StreamingMetric
 
 

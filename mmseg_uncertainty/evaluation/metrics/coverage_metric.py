@@ -8,8 +8,9 @@ from torch import Tensor
 from mmseg_uncertainty.functional.bootstrap import completed
 from mmseg_uncertainty.functional.prediction_sets import class_counts
 from mmseg_uncertainty.functional.ranking import ratio
+from mmseg_uncertainty.label_values import VOID
 
-from .sample_fields import VOID, SampleError
+from .sample_fields import SampleError
 from .streaming_metric import StreamingMetric
 
 COUNTS = ('class_pixels', 'class_covered', 'size_pixels', 'size_covered')

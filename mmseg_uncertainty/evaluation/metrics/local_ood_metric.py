@@ -7,8 +7,11 @@ import torch
 from mmseg.registry import METRICS
 from torch import Tensor
 
+from mmseg_uncertainty.functional.label_space import equals_any
+from mmseg_uncertainty.label_values import VOID
+
 from .pixel_ranking_metric import PixelRankingMetric
-from .sample_fields import VOID, equals_any, label_map
+from .sample_fields import label_map
 
 
 @METRICS.register_module()

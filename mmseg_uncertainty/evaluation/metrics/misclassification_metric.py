@@ -8,9 +8,10 @@ from mmseg.registry import METRICS
 from torch import Tensor
 
 from mmseg_uncertainty.functional import risk_coverage
+from mmseg_uncertainty.label_values import VOID
 
 from .pixel_ranking_metric import PixelRankingMetric, Statistic
-from .sample_fields import VOID, predicted_classes
+from .sample_fields import predicted_classes
 
 
 @METRICS.register_module()

@@ -16,8 +16,9 @@ from mmseg_uncertainty.functional.open_set import (OUTCOMES, OpenSetScores, open
                                                    outcome_groups, threshold_bin)
 from mmseg_uncertainty.functional.ranking import best_f1, best_f1_bound, defined_mean
 from mmseg_uncertainty.functional.score_histogram import ScoreHistogram, score_keys
+from mmseg_uncertainty.label_values import VOID
 
-from .sample_fields import VOID, predicted_classes, score_maps
+from .sample_fields import predicted_classes, score_maps
 from .streaming_metric import StreamingMetric
 from .thresholds import read_thresholds
 

@@ -17,9 +17,10 @@ from mmseg_uncertainty.functional.bootstrap import percentile_interval
 from mmseg_uncertainty.functional.rank_records import compact_blocks, rank_blocks, rank_blocks_of_tensor
 from mmseg_uncertainty.functional.ranking_resamples import ResampledRankings, column_edges, columns_of, resampled_rankings
 from mmseg_uncertainty.functional.score_histogram import RankedCounts, ScoreHistogram, SpilledScores
+from mmseg_uncertainty.label_values import VOID
 
 from .pending_records import Later
-from .sample_fields import VOID, score_maps
+from .sample_fields import score_maps
 from .streaming_metric import StreamingMetric
 
 FULL_HEADS = 8

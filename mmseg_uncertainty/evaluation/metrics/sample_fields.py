@@ -9,8 +9,9 @@ from torch import Tensor
 
 from mmseg_uncertainty.functional import device_counts
 from mmseg_uncertainty.functional.class_groups import merge_class_logits
+from mmseg_uncertainty.functional.label_space import LabelSpace, equals_any
+from mmseg_uncertainty.label_values import ANOMALY, IN_DISTRIBUTION, VOID
 
-IN_DISTRIBUTION, ANOMALY, VOID = 0, 1, 255
 Check = Callable[[Tensor, Callable[..., Exception]], None]
 
 
@@ -40,14 +41,6 @@ def predicted_classes(sample: dict) -> Tensor:
     return _plane(sample['pred_sem_seg']['data'])
 
 
-def equals_any(labels: Tensor, values: Sequence[int]) -> Tensor:
-    """Whether a label is one of a few values, same shape, bool; nothing is copied to the device of the labels."""
-    found = torch.zeros_like(labels, dtype=torch.bool)
-    for value in values:
-        found |= labels == value
-    return found
-
-
 def class_labels(sample: dict, classes: int, novel: Sequence[int], check: Check) -> Tensor:
     """Ground truth with every value checked to be below ``classes`` or void, shape (H, W), uint8 where that holds it.
 
@@ -65,8 +58,7 @@ def class_labels(sample: dict, classes: int, novel: Sequence[int], check: Check)
         labels = labels.masked_fill(equals_any(labels, novel), VOID)
     if device_counts.on_host(labels) and _fits_byte(labels):
         labels = labels.to(torch.uint8)
-    outside = ((labels < 0) | (labels >= classes)) & (labels != VOID)
-    labels = _refuse(labels, outside, partial(_outside_classes, sample['img_path'], classes), check)
+    labels = _refuse(labels, LabelSpace(classes), sample['img_path'], 'Check label_map and classes of the dataset.', check)
     return labels.to(torch.uint8) if classes <= VOID else labels
 
 
@@ -75,18 +67,18 @@ def _fits_byte(labels: Tensor) -> bool:
     return lowest >= 0 and highest <= VOID
 
 
-def _refuse(labels: Tensor, wrong: Tensor, error: Callable[[int, int], SampleError], check: Check) -> Tensor:
-    """Check that no label is wrong; ``error`` takes the number of wrong ones and the first. They become void."""
+def _refuse(labels: Tensor, space: LabelSpace, path: str, advice: str, check: Check) -> Tensor:
+    """Check that no label is wrong; on a device wrong ones become void, and the host learns their number and the first."""
+    wrong = space.wrong(labels)
     if device_counts.on_host(labels) and not wrong.any():
         return labels
     first = labels.reshape(-1).gather(0, wrong.reshape(-1).to(torch.uint8).argmax(dim=0, keepdim=True))
-    check(torch.cat([wrong.sum()[None], first]), error)
+    check(torch.cat([wrong.sum()[None], first]), partial(_wrong_labels, space, path, advice, labels.numel()))
     return labels.masked_fill(wrong, VOID)
 
 
-def _outside_classes(path: str, classes: int, _: int, label: int) -> SampleError:
-    return SampleError(f'{path}: label {label} is outside the {classes} classes (0 to {classes - 1}, {VOID} is void). '
-                       'Check label_map and classes of the dataset.')
+def _wrong_labels(space: LabelSpace, path: str, advice: str, pixels: int, wrong: int, label: int) -> SampleError:
+    return SampleError(f'{path}: {space.complaint(f"such as {label}", wrong, pixels)} {advice}')
 
 
 def merge_classes(sample: dict, groups: Sequence[int]) -> dict:
@@ -126,15 +118,9 @@ def anomaly_labels(sample: dict, check: Check) -> Tensor:
     Raises:
         SampleError: If a label is none of these.
     """
-    labels = label_map(sample)
-    wrong = (labels != ANOMALY) & (labels != IN_DISTRIBUTION) & (labels != VOID)
-    return _refuse(labels, wrong, partial(_no_anomaly_label, sample['img_path']), check).to(torch.uint8)
-
-
-def _no_anomaly_label(path: str, _: int, label: int) -> SampleError:
-    return SampleError(f'{path}: label {label} is none of {IN_DISTRIBUTION} (in-distribution), {ANOMALY} (anomaly) and '
-                       f'{VOID} (ignore). Convert the labels with tools/dataset_converters, or set label_map of the '
-                       'dataset.')
+    advice = (f'{IN_DISTRIBUTION} is in-distribution, {ANOMALY} an anomaly: convert the labels with '
+              'tools/dataset_converters, or set label_map of the dataset.')
+    return _refuse(label_map(sample), LabelSpace(2), sample['img_path'], advice, check).to(torch.uint8)
 
 
 def score_maps(sample: dict, labels: Tensor | None = None) -> dict[str, Tensor]:

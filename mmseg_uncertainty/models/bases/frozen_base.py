@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from mmseg_uncertainty.functional.class_distributions import SOFTMAX, ClassDistribution
 from mmseg_uncertainty.functional.ensembles import EnsembleStatistics
+from mmseg_uncertainty.label_values import VOID
 
 from .frozen import Frozen
 from .layer_tap import LayerTap, at_least_float32
@@ -67,7 +68,7 @@ class FrozenBase(nn.Module, metaclass=ABCMeta):
     align_corners: bool = False
     features_from: str | None = None
     dropout_ratio: float = 0.
-    ignore_index: int = 255
+    ignore_index: int = VOID
     classes: Sequence[str] | None = None
     size_divisor: int = 1
     has_weights: bool = False

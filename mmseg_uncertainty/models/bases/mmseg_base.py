@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mmseg_uncertainty.functional.class_distributions import ClassDistribution, class_distribution
 from mmseg_uncertainty.host import installed_stacks
+from mmseg_uncertainty.label_values import VOID
 from mmseg_uncertainty.operators import python_operators
 from mmseg_uncertainty.upstream import accepted_mmcv
 
@@ -44,7 +45,7 @@ class MMSegBase(FrozenBase):
         del self.network.data_preprocessor
         head = self.last_decode_head
         self.out_channels, self.num_classes = head.out_channels, max(head.num_classes, 2)
-        self.align_corners, self.ignore_index = self.network.align_corners, getattr(head, 'ignore_index', 255)
+        self.align_corners, self.ignore_index = self.network.align_corners, getattr(head, 'ignore_index', VOID)
         self.dropout_ratio = getattr(head, 'dropout_ratio', 0) or 0.
         if getattr(head, 'conv_seg', None) is not None:
             self.features_from = next(name for name, module in self.network.named_modules() if module is head.conv_seg)

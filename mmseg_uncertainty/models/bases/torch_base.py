@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mmseg_uncertainty.functional.class_distributions import class_distribution
 from mmseg_uncertainty.functional.compiled import is_compiling
+from mmseg_uncertainty.label_values import PADDING, VOID
 from mmseg_uncertainty.runtime.near_names import did_you_mean
 
 from .frozen_base import FrozenBase, check_output
@@ -61,7 +62,7 @@ class TorchBase(FrozenBase):
                  output: str | None = None,
                  threshold: float = 0.5,
                  align_corners: bool = False,
-                 ignore_index: int = 255,
+                 ignore_index: int = VOID,
                  dropout_ratio: float = 0.,
                  mean: Sequence[float] | None = None,
                  std: Sequence[float] | None = None,
@@ -138,7 +139,7 @@ class TorchBase(FrozenBase):
         """Images are normalized and padded as the network expects them; see :meth:`FrozenBase.preprocessor`."""
         normalization = {} if self.mean is None else dict(mean=list(self.mean), std=list(self.std))
         padding = dict(test_cfg=dict(size_divisor=self.size_divisor)) if self.size_divisor > 1 else {}
-        return dict(type='SegDataPreProcessor', bgr_to_rgb=self.channel_order == 'rgb', pad_val=0, seg_pad_val=254,
+        return dict(type='SegDataPreProcessor', bgr_to_rgb=self.channel_order == 'rgb', pad_val=0, seg_pad_val=PADDING,
                     size_divisor=self.size_divisor, **normalization, **padding)
 
 

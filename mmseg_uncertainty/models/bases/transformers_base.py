@@ -10,6 +10,8 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmseg_uncertainty.label_values import VOID
+
 from .layer_names import last_convolution
 from .torch_base import TorchBase
 from .transformers_files import load_network, read_preparation, task_tokens
@@ -133,7 +135,7 @@ def known_options(network: nn.Module) -> dict[str, Any]:
         features_from=features_from,
         # DPT resizes inside, after its classifier.
         align_corners=config.model_type == 'dpt',
-        ignore_index=next((getattr(config, key) for key in IGNORE_NAMES if hasattr(config, key)), 255),
+        ignore_index=next((getattr(config, key) for key in IGNORE_NAMES if hasattr(config, key)), VOID),
         dropout_ratio=next((getattr(config, key) for key in DROPOUT_NAMES if hasattr(config, key)), None) or 0.,
         # Patches that are not whole are cut off, and the maps would be too.
         size_divisor=patch if isinstance(patch, int) else 1)

@@ -12,11 +12,10 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from mmseg_uncertainty.functional.class_distributions import Sigmoids
+from mmseg_uncertainty.functional.label_space import LabelSpace
 from mmseg_uncertainty.functional.temperature import keep_predictions
 from mmseg_uncertainty.models.fittable import Fittable
 from mmseg_uncertainty.structures import FrozenOutputs, MethodInfo
-
-VOID = 255
 
 
 class Calibrator(BaseModule, Fittable):
@@ -36,6 +35,11 @@ class Calibrator(BaseModule, Fittable):
         self.num_classes = num_classes
         self.keep_argmax = keep_argmax
         self.register_buffer('fitted', torch.zeros((), dtype=torch.bool))
+
+    @property
+    def label_space(self) -> LabelSpace:
+        """Labels that the calibrator can be fitted on."""
+        return LabelSpace(self.num_classes)
 
     @property
     def needs_features(self) -> bool:
@@ -99,18 +103,15 @@ class Calibrator(BaseModule, Fittable):
             ValueError: A label is neither a class nor void, or a logit of a labelled pixel is not finite.
         """
         logits, labels = self.all_pixels(logits, labels)
-        kept = labels != VOID
+        kept = self.label_space.known(labels)
         return (logits, labels) if kept.all() else (logits[:, kept], labels[kept])
 
     def all_pixels(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Pixels of one image that were checked, void ones too; see :meth:`labelled_pixels`."""
         labels, logits = labels.reshape(-1), logits.reshape(len(logits), -1)
-        wrong = ((labels < 0) | (labels >= self.num_classes)) & (labels != VOID)
-        if wrong.any():
-            raise ValueError(f'{type(self).__name__}: label {int(labels[wrong].max())} found, expected 0 to '
-                             f'{self.num_classes - 1} or {VOID} for void; check num_classes and the label map.')
+        self.label_space.check(labels, type(self).__name__, 'Check num_classes and the label map.')
         if not logits.sum(dtype=torch.float64).isfinite():
-            broken = int((~logits.isfinite()).any(dim=0)[labels != VOID].sum())
+            broken = int((~logits.isfinite()).any(dim=0)[self.label_space.known(labels)].sum())
             if broken:
                 raise ValueError(f'{type(self).__name__}: logits of {broken} labelled pixels are NaN or infinite; nothing '
                                  'can be fitted on them. Check the base model, its checkpoint and mixed precision on these '

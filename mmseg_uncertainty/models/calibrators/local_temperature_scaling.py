@@ -11,9 +11,10 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmseg_uncertainty.label_values import VOID
 from mmseg_uncertainty.structures import FrozenOutputs, Grid, MethodInfo
 
-from .calibrator import VOID, Calibrator, image_generator, image_key
+from .calibrator import Calibrator, image_generator, image_key
 from .local_temperature_network import LocalTemperatureNetwork
 
 BATCH = 4

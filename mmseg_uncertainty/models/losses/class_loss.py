@@ -8,6 +8,8 @@ import torch
 from mmseg.models.losses.utils import get_class_weight
 from torch import Tensor, nn
 
+from mmseg_uncertainty.label_values import VOID
+
 
 class ClassLoss(nn.Module, metaclass=ABCMeta):
     """A loss as mmseg's decode heads call it; pixels can weigh by their class.
@@ -47,7 +49,7 @@ class ClassLoss(nn.Module, metaclass=ABCMeta):
                 logits: Tensor,
                 labels: Tensor,
                 weight: Tensor | None = None,
-                ignore_index: int = 255,
+                ignore_index: int = VOID,
                 **_) -> Tensor:
         """The weighted loss of a batch, a scalar.
 

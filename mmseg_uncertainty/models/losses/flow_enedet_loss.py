@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmseg_uncertainty.functional.detection_targets import balanced_weight, detection_targets, void_weight
+from mmseg_uncertainty.label_values import INLIER, OUTLIER, PADDING, VOID
 
 
 @MODELS.register_module()
@@ -31,10 +32,10 @@ class FlowEneDetLoss(nn.Module):
 
     def __init__(self,
                  void_policy: str | float = 'ignore',
-                 ignore_index: int = 255,
-                 padding_label: int | None = 254,
-                 outlier_label: int | None = 253,
-                 inlier_label: int | None = 252,
+                 ignore_index: int = VOID,
+                 padding_label: int | None = PADDING,
+                 outlier_label: int | None = OUTLIER,
+                 inlier_label: int | None = INLIER,
                  mistake_weight: float = 1.0,
                  inlier_weight: float = 1.0,
                  positive_weight: float | str = 1.0,

@@ -20,6 +20,7 @@ from mmseg_uncertainty.functional.nonconformity_curves import (ALL_CLASSES, CLAS
 from mmseg_uncertainty.functional.position_groups import (GROUPINGS, LEARNED_GROUPINGS, cell_index, curve_features,
                                                           learned_map, zone_map)
 from mmseg_uncertainty.functional.risk_control import RiskTarget, control_risk
+from mmseg_uncertainty.label_values import VOID
 from mmseg_uncertainty.structures import FrozenOutputs, MethodInfo, Place
 
 from .conformity_curves import ConformityCurves
@@ -232,7 +233,7 @@ class KandinskyHead(SetHead):
         conformity = (threshold_conformity(chosen, thresholds) - 2.0**-24).clamp(min=0)
         if self.force_top:
             conformity = conformity.masked_fill(labels == predicted, 1.0)
-        self.curves.add(tabulate(conformity, labels.masked_fill(~valid, 255), self.num_classes))
+        self.curves.add(tabulate(conformity, labels.masked_fill(~valid, VOID), self.num_classes))
 
     def _add_released(self, probabilities: Tensor, labels: Tensor, valid: Tensor) -> None:
         self.released.add(probabilities.gather(1, labels.unsqueeze(1))[0, 0], labels[0], valid[0])

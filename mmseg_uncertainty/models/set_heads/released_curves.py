@@ -10,12 +10,12 @@ from mmseg_uncertainty.functional.nonconformity_curves import (PUBLISHED_FEATURE
                                                                half_precision_quantiles, pixel_curves,
                                                                published_curve_index)
 from mmseg_uncertainty.functional.position_groups import kmeans_map
+from mmseg_uncertainty.label_values import VOID
 
 from mmseg_uncertainty.structures import Place
 
 from .resizable_buffers import ResizableBuffers
 
-VOID = 255
 RELEASED_GROUPINGS = ('image', 'pixel', 'kmeans')
 ROWS_PER_CHUNK = 32
 

@@ -13,11 +13,12 @@ from torch import Tensor, nn
 
 from mmseg_uncertainty.functional.conformal_losses import check_loss
 from mmseg_uncertainty.functional.conformal_splits import check_distinct
+from mmseg_uncertainty.functional.label_space import LabelSpace
 from mmseg_uncertainty.functional.risk_control import ControlledThreshold, RiskTarget
+from mmseg_uncertainty.label_values import MOST_CLASSES
 from mmseg_uncertainty.models.fittable import Fittable
 from mmseg_uncertainty.structures import Place
 
-VOID = 255
 ACTIVATIONS = ('softmax', 'sigmoid')
 ALL = 'the set of all classes takes its place'
 
@@ -41,8 +42,8 @@ class SetHead(BaseModule, Fittable):
 
     def __init__(self, num_classes: int, activation: str | None = None, init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
-        if not 2 <= num_classes < VOID or activation not in (None, *ACTIVATIONS):
-            raise ValueError(f'{type(self).__name__}: num_classes={num_classes} must lie in 2..{VOID - 1} and '
+        if not 2 <= num_classes <= MOST_CLASSES or activation not in (None, *ACTIVATIONS):
+            raise ValueError(f'{type(self).__name__}: num_classes={num_classes} must lie in 2..{MOST_CLASSES} and '
                              f'activation={activation!r} be one of {ACTIVATIONS}.')
         self.num_classes = num_classes
         self.activation = activation
@@ -153,10 +154,9 @@ class SetHead(BaseModule, Fittable):
         Raises:
             ValueError: A label is neither a class nor void.
         """
-        valid = labels != VOID
-        if bool(((labels < 0) | (labels >= self.num_classes))[valid].any()):
-            raise ValueError(f'{type(self).__name__}: label {int(labels[valid].max())} found, expected 0 to '
-                             f'{self.num_classes - 1} or {VOID} for void; check num_classes and the label map.')
+        space = LabelSpace(self.num_classes)
+        space.check(labels, type(self).__name__, 'Check num_classes and the label map.')
+        valid = space.known(labels)
         return labels.masked_fill(~valid, 0), valid
 
     def report(self, results: Sequence[ControlledThreshold], names: Sequence[str], instead: str = ALL) -> None:
