@@ -35,6 +35,7 @@ transformers-newest|3.11|always|$outside|torch==2.13.0 $onedl transformers safet
 python310|3.10|by hand|$probes|torch==2.1.2 $openmmlab mmcv-lite==2.0.1 mmengine==0.10.7 $lowest
 python312|3.12|by hand|$probes|torch==2.14.1 $openmmlab mmcv-lite==2.2.0 mmengine==0.10.7
 python313|3.13|by hand|$probes|torch==2.14.1 $onedl
+python313-openmmlab|3.13|by hand|$probes|torch==2.14.1 $openmmlab mmcv-lite==2.2.0 mmengine==0.10.7
 ROWS
 }
 rows=$(rows | tr '\n' ' ' | sed 's/ \(\S*|3\.\)/\n\1/g')

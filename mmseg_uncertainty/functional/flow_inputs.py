@@ -149,6 +149,6 @@ def standardize_over_image(maps: Tensor, valid: Tensor | None = None, eps: float
         variance, mean = torch.var_mean(maps, dim=(2, 3), correction=0, keepdim=True)
     else:
         count = valid.sum(dim=(2, 3), keepdim=True).clamp_min(1)
-        mean = maps.where(valid, 0).sum(dim=(2, 3), keepdim=True) / count
-        variance = (maps - mean).square().where(valid, 0).sum(dim=(2, 3), keepdim=True) / count
+        mean = maps.masked_fill(~valid, 0).sum(dim=(2, 3), keepdim=True) / count
+        variance = (maps - mean).square().masked_fill(~valid, 0).sum(dim=(2, 3), keepdim=True) / count
     return (maps - mean) / (variance + eps).sqrt()

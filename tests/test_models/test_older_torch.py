@@ -11,6 +11,7 @@ import mmseg_uncertainty
 from mmseg_uncertainty.apis import onnx_export, torch_export
 from mmseg_uncertainty.apis.exported_segmentor import ExportedSegmentor
 from mmseg_uncertainty.functional.compiled import is_compiling
+from mmseg_uncertainty.functional.flow_inputs import standardize_over_image
 from tests.test_apis.export_models import posthoc
 
 
@@ -45,6 +46,21 @@ def test_its_only_exporter_writes_onnx(tmp_path, monkeypatch):
 
     monkeypatch.setattr(torch.onnx, 'export', older)
     assert onnx_export.export_onnx(ExportedSegmentor(posthoc(), ['msp']), tmp_path / 'model.onnx').is_file()
+
+
+def test_padding_is_left_out_without_asking_where_of_a_number(monkeypatch):
+    """The exporter of torch 2.1 gives such a number a type of its own, which no ONNX runtime loads beside float32."""
+    where = torch.Tensor.where
+
+    def of_tensors(self, condition, other):
+        assert isinstance(other, torch.Tensor)
+        return where(self, condition, other)
+
+    maps, valid = torch.rand(2, 3, 4, 5), torch.arange(5).expand(2, 1, 4, 5) < 3
+    maps[..., 3:] = torch.nan
+    monkeypatch.setattr(torch.Tensor, 'where', of_tensors)
+    found = standardize_over_image(maps, valid)[..., :3]
+    torch.testing.assert_close(found, standardize_over_image(maps[..., :3], None))
 
 
 def test_programs_say_which_torch_they_need(tmp_path, monkeypatch):
