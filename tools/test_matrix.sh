@@ -32,7 +32,7 @@ numpy1|3.11|always|$probes|torch==2.13.0 $openmmlab mmcv-lite==2.1.0 mmengine==0
 openmmlab|3.11|always|$probes|torch==2.13.0 $openmmlab mmcv-lite==2.2.0 mmengine==0.10.7
 transformers-lowest|3.11|always|$outside|torch==2.13.0 $onedl transformers==5.0.0 safetensors
 transformers-newest|3.11|always|$outside|torch==2.13.0 $onedl transformers safetensors
-python310|3.10|by hand|$probes|torch==2.1.2 $openmmlab mmcv-lite==2.0.1 mmengine==0.10.7 $lowest
+python310|3.10|by hand|$probes tests/test_apis/test_onnx_export.py|torch==2.1.2 $openmmlab mmcv-lite==2.0.1 mmengine==0.10.7 $lowest onnx==1.17.0 onnxruntime==1.19.2
 python312|3.12|by hand|$probes|torch==2.14.1 $openmmlab mmcv-lite==2.2.0 mmengine==0.10.7
 python313|3.13|by hand|$probes|torch==2.14.1 $onedl
 python313-openmmlab|3.13|by hand|$probes|torch==2.14.1 $openmmlab mmcv-lite==2.2.0 mmengine==0.10.7
