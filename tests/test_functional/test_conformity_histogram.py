@@ -1,3 +1,6 @@
+import math
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import torch
@@ -52,6 +55,14 @@ def test_thresholds_are_the_ranked_scores_rounded_down(count, alpha, seed):
 @pytest.mark.parametrize('count, rank', [(9, 9), (19, 18), (8, 9), (0, 1)])
 def test_ranks_of_a_tenth(count, rank):
     assert conformal_rank(count, 0.1) == rank
+
+
+def test_ranks_are_those_of_exact_arithmetic():
+    """1 - 0.7 is a little more than 0.3, which must not cost a rank."""
+    count = np.arange(1, 400)
+    for part in range(1, 100):
+        exact = [math.ceil(Fraction(int(number) + 1) * Fraction(100 - part, 100)) for number in count]
+        np.testing.assert_array_equal(conformal_rank(count, part / 100), exact)
 
 
 @pytest.mark.parametrize('alpha', [0.01, 0.05, 0.1, 0.3, 0.5, 0.9])
