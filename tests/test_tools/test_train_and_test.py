@@ -112,6 +112,13 @@ def test_two_runs_with_corruption_agree_and_differ_from_the_clean_one(run_tool, 
     assert outputs[0] == outputs[1] != outputs[2]
 
 
+def test_a_named_model_is_measured(run_tool):
+    run_tool('test', 'segformer_b0_toy_roads', '--eval', 'IDM', '--heads', 'msp', '--out', 'r.json', '--cfg-options',
+             'test_dataloader.dataset.length=2', 'test_dataloader.dataset.size=(64,96)')
+    results = json.loads(Path('r.json').read_text())
+    assert results['images'] == 2 and 0 <= results['metrics']['msp/IDM_AUROC[pooled]'] <= 100
+
+
 def test_any_folder_is_measured(run_tool, base, scores_config, folder):
     run_tool('test', scores_config, base, '--eval', 'mFishy', '--test-dataset', 'folder', '--data-root', folder,
              '--out', 'results.json')
