@@ -115,6 +115,14 @@ def test_logits_that_do_not_fit_are_named(evaluate, class_samples):
         evaluate(CalibrationMetric(), samples, META)
 
 
+def test_probabilities_of_one_channel_are_named(evaluate, sample):
+    """What mmseg's own segmentors return for them."""
+    part = sample('a.png', np.zeros((3, 4), int), predictions=np.zeros((3, 4)))
+    part['seg_logits'] = dict(data=torch.rand(1, 3, 4))
+    with pytest.raises(ValueError, match='a.png: seg_logits of one sigmoid channel are probabilities.*PosthocSegmentor'):
+        evaluate(CalibrationMetric(), [part], dict(classes=('road', 'other')))
+
+
 def test_calibrated_logits_are_measured_where_there_are_any(evaluate, class_samples):
     halved, calibrated = class_samples(), class_samples()
     for one, other in zip(halved, calibrated):

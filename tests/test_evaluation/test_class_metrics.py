@@ -3,9 +3,10 @@ import numpy as np
 import pytest
 import torch
 from mmseg.evaluation import IoUMetric
+from mmseg.registry import METRICS
 from sklearn.metrics import f1_score
 
-from mmseg_uncertainty.evaluation import ClassIoUMetric, MacroF1Metric
+from mmseg_uncertainty.evaluation import ClassIoUMetric, MacroF1Metric, evaluator_config
 
 META = dict(classes=tuple('abcd'), dataset_name='toy streets')
 
@@ -40,6 +41,17 @@ def test_absent_classes_follow_the_policy(evaluate, class_samples):
     assert np.isnan(values['ignore']['F1.z[pooled]'])
     published = evaluate(MacroF1Metric('published', resamples=0), samples, meta)
     assert published['macroF1[published]'] == values['perfect']['macroF1[pooled]']
+
+
+@pytest.mark.parametrize('name', ['mIoU', 'mFscore', 'macroF1', 'IDM', 'oIoU'])
+def test_classes_may_come_as_floats(evaluate, class_samples, name):
+    """As mmseg has those of one sigmoid channel."""
+    samples, floats = class_samples(), class_samples()
+    for part in floats:
+        part['pred_sem_seg']['data'] = part['pred_sem_seg']['data'].float()
+    options = dict(resamples=0) | (dict(threshold=.5) if name == 'oIoU' else {})
+    expected, found = (evaluate(METRICS.build(evaluator_config(name, **options)), part, META) for part in (samples, floats))
+    assert found == pytest.approx(expected, nan_ok=True)
 
 
 @pytest.mark.parametrize('metric', [ClassIoUMetric, MacroF1Metric])

@@ -130,6 +130,9 @@ class CalibrationMetric(StreamingMetric):
         if name not in sample:
             raise SampleError(f'{sample["img_path"]} carries no {name}, which ECE is computed from.')
         logits = sample[name]['data']
+        if name == 'seg_logits' and len(logits) == 1 and len(self.classes) == 2:
+            raise SampleError(f'{sample["img_path"]}: seg_logits of one sigmoid channel are probabilities of one class, and ECE '
+                              "reads logits of both. Evaluate the model as a PosthocSegmentor, whose samples have them.")
         if logits.shape[0] != len(self.classes) or logits[0].numel() != pixels:
             raise SampleError(f'{sample["img_path"]}: {name} have shape {tuple(logits.shape)}, expected '
                               f'{len(self.classes)} classes and {pixels} pixels. Load the labels after Resize in the '

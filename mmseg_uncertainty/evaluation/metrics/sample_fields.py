@@ -38,7 +38,9 @@ def label_map(sample: dict) -> Tensor:
 
 def predicted_classes(sample: dict) -> Tensor:
     """Predicted class of every pixel, shape (H, W), integer, on the device of the model."""
-    return _plane(sample['pred_sem_seg']['data'])
+    predicted = _plane(sample['pred_sem_seg']['data'])
+    # mmseg gives those of one sigmoid channel as floats.
+    return predicted.long() if predicted.is_floating_point() else predicted
 
 
 def class_labels(sample: dict, classes: int, novel: Sequence[int], check: Check) -> Tensor:
