@@ -117,6 +117,32 @@ def test_calibration_is_measured_on_the_probabilities_that_the_model_has(output,
     assert not any(key.startswith('uncalibrated') for key in values)
 
 
+@pytest.mark.parametrize('temperature', [None, 2.])
+def test_masses_of_masks_are_measured_as_shares(temperature):
+    """With a calibrator those of the base model stand beside its own; without, none is said to be calibrated."""
+    model = model_of('mask mass', 4, **({} if temperature is None else dict(calibrator=dict(type='TemperatureScaling'))))
+    model.base.network.append(nn.Softplus())
+    if temperature is not None:
+        model.calibrator.temperature.fill_(temperature)
+        model.calibrator.fitted.fill_(True)
+    metric = METRICS.build(evaluator_config('ECE', resamples=0, classwise=False))
+    metric.dataset_meta = dict(classes=tuple('abcd'))
+    likelihood = {power: [] for power in (1., .5)}
+    for seed in range(3):
+        sample = labelled(seed, 4)
+        result, = model.predict(image(seed), [sample])
+        metric.process({}, [result.to_dict()])
+        masses, labels = model.base.network(image(seed))[0].double(), sample.gt_sem_seg.data[0]
+        for power, values in likelihood.items():
+            shares = masses**power / (masses**power).sum(0)
+            values.append(-shares.gather(0, labels.masked_fill(labels == 255, 0)[None])[0].log()[labels != 255])
+    base, calibrated = (float(torch.cat(values).mean()) for values in likelihood.values())
+    values = metric.evaluate(3)
+    assert metric.provenance['logits'] == ('base model' if temperature is None else 'calibrated')
+    assert values['NLL[pooled]'] == pytest.approx(base if temperature is None else calibrated, rel=1e-4)
+    assert values.get('uncalibrated/NLL[pooled]') == (None if temperature is None else pytest.approx(base, rel=1e-4))
+
+
 def test_a_temperature_of_sigmoids_is_that_of_the_largest_likelihood():
     model = model_of('sigmoids', 4, calibrator=dict(type='TemperatureScaling'))
     calibrator = model.calibrator
