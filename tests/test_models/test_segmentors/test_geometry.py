@@ -13,7 +13,7 @@ from torch.testing import assert_close
 
 from mmseg_uncertainty.models import PosthocSegmentor
 from mmseg_uncertainty.models.bases import TorchBase
-from mmseg_uncertainty.models.decode_heads import ScoreHead
+from mmseg_uncertainty.models.decode_heads import ScoreHead, flow_enedet_head
 from mmseg_uncertainty.structures import Grid, MethodInfo
 from mmseg_uncertainty.structures.grid import FLIPS
 
@@ -187,3 +187,40 @@ def test_losses_of_windows_pair_each_window_with_its_labels():
     gradients = [parameter.grad for parameter in model.uncertainty_heads['fedu'].flow.parameters()]
     assert any(gradient is not None and gradient.abs().max() > 0 for gradient in gradients)
     assert not any(parameter.grad is not None for parameter in model.base.parameters())
+
+
+@pytest.mark.parametrize('align_corners', [False, True])
+@pytest.mark.parametrize('scale_factor', [1., 2.])
+def test_losses_bring_scores_to_the_labels_as_the_model_resizes_logits(align_corners, scale_factor):
+    options = dict(type='FlowEneDetHead', flow=dict(kernel_size=1))
+    model, plain = (segmentor(4, align_corners, fedu=dict(options, **more)) for more in (dict(scale_factor=scale_factor), {}))
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.randint(0, K, (1, 24, 32), generator=generator)
+    sample = SegDataSample(metainfo=dict(ori_shape=(24, 32)), gt_sem_seg=PixelData(data=labels))
+    outputs, head = model.frozen_outputs(torch.randn(1, 3, 24, 32, generator=generator), [sample]), model.uncertainty_heads['fedu']
+    head.train().loss(outputs, labels)
+    plain.load_state_dict(model.state_dict())
+    logits = outputs.windows[0].logits
+    if scale_factor != 1:
+        logits = F.interpolate(logits, scale_factor=scale_factor, mode='bilinear', align_corners=align_corners)
+    odds = plain.eval().uncertainty_heads['fedu'](logits)
+    odds = F.interpolate(odds[None], size=(24, 32), mode='bilinear', align_corners=align_corners)[0]
+    wrong = (outputs.logits.argmax(1) != labels).float()
+    assert_close(head.eval().loss(outputs, labels)['loss_posterior'], F.binary_cross_entropy_with_logits(odds, wrong))
+
+
+@pytest.mark.parametrize('align_corners', [False, True])
+def test_features_of_single_pixels_are_those_of_the_resized_map(align_corners, monkeypatch):
+    model = segmentor(4, align_corners, fedc=dict(type='FlowEneDetHead', conditional=True, condition_channels=3, training_pixels=30,
+                                                  flow=dict(kernel_size=1)))
+    labels, inputs = torch.randint(0, K, (2, 24, 32)), torch.randn(2, 3, 24, 32)
+    samples = [SegDataSample(metainfo=dict(ori_shape=(24, 32)), gt_sem_seg=PixelData(data=label[None])) for label in labels]
+    outputs, head, seen = model.frozen_outputs(inputs, samples), model.uncertainty_heads['fedc'].train(), []
+    pixels = flow_enedet_head.draw_pixels(labels, 30)
+    monkeypatch.setattr(flow_enedet_head, 'draw_pixels', lambda *_: pixels)
+    monkeypatch.setattr(head, '_flow_variables', lambda cells, features, given=head._flow_variables: (
+        seen.extend(features), given(cells, features))[1])
+    head.loss(outputs, labels)
+    resized = F.interpolate(outputs.features, size=(24, 32), mode='bilinear', align_corners=align_corners)
+    expected = resized.flatten(2).gather(2, (32 * pixels[..., 0] + pixels[..., 1])[:, None].expand(-1, 3, -1))
+    assert_close(seen[0].flatten(2), expected, atol=1e-5, rtol=1e-5)
