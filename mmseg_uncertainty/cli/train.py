@@ -41,7 +41,6 @@ def train_config(args: argparse.Namespace) -> Config:
         config.merge_from_dict(args.cfg_options)
     check_trainable(config, args.config)
     check_schedule(config)
-    check_fits_something(config, args.config)
     add_hooks(config, need_heads=False)
     config.custom_hooks.append(dict(type='SaveOnInterruptHook'))
     use_cache(config, args)
@@ -117,6 +116,7 @@ def execute(args: argparse.Namespace) -> None:
     config = train_config(args)
     if config.load_from:
         read_checkpoint(config.load_from)
+    check_fits_something(config, args.config)
     handler = signal.getsignal(signal.SIGINT)
     try:
         runner = Runner.from_cfg(config)

@@ -111,6 +111,11 @@ def test_the_grid_prefers_what_it_was_planted_with():
     first, rest = (type(candidates)(*(values[part] for values in (candidates.count, candidates.correct,
                                                                  candidates.confidence))) for part in (0, slice(1, None)))
     assert best_calibrated(grid, rest, first) == 2.5
+    # The scaling must gain something, and of equal gains the first counts.
+    assert best_calibrated(grid[:1], type(candidates)(*(values[None] for values in (first.count, first.correct, first.confidence))),
+                           first) == 1
+    twice = type(candidates)(*(values[[2, 2]] for values in (rest.count, rest.correct, rest.confidence)))
+    assert best_calibrated(np.array([7., 8.]), twice, first) == 7
 
 
 @settings(max_examples=25, deadline=None)

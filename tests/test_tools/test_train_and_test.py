@@ -216,6 +216,6 @@ def test_a_text_file_is_no_checkpoint(run_tool, tmp_path, scores_config):
         run_tool('test', scores_config, tmp_path / 'notes.pth')
 
 
-def test_fitting_without_a_base_is_refused(run_tool, scores_config):
+def test_fitting_without_a_base_is_refused(run_tool, tmp_path):
     with pytest.raises(CheckpointError, match='--load-from'):
-        run_tool('train', scores_config)
+        run_tool('train', write_config(tmp_path / 'fed.py', tiny_posthoc(HEADS, classes=8)))

@@ -11,6 +11,7 @@ from mmseg.structures import SegDataSample
 from torch.testing import assert_close
 
 from mmseg_uncertainty.functional import entropy, msp
+from mmseg_uncertainty.functional.score_filters import gaussian_smoothing
 from tests.tiny import tiny_base
 
 HEADS = dict(
@@ -67,6 +68,38 @@ def test_scores_are_those_of_the_functional_library():
     logits = sample.seg_logits.data[None]
     assert_close(sample.uncertainty.msp, msp(logits))
     assert_close(sample.uncertainty.entropy, entropy(logits))
+
+
+@pytest.mark.parametrize('names', [('msp', 'warm', 'smooth', 'both'), ('both', 'smooth', 'warm', 'msp')])
+@pytest.mark.parametrize('resolution', ['output', 'native'])
+def test_every_head_has_its_own_temperature_and_filters(names, resolution):
+    options = dict(msp={}, warm=dict(temperature=3.), smooth=dict(filters=[dict(type='GaussianSmoothing')]),
+                   both=dict(temperature=.5, filters=[dict(type='GaussianSmoothing', sigma=2.), dict(type='GaussianSmoothing')]))
+    heads = {name: dict(type='MSPHead', resolution=resolution, **options[name]) for name in names}
+    _, posthoc = build_pair(tiny_base(), uncertainty_heads=heads)
+    images = torch.rand(1, 3, *SIZE)
+    with torch.no_grad():
+        sample, = posthoc.predict(images)
+        logits = sample.seg_logits.data[None] if resolution == 'output' else posthoc(images)
+    expected = dict(msp=msp(logits), warm=msp(logits / 3), smooth=gaussian_smoothing(msp(logits)),
+                    both=gaussian_smoothing(gaussian_smoothing(msp(logits / .5), sigma=2.)))
+    for name, scores in expected.items():
+        scores = torch.nn.functional.interpolate(scores[None], size=SIZE, mode='bilinear')[0]
+        assert_close(sample.uncertainty.get(name), scores, msg=name)
+
+
+@pytest.mark.parametrize('mode', ['whole', 'slide'])
+def test_a_fit_reads_the_logits_that_are_predicted(mode):
+    """Each image without its own padding and flip, at the size of its labels."""
+    _, posthoc = build_pair(tiny_base(mode), uncertainty_heads=dict(msp=HEADS['msp']))
+    parts = samples(2, labels=True)
+    for part, padding, flip in zip(parts, ([0, 16, 0, 4], [8, 8, 4, 0]), ('horizontal', 'vertical')):
+        part.set_metainfo(dict(ori_shape=(50, 70), padding_size=padding, flip=True, flip_direction=flip))
+        part.gt_sem_seg = PixelData(data=torch.zeros(1, 50, 70, dtype=torch.long))
+    images = torch.rand(2, 3, *SIZE)
+    outputs = posthoc.frozen_outputs(images, parts)
+    for logits, result in zip(outputs.logits, posthoc.predict(images, parts)):
+        assert torch.equal(logits, result.seg_logits.data)
 
 
 def test_a_native_map_is_resized_as_logits_are():
