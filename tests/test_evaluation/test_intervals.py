@@ -6,6 +6,7 @@ from sklearn.metrics import average_precision_score, f1_score, jaccard_score, ro
 
 from mmseg_uncertainty.evaluation import (AnomalyRankingMetric, CalibrationMetric, ClassIoUMetric, CoverageMetric,
                                           ImageOODMetric, MacroF1Metric, MisclassificationMetric, OpenSetMetric)
+from mmseg_uncertainty.functional.bootstrap import resample_two_samples
 
 ANOMALIES = dict(classes=('in-distribution', 'anomaly'), label_kind='anomaly')
 CLASSES = dict(classes=tuple('abcd'))
@@ -266,6 +267,23 @@ def test_both_domains_are_resampled_apart(evaluate, sample):
     draws = [generator.multinomial(12, [1 / 12] * 12, size=20_000) for _ in range(2)]
     exact = percentiles(100 * ((draws[0] @ wins) * draws[1]).sum(1) / 144)
     np.testing.assert_allclose(ends(metrics, 'msp/OOD-image_AUROC'), exact, atol=1.5)
+
+
+def test_scenes_of_a_domain_may_differ_in_size(evaluate, sample):
+    random, samples = np.random.default_rng(3), []
+    for domain, sizes in (('clear', (1, 5, 2, 4)), ('fog', (6, 1, 3))):
+        for scene, size in enumerate(sizes):
+            for index in range(size):
+                level = random.normal() + 2 * (domain == 'fog') + scene
+                samples.append(sample(f'{domain}/{scene}{index}.png', np.zeros((2, 3), int),
+                                      dict(msp=np.full((2, 3), level, np.float32)), scene=f'{domain} {scene}'))
+    metrics = evaluate(ImageOODMetric(in_domain='clear', resamples=RESAMPLES), samples, CLASSES)
+    units = np.array([f'scene {part["scene"]}' for part in samples])
+    levels, fog = np.array([float(part['uncertainty']['msp'].mean()) for part in samples]), np.arange(22) >= 12
+    draws = np.zeros((RESAMPLES, 22))
+    draws[:, fog], draws[:, ~fog] = resample_two_samples(units[fog], units[~fog], RESAMPLES, 0)
+    areas = [roc_auc_score(fog, levels, sample_weight=draw) for draw in draws]
+    np.testing.assert_allclose(ends(metrics, 'msp/OOD-image_AUROC'), 100 * np.array(percentiles(areas)), rtol=1e-6)
 
 
 def test_images_that_are_all_alike_leave_no_interval(evaluate, sample, gaussian):

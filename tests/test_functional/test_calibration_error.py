@@ -168,3 +168,15 @@ def test_the_smirnov_bound_is_reached_and_small_where_confidences_differ():
     confidence, correct = confidences(size=50_000)
     assert ce.kolmogorov_smirnov_bound(fine_sums(confidence, correct)) < .003
     assert ce.adaptive_calibration_bound(fine_sums(confidence, correct)) < .02
+
+
+@pytest.mark.parametrize('right', [False, True])
+def test_the_smirnov_bound_holds_on_both_sides(right):
+    """The running sum stands below or above 0 before the pixels whose order is hidden."""
+    confidence = np.repeat(np.float32([.3, .5]), [50, 100])
+    correct = np.r_[np.full(50, right), np.arange(100) < 50 if right else np.arange(100) >= 50]
+    fine, exact = fine_sums(confidence, correct), ce.kolmogorov_smirnov_error(ce.sorted_sums(confidence, correct))
+    before = 50 * (.7 if right else .3)
+    assert ce.kolmogorov_smirnov_error(fine) == pytest.approx(before / 150)
+    assert exact == pytest.approx((before + 25) / 150)
+    assert ce.kolmogorov_smirnov_bound(fine) == pytest.approx(25 / 150, abs=.003)
