@@ -34,6 +34,13 @@ def test_sets_are_conformities_that_reach_the_threshold(family, seed, threshold)
 
 
 @pytest.mark.parametrize('family', FAMILIES, ids=str)
+def test_a_conformity_of_exactly_the_threshold_is_in_the_set(family):
+    probabilities = probability_map(2)
+    threshold = family.conformity(probabilities)[1, 3, 4, 5].item()
+    assert family.sets(probabilities, threshold)[1, 3, 4, 5]
+
+
+@pytest.mark.parametrize('family', FAMILIES, ids=str)
 def test_label_conformity_picks_from_the_conformity_of_all_classes(family):
     probabilities = probability_map(1)
     labels = torch.randint(6, (2, 9, 7))
