@@ -114,6 +114,9 @@ def test_exactly_the_required_coverage_is_enough(sample, evaluate):
     results = evaluate(CoverageMetric(required_coverage=.9, resamples=0), samples, META)
     assert results['set/binary_risk[pooled]'] == .25
     assert results['set/risk[pooled]'] == pytest.approx(.3 / 4)
+    # 1 - 0.7 is a little more than 0.3.
+    results = evaluate(CoverageMetric(required_coverage=1 - .7, resamples=0), known_sets(sample, [.3, .275]), META)
+    assert results['set/binary_risk[pooled]'] == .5
 
 
 def test_images_of_void_alone_count_nowhere(sample, evaluate):
