@@ -3,17 +3,32 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from typing import Any, NoReturn
 
 from mmseg_uncertainty.runtime.near_names import did_you_mean
+from mmseg_uncertainty.runtime.option_types import number_between, whole_number
 
 from .names import CACHE_PRECISIONS, LAUNCHERS, one_of
 
+LARGEST_SIDE = 8192
 UNRECOGNIZED = re.compile(r'^unrecognized arguments: (--[\w-]+)')
 
 
 class CommandParser(argparse.ArgumentParser):
     """A parser that names the option nearest to one that it does not know."""
+
+    def parse_known_args(self, args=None, namespace=None):
+        """Parse, unless a word is empty: mostly a variable of the shell that is not set."""
+        words = list(sys.argv[1:] if args is None else args)
+        option = None
+        for word in words:
+            name, given, value = word.partition('=')
+            option = name if name.startswith('--') else option
+            if not word or name.startswith('--') and given and not value:
+                what = f'{option}: its value' if option else 'a word before the options'
+                self.error(f'{what} is empty, as where a variable of the shell is not set. Give a value, or leave it out.')
+        return super().parse_known_args(words, namespace)
 
     def error(self, message: str) -> NoReturn:
         """End with the usage and the message."""
@@ -64,14 +79,15 @@ def add_cache_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--cache-precision', type=one_of(CACHE_PRECISIONS), default='float16', metavar='NAME',
                         help='float32 gives the results of a run without cache bit for bit, float16 (default) takes half the '
                              'space')
-    parser.add_argument('--cache-limit', type=float, default=50., metavar='GB',
+    parser.add_argument('--cache-limit', type=number_between(0), default=50., metavar='GB',
                         help='how large DIR may grow; default: 50')
 
 
 def size(text: str) -> tuple[int, int]:
     """Parse ``HEIGHTxWIDTH``."""
     try:
-        height, width = map(int, text.lower().split('x'))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f'{text!r} is no HEIGHTxWIDTH, such as 256x512') from None
+        height, width = map(whole_number(1, LARGEST_SIDE), text.lower().split('x'))
+    except (ValueError, argparse.ArgumentTypeError):
+        raise argparse.ArgumentTypeError(f'{text!r} is no HEIGHTxWIDTH of at most {LARGEST_SIDE} pixels each, such as '
+                                         '256x512') from None
     return height, width

@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import argparse
 
+from mmseg_uncertainty.runtime.option_types import whole_number
+
 from ..parsing import add_model
 
 # Trained on photos, which is what visitors upload.
@@ -15,7 +17,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     model = next(action for action in parser._actions if action.dest == 'model')
     model.nargs, model.default, model.help = '?', DEFAULT_MODEL, f'{model.help}; default: %(default)s'
     parser.add_argument('--examples', metavar='DIR', help='example images; default: test images of the config')
-    parser.add_argument('--num-examples', type=int, default=6, metavar='N', help='how many of them; default: %(default)s')
+    parser.add_argument('--num-examples', type=whole_number(0, 1000), default=6, metavar='N',
+                        help='how many of them; default: %(default)s')
     parser.add_argument('--port', type=port, metavar='N', help='from 1 to 65535; default: the first free one from 7860')
     parser.add_argument('--device', help='such as cpu or cuda:0; default: the best there is')
     parser.add_argument('--share', action='store_true', help='open a public tunnel; anyone who has the address can use it')

@@ -4,6 +4,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from mmseg_uncertainty.runtime.option_types import whole_number
+
 from ..names import OPSET, SIZES
 from ..parsing import add_model, size
 
@@ -20,7 +22,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--preprocess', action='store_true',
                         help='take uint8 RGB images (N, H, W, 3) and normalize inside')
     parser.add_argument('--probabilities', action='store_true', help='return class probabilities too')
-    parser.add_argument('--opset', type=int, default=OPSET, help='version of the ONNX operators; default: %(default)s')
+    parser.add_argument('--opset', type=whole_number(), metavar='N', default=OPSET,
+                        help='version of the ONNX operators; default: %(default)s')
     parser.add_argument('--sizes', nargs='+', type=size, default=SIZES, metavar='HEIGHTxWIDTH',
                         help='sizes to compare at')
 

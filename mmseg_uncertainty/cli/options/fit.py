@@ -7,9 +7,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from mmseg_uncertainty.runtime.option_types import number_between, whole_number
+
 from ..names import RECIPES, one_of
 from ..parsing import add_config_options, add_model
 
+MOST_WORKERS = 256
 ON_INTERRUPT = 'Steps that were done are kept; run the same command again to go on.'
 
 
@@ -27,12 +30,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help='checkpoint to write, with its config beside it; default: %(default)s')
     parser.add_argument('--outliers', type=Path, metavar='DIR',
                         help='images whose texture is pasted as unknown objects while flows are fitted')
-    parser.add_argument('--iterations', type=int, metavar='N', help='of flows; default: as their schedule says')
-    parser.add_argument('--alpha', type=float, metavar='SHARE',
+    parser.add_argument('--iterations', type=whole_number(), metavar='N', help='of flows; default: as their schedule says')
+    parser.add_argument('--alpha', type=number_between(0, 1, open_ended=True), metavar='SHARE',
                         help='risk that prediction sets promise, in (0, 1); default: that of crc, 0.05, or kandinsky, 0.1')
-    parser.add_argument('--calibrator-share', type=float, default=0.25, metavar='SHARE',
+    parser.add_argument('--calibrator-share', type=number_between(0, 1, open_ended=True), default=0.25,
+                        metavar='SHARE',
                         help='share of the images for the calibrator alone, where there are prediction sets; default: %(default)s')
-    parser.add_argument('--workers', type=int, default=2, metavar='N', help='processes that load images; default: %(default)s')
+    parser.add_argument('--workers', type=whole_number(0, MOST_WORKERS), default=2, metavar='N',
+                        help='processes that load images; default: %(default)s')
     parser.add_argument('--work-dir', type=Path, metavar='DIR', help='where steps and logs go; default: a folder of work_dirs/fit')
     add_config_options(parser, 'model.decode_head.num_classes=4')
 
@@ -41,8 +46,3 @@ def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     """Refuse values that make no sense."""
     if args.out.suffix != '.pth':
         parser.error(f'--out {args.out}: expected a file ending in .pth; its config gets the suffix .py')
-    for option, value in (('--alpha', args.alpha), ('--calibrator-share', args.calibrator_share)):
-        if value is not None and not 0 < value < 1:
-            parser.error(f'{option} {value}: expected a number between 0 and 1')
-    if args.iterations is not None and args.iterations < 1:
-        parser.error(f'--iterations {args.iterations}: expected a positive number')

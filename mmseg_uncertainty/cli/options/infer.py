@@ -2,8 +2,10 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
+from mmseg_uncertainty.runtime.option_types import whole_number
 from mmseg_uncertainty.runtime.tta_options import add_tta_options
 
 ON_INTERRUPT = 'Results of the images that were done are in --out. Run the same command again to predict all.'
@@ -20,9 +22,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help='write label maps, uncertainty maps (npz), overlays, figures and a JSON per image here')
     parser.add_argument('--threshold', nargs='+', type=head_and_value, default=[], metavar='HEAD=VALUE',
                         help='flag pixels whose uncertainty reaches this value')
-    parser.add_argument('--every', type=int, default=1, metavar='N', help='predict every N-th frame of videos')
-    parser.add_argument('--batch-size', type=int, default=1, help='most images of one size in one pass')
-    parser.add_argument('--max-pixels', type=int, help='most pixels of one pass; larger inputs are cut in tiles')
+    parser.add_argument('--every', type=whole_number(), default=1, metavar='N', help='predict every N-th frame of videos')
+    parser.add_argument('--batch-size', type=whole_number(), metavar='N', default=1, help='most images of one size in one pass')
+    parser.add_argument('--max-pixels', type=whole_number(), metavar='N',
+                        help='most pixels of one pass; larger inputs are cut in tiles')
     add_tta_options(parser)
     parser.add_argument('--device', help='such as cpu or cuda:0; default: the best there is')
     parser.add_argument('--skip-broken', action='store_true', help='leave out and report files that cannot be read')
@@ -32,9 +35,12 @@ def head_and_value(text: str) -> tuple[str, float]:
     """Parse ``HEAD=VALUE``."""
     head, _, value = text.rpartition('=')
     try:
-        return head, float(value if head else '')
+        threshold = float(value if head else '')
     except ValueError:
-        raise argparse.ArgumentTypeError(f'{text!r} is no HEAD=VALUE, such as {head or text or "entropy"}=1.2') from None
+        threshold = math.nan
+    if math.isnan(threshold):
+        raise argparse.ArgumentTypeError(f'{text!r} is no HEAD=VALUE, such as {head or text or "entropy"}=1.2')
+    return head, threshold
 
 
 def runs_plain(args: argparse.Namespace) -> bool:

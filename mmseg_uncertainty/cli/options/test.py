@@ -4,6 +4,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from mmseg_uncertainty.runtime.option_types import whole_number
 from mmseg_uncertainty.runtime.shipped_files import dataset_configs
 from mmseg_uncertainty.runtime.tta_options import add_tta_options
 
@@ -38,7 +39,7 @@ def add_measurement_options(parser: argparse.ArgumentParser) -> None:
                         help='their labels: class indices from 0, 255 for void, matched by stem')
     parser.add_argument('--data-root', metavar='DIR', help='folder of the test data')
     parser.add_argument('--corrupt-type', '--corrupt-typ', metavar='NAME', help=f'one of {", ".join(CORRUPTIONS)}')
-    parser.add_argument('--corrupt-severity', '--corrupt-sev', type=int, default=1, metavar='0..5',
+    parser.add_argument('--corrupt-severity', '--corrupt-sev', type=whole_number(0, 5), default=1, metavar='0..5',
                         help='how much --corrupt-type spoils the images; default: %(default)s')
     parser.add_argument('--skip-broken', action='store_true', help='leave out and count images that cannot be used')
     parser.add_argument('--allow-overlap', action='store_true', help='also test on what the model was calibrated on')
