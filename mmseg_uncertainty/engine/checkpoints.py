@@ -18,6 +18,7 @@ __all__ = ['CheckpointError', 'base_fingerprint', 'check_filled', 'check_fit', '
 
 POSTHOC_PREFIXES = ('uncertainty_heads.', 'calibrator.', 'set_head.')
 IGNORED_SUFFIXES = ('num_batches_tracked', )
+META_KINDS = dict(dataset_meta=Mapping, fitted_on=Mapping, base_weights=str)
 OPTIONAL_KEYS = ('calibrator.centered', )
 IGNORED_PREFIXES = ('auxiliary_head.', 'aux_classifier.', 'data_preprocessor.')
 
@@ -59,13 +60,21 @@ def _read(path: Path, map_location: str | torch.device | None) -> Mapping:
     if not isinstance(state, Mapping):
         raise CheckpointError(f'{path} holds a {type(state).__name__}, expected a dict of tensors or a dict with the '
                               'key state_dict.')
+    odd = next((key for key, value in state.items()
+                if not isinstance(key, str) or torch.is_tensor(value) and value.is_complex()), None)
+    if odd is not None:
+        what = 'complex numbers' if isinstance(odd, str) else 'a tensor whose key is no text'
+        raise CheckpointError(f'{path} holds {what} ({odd!r}), as no segmentation model does. Use a file that holds a state_dict, '
+                              'saved with torch.save.')
     return checkpoint
 
 
 def meta_of(checkpoint: Mapping) -> Mapping:
-    """What a checkpoint says of itself, empty where it says nothing."""
+    """What a checkpoint says of itself, without what it says in another form than is written; empty where it says nothing."""
     meta = checkpoint.get('meta')
-    return meta if isinstance(meta, Mapping) else {}
+    if not isinstance(meta, Mapping):
+        return {}
+    return {key: value for key, value in meta.items() if value is None or isinstance(value, META_KINDS.get(key, object))}
 
 
 def fill_network(network: nn.Module,
@@ -118,7 +127,7 @@ def check_fit(model: nn.Module, state: Mapping[str, Tensor], path: str, need_hea
         need_heads: Whether fitted heads must be filled too, as for testing.
 
     Raises:
-        CheckpointError: Tensors of the base model are missing or of another shape, or a head has none.
+        CheckpointError: Tensors of the base model are missing, of another shape or no finite numbers, or a head has none.
     """
     expected = model.state_dict()
     base = {key: value for key, value in expected.items() if is_base(key)}
@@ -128,6 +137,10 @@ def check_fit(model: nn.Module, state: Mapping[str, Tensor], path: str, need_hea
         raise CheckpointError(f'{path} does not fit the model of this config: {_mismatch(base, state, missing, reshaped)}. '
                               'Use the config this checkpoint was trained with, or a checkpoint of this architecture and '
                               'these classes.')
+    lost = [key for key in base if state[key].is_floating_point() and not state[key].isfinite().all()]
+    if lost:
+        raise CheckpointError(f'{path} holds weights that are no finite numbers, in {len(lost)} of {len(base)} tensors of the base '
+                              f'model, the first is {lost[0]}. Its training may have diverged: use an earlier checkpoint.')
     if not need_heads:
         return
     empty = sorted({'.'.join(key.split('.')[:2]) for key in expected if key.startswith(POSTHOC_PREFIXES)

@@ -7,7 +7,7 @@ import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.runner.checkpoint import CheckpointLoader
 
-from mmseg_uncertainty.engine.checkpoints import (CheckpointError, base_fingerprint, load_checkpoints_safely,
+from mmseg_uncertainty.engine.checkpoints import (CheckpointError, base_fingerprint, check_fit, load_checkpoints_safely,
                                                   read_checkpoint, state_dict_of)
 from mmseg_uncertainty.engine.weight_files import sha256, weight_files
 
@@ -144,3 +144,30 @@ def test_a_state_that_is_no_dict_is_named(tmp_path):
     torch.save(dict(state_dict=None), tmp_path / 'a.pth')
     with pytest.raises(CheckpointError, match='a.pth holds a NoneType.*state_dict'):
         read_checkpoint(tmp_path / 'a.pth')
+
+
+@pytest.mark.parametrize('state, message', [
+    ({1: torch.zeros(2)}, r'a tensor whose key is no text \(1\)'),
+    (dict(a=torch.zeros(2, dtype=torch.complex64)), 'complex numbers')])
+def test_a_state_of_no_model_is_named(tmp_path, state, message):
+    torch.save(dict(state_dict=state), tmp_path / 'a.pth')
+    with pytest.raises(CheckpointError, match=f'a.pth holds {message}'):
+        read_checkpoint(tmp_path / 'a.pth')
+
+
+@pytest.mark.parametrize('meta', [dict(dataset_meta='x'), dict(base_weights=3), dict(fitted_on=[1])])
+def test_what_a_checkpoint_says_in_another_form_is_left_out(tmp_path, meta):
+    torch.save(dict(state_dict={}, meta=dict(meta, epoch=3)), tmp_path / 'a.pth')
+    assert read_checkpoint(tmp_path / 'a.pth')['meta'] == dict(epoch=3)
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+@pytest.mark.parametrize('need_heads', [True, False])
+def test_weights_that_are_no_numbers_are_refused_before_anything_is_fitted_on_them(value, need_heads):
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 1), torch.nn.Conv2d(2, 2, 1))
+    state = model.state_dict()
+    check_fit(model, state, 'a.pth', need_heads)
+    state['1.weight'] = state['1.weight'].clone()
+    state['1.weight'][0, 1] = value
+    with pytest.raises(CheckpointError, match='a.pth holds weights that are no finite numbers, in 1 of 4 .* first is 1.weight'):
+        check_fit(model, state, 'a.pth', need_heads)
