@@ -52,7 +52,7 @@ class ExportedSegmentor(nn.Module):
         check_exportable(model, heads)
         self.resizing = Resizing(resize_steps(getattr(model, 'cfg', {})))
         self.preprocess, self.probabilities = preprocess, probabilities
-        self.heads = list(model.uncertainty_heads) if heads is None else list(heads)
+        self.heads = list(model.uncertainty_heads) if heads is None else list(dict.fromkeys(heads))
         for name in set(model.uncertainty_heads) - set(self.heads):
             del model.uncertainty_heads[name]
         make_traceable(model)

@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from pathlib import Path
 
 import mmseg_uncertainty.registered  # noqa: F401  (connects the host before configs are read)
 
@@ -14,29 +16,29 @@ from mmseg_uncertainty.apis.onnx_export import export_onnx, import_exporter, onn
 from mmseg_uncertainty.apis.torch_export import (export_program, export_torchscript, program_runner, torchscript_predictor,
                                                  torchscript_runner)
 from mmseg_uncertainty.runtime.onnx_segmentor import OnnxSegmentor
-from mmseg_uncertainty.runtime.output_files import check_output_file
+from mmseg_uncertainty.runtime.output_files import check_output_file, whole_file
 
 
-def write(segmentor: ExportedSegmentor, args: argparse.Namespace) -> list[dict]:
+def write(segmentor: ExportedSegmentor, file: Path, args: argparse.Namespace) -> list[dict]:
     """Write the file that the suffix asks for, and compare it with the function it was made of."""
-    if args.out.suffix == '.onnx':
+    if file.suffix == '.onnx':
         import_exporter('onnxruntime')
-        export_onnx(segmentor, args.out, args.opset)
-        return graph_parity(segmentor, onnx_runner(args.out), args.sizes)
-    if args.out.suffix == '.pt':
-        export_torchscript(segmentor, args.out)
-        return graph_parity(segmentor, torchscript_runner(args.out), args.sizes)
-    export_program(segmentor, args.out, 1, *args.sizes[0])
-    return graph_parity(segmentor, program_runner(args.out), args.sizes[:1], [1])
+        export_onnx(segmentor, file, args.opset)
+        return graph_parity(segmentor, onnx_runner(file), args.sizes)
+    if file.suffix == '.pt':
+        export_torchscript(segmentor, file)
+        return graph_parity(segmentor, torchscript_runner(file), args.sizes)
+    export_program(segmentor, file, 1, *args.sizes[0])
+    return graph_parity(segmentor, program_runner(file), args.sizes[:1], [1])
 
 
-def compare_images(segmentor: ExportedSegmentor, model: tuple, args: argparse.Namespace) -> list[dict]:
+def compare_images(segmentor: ExportedSegmentor, model: tuple, file: Path, sizes: Sequence) -> list[dict]:
     """Compare predictions of images with those of the model; a program of one size takes no images of others."""
-    if args.out.suffix == '.pt2':
+    if file.suffix == '.pt2':
         return []
-    predict = OnnxSegmentor(args.out).predict if args.out.suffix == '.onnx' else torchscript_predictor(args.out)
+    predict = OnnxSegmentor(file).predict if file.suffix == '.onnx' else torchscript_predictor(file)
     inferencer = UncertaintyInferencer(*model, device='cpu', show_progress=False)
-    return image_parity(inferencer, predict, args.sizes, segmentor.heads)
+    return image_parity(inferencer, predict, sizes, segmentor.heads)
 
 
 def show(row: dict) -> None:
@@ -56,14 +58,26 @@ def execute(args: argparse.Namespace) -> None:
     check_output_file(args.out, '--out')
     model = resolve_model(args.model, args.checkpoint)
     segmentor = ExportedSegmentor(load_posthoc(*model), args.heads, args.preprocess, args.probabilities)
-    graphs = write(segmentor, args)
-    print(f'{args.out}: {args.out.stat().st_size / 1e6:.1f} MB, inputs {", ".join(segmentor.input_names)}, outputs '
+    # Only what was shown to compute the same takes the name.
+    with whole_file(args.out, args.out.suffix) as unproven:
+        prove(segmentor, model, unproven, args)
+
+
+def prove(segmentor: ExportedSegmentor, model: tuple, file: Path, args: argparse.Namespace) -> None:
+    """Write a file, and compare it with the model.
+
+    Raises:
+        ValueError: It does not compute what the model does.
+    """
+    graphs = write(segmentor, file, args)
+    print(f'{args.out}: {file.stat().st_size / 1e6:.1f} MB, inputs {", ".join(segmentor.input_names)}, outputs '
           f'{", ".join(segmentor.output_names)}')
-    images = compare_images(segmentor, model, args)
+    images = compare_images(segmentor, model, file, args.sizes)
     for row in (*graphs, *images):
         show(row)
     if not is_equal(graphs) or not predicts_the_same(images):
-        raise ValueError(f'{args.out} does not compute what the model does: labels may differ at ties only, outputs of the '
-                         f'graph by {TOLERANCE} and maps of images by {IMAGE_TOLERANCE}. Try another --opset, or leave out the head '
+        raise ValueError(f'{args.out} was not written, since it does not compute what the model does: labels may differ at '
+                         f'ties only, outputs of the graph by {TOLERANCE} and maps of images by {IMAGE_TOLERANCE}. Try another '
+                         '--opset, or leave out the head '
                          'that differs with --heads.')
 

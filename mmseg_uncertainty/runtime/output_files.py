@@ -13,8 +13,12 @@ class OutputError(ValueError):
 
 
 @contextmanager
-def whole_file(path: str | Path) -> Iterator[Path]:
+def whole_file(path: str | Path, suffix: str = '') -> Iterator[Path]:
     """A path to write to, whose file then takes the place of ``path``; folders are made.
+
+    Args:
+        path: The file.
+        suffix: Suffix of the path to write to, where what writes or reads it asks for one.
 
     Raises:
         OutputError: The file system refuses, for want of space or permission, say.
@@ -22,7 +26,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     # The name of the file may be as long as the file system allows already.
     tail = hashlib.sha256(path.name.encode(errors='surrogateescape')).hexdigest()[:12]
-    partial = path.with_name(f'.{tail}-{os.getpid()}.partial')
+    partial = path.with_name(f'.{tail}-{os.getpid()}.partial{suffix}')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
