@@ -9,6 +9,7 @@ from mmengine.config import Config
 from torch import distributed
 
 SLURM_VARIABLES = dict(RANK='SLURM_PROCID', WORLD_SIZE='SLURM_NTASKS', LOCAL_RANK='SLURM_LOCALID')
+TORCHRUN_VARIABLES = ('RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT')
 
 
 def launch(config: Config, launcher: str, trains: bool) -> None:
@@ -35,6 +36,9 @@ def launch(config: Config, launcher: str, trains: bool) -> None:
     if launcher in ('pytorch', 'slurm') and not distributed.is_initialized():
         if launcher == 'slurm':
             os.environ.update(slurm_environment())
+        elif missing := [name for name in TORCHRUN_VARIABLES if name not in os.environ]:
+            raise ValueError(f'--launcher pytorch: {", ".join(missing)} not set. Start the command with torchrun, or leave '
+                             '--launcher out for one process.')
         distributed.init_process_group('gloo')
 
 

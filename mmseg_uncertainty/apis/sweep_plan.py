@@ -6,14 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from mmengine.config import Config
-
 from mmseg_uncertainty.datasets import CORRUPTIONS
 from mmseg_uncertainty.evaluation import evaluator_config
 from mmseg_uncertainty.functional.corruption_average import CITYSCAPES_C, PROTOCOLS
 
+from .config_files import load_config
+
 CLEAN = 'clean'
 NO_CALIBRATOR = 'none'
+NAMES_FOR_MANY = ('cityscapes-c', )
 
 
 @dataclass(frozen=True)
@@ -120,13 +121,16 @@ class SweepPlan:
         Raises:
             ValueError: A key is unknown or missing, or a value is out of range.
         """
-        content = {key: value for key, value in Config.fromfile(path).to_dict().items() if not inspect.ismodule(value)}
+        content = {key: value for key, value in load_config(path).to_dict().items() if not inspect.ismodule(value)}
+        if isinstance(content.get('reference'), str):
+            content['reference'] = (content['reference'], )
         options = _checked(cls, content, str(path))
+        for name in (*options['models'], *options['datasets']):
+            if Path(str(name)).name != str(name):
+                raise ValueError(f'{path}: {name!r} names a folder of results, so it may hold no slash.')
         options['models'] = {name: _model(entry, f'{path}: models.{name}') for name, entry in options['models'].items()}
         options['datasets'] = {name: SweptDataset(**_checked(SweptDataset, entry or {}, f'{path}: datasets.{name}'))
                                for name, entry in options['datasets'].items()}
-        if isinstance(options.get('reference'), str):
-            options['reference'] = (options['reference'], )
         plan = cls(**options)
         plan.check(str(path))
         return plan
@@ -146,6 +150,8 @@ class SweepPlan:
             raise ValueError(f'{where}: severities={list(self.severities)}, expected numbers from 1 to 5.')
         if self.averages not in PROTOCOLS:
             raise ValueError(f'{where}: averages={self.averages!r} is unknown; choose from {PROTOCOLS}.')
+        for name, members in self.domains.items():
+            _check_kind('Sequence[str]', members, f'{where}: domains.{name}')
         named = {*self.reference, *(name for members in self.domains.values() for name in members)}
         if named - set(self.datasets):
             raise ValueError(f'{where}: reference and domains name {sorted(named - set(self.datasets))}, expected some of '
@@ -153,6 +159,8 @@ class SweepPlan:
         for name in self.evaluators:
             if name != 'OOD-image':
                 evaluator_config(name)
+        if not self.evaluators:
+            raise ValueError(f'{where}: evaluators is empty, so nothing would be measured; name some, such as mIoU.')
         if 'OOD-image' in self.evaluators and not self.reference:
             raise ValueError(f'{where}: OOD-image compares with in-domain images; name their dataset as reference.')
 
@@ -189,7 +197,10 @@ def _model(entry: Mapping, where: str) -> SweptModel:
     return SweptModel(**options, calibrators=calibrators)
 
 
-def _checked(kind: type, content: Mapping, where: str) -> dict:
+def _checked(kind: type, content: object, where: str) -> dict:
+    if not isinstance(content, Mapping):
+        raise ValueError(f'{where} is {_shown(content)}, expected keys and values: '
+                         f'{", ".join(entry.name for entry in fields(kind))}.')
     known = {entry.name: entry for entry in fields(kind)}
     unknown = sorted(set(content) - set(known))
     # A field without default has the class-level sentinel of dataclasses in both places.
@@ -198,4 +209,33 @@ def _checked(kind: type, content: Mapping, where: str) -> dict:
     if unknown or missing:
         raise ValueError(f'{where}: unknown keys {unknown}, missing keys {missing}; expected {", ".join(required)} and any of '
                          f'{", ".join(name for name in known if name not in required)}.')
+    for name, value in content.items():
+        _check_kind(str(known[name].type), value, f'{where}: {name}')
     return dict(content)
+
+
+def _check_kind(kind: str, value: object, where: str) -> None:
+    """Check a value by the annotation of its field; a text may stand for the one name it is.
+
+    Raises:
+        ValueError: It is of another kind.
+    """
+    if value is None and 'None' in kind:
+        return
+    what, fits = next(rule for start, rule in {
+        'Mapping': ('names with their values', isinstance(value, Mapping)),
+        'Sequence[int': ('a list of whole numbers', _is_list(value, int)),
+        'Sequence': ('a list of names', _is_list(value, str) or value in NAMES_FOR_MANY),
+        'bool': ('true or false', isinstance(value, bool)),
+        'int': ('a whole number', isinstance(value, int) and not isinstance(value, bool)),
+        'str': ('a text', isinstance(value, str))}.items() if kind.startswith(start))
+    if not fits:
+        raise ValueError(f'{where} is {_shown(value)}, expected {what}.')
+
+
+def _is_list(value: object, kind: type) -> bool:
+    return isinstance(value, (list, tuple)) and all(isinstance(entry, kind) for entry in value)
+
+
+def _shown(value: object) -> str:
+    return f'{value!r:.60} ({type(value).__name__})'

@@ -85,9 +85,10 @@ def _image_auroc(shifted: Mapping[str, Sequence[float]], inside: Mapping[str, Se
     return dict(sorted(found.items()))
 
 
-def failures(plan: SweepPlan, work_dir: Path) -> dict[str, str]:
-    """Why cells failed, by cell."""
-    files = {str(cell): note(cell, work_dir, FAILED) for group in plan.groups() for cell in plan.cells(*group)}
+def failures(plan: SweepPlan, work_dir: Path, *group: str) -> dict[str, str]:
+    """Why cells failed, by cell; of the group of a model and a dataset, or of all."""
+    groups = [group] if group else plan.groups()
+    files = {str(cell): note(cell, work_dir, FAILED) for group in groups for cell in plan.cells(*group)}
     return {cell: json.loads(path.read_text(encoding='utf-8'))['reason'] for cell, path in files.items() if path.is_file()}
 
 
