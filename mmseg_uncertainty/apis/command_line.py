@@ -9,6 +9,7 @@ from mmengine.config.utils import ConfigParsingError
 from mmseg_uncertainty.engine.checkpoints import CheckpointError
 from mmseg_uncertainty.runtime.command_line import NAMED_ERRORS, run_plain_command
 
+from .config_errors import explained
 from .distributed import leave
 
 
@@ -21,7 +22,13 @@ def run_command(main: Callable[[], None], on_interrupt: str = 'Run the same comm
 
     def run() -> None:
         torch.set_flush_denormal(True)
-        main()
+        try:
+            main()
+        except Exception as error:
+            told = explained(error)
+            if told is error:
+                raise
+            raise told from error
         leave()
 
     run_plain_command(run, (CheckpointError, ConfigParsingError, *NAMED_ERRORS), on_interrupt)

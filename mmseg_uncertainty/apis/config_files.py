@@ -1,18 +1,67 @@
 """Config files, and the names of classes in them."""
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 
+from mmseg_uncertainty.runtime.command_line import message_of
 from mmseg_uncertainty.runtime.near_names import did_you_mean
 from mmseg_uncertainty.runtime.shipped_files import configs_folder
 from mmseg_uncertainty.upstream import installed_path
 
+from .config_errors import ConfigError, check_scope, unreadable
+
 
 def load_config(path: str | Path) -> Config:
-    """Read a config; see :func:`find_config`."""
-    return Config.fromfile(str(find_config(path)))
+    """Read a config; see :func:`find_config`.
+
+    Raises:
+        ConfigError: It cannot be read; the message names the file at fault, which may be one of its bases.
+        FileNotFoundError: There is no such file.
+    """
+    path = find_config(path)
+    try:
+        config = Config.fromfile(str(path))
+    except Exception as error:
+        raise unreadable(path, error) from error
+    check_scope(config, path)
+    return config
+
+
+def change_config(config: Config, options: Mapping | None, source: str = '--cfg-options') -> None:
+    """Change values of a config by their dotted keys.
+
+    Raises:
+        ConfigError: A key leads to nothing, or into a value that has no parts.
+    """
+    for key, value in (options or {}).items():
+        try:
+            config.merge_from_dict({key: value})
+        except Exception as error:
+            raise ConfigError(f'{source} {key}={value}: the config has no such place ({message_of(error)}). Name keys as the '
+                              'config nests them, such as model.decode_head.num_classes.') from error
+
+
+def model_of(config: Config | ConfigDict) -> ConfigDict:
+    """The model of a config.
+
+    Raises:
+        ConfigError: There is none, or it is no model.
+    """
+    name, model = config.get('filename') or 'The config', config.get('model')
+    expected = "expected model=dict(type='EncoderDecoder', …), as in the configs of local_configs/ and of mmseg"
+    if not model:
+        raise ConfigError(f'{name} has no model, {expected}.')
+    if not isinstance(model, Mapping) or not model.get('type'):
+        found = 'without type' if isinstance(model, Mapping) else f'that is a {type(model).__name__}'
+        raise ConfigError(f'{name} has a model {found}, {expected}.')
+    heads = model.get('uncertainty_heads')
+    if heads is not None and not isinstance(heads, Mapping):
+        raise ConfigError(f'{name} has a {type(heads).__name__} for uncertainty_heads of its model, expected a dict of heads by '
+                          "name, such as dict(msp=dict(type='MSPHead')).")
+    return model
 
 
 def is_config(name: str | Path) -> bool:

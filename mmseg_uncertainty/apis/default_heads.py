@@ -7,7 +7,7 @@ from mmengine.config import Config
 
 from mmseg_uncertainty.runtime.near_names import did_you_mean
 
-from .config_files import type_name
+from .config_files import model_of, type_name
 from .load_posthoc import DEFAULT_HEADS, PLAIN_SEGMENTORS
 
 STATELESS = {**DEFAULT_HEADS, 'max_logit': dict(type='MaxLogitHead')}
@@ -24,7 +24,7 @@ def use_heads(config: Config, names: Sequence[str] | None = None) -> None:
     Raises:
         ValueError: A name is unknown.
     """
-    model = config.model
+    model = model_of(config)
     if type_name(model.get('type')) in PLAIN_SEGMENTORS:
         model.type, model.uncertainty_heads = 'PosthocSegmentor', dict(DEFAULT_HEADS)
     if names is None:

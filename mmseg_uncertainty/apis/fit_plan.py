@@ -10,7 +10,7 @@ from mmengine.config import Config, ConfigDict
 
 from mmseg_uncertainty.runtime.shipped_files import configs_folder
 
-from .config_files import type_name
+from .config_files import model_of, type_name
 from .folder_data import ONE_PASS, class_count, common_batch, folder_dataset, one_pass_pipeline, training_pipeline
 from .load_posthoc import PLAIN_SEGMENTORS, POSTHOC_SEGMENTORS
 from .recipes import STATISTICS, Recipe, posthoc_config, schedule_config
@@ -82,7 +82,7 @@ def posthoc_model(base: Config, recipes: Sequence[Recipe], alpha: float | None =
     Raises:
         ValueError: The base is no segmentor.
     """
-    model = copy.deepcopy(base.model)
+    model = copy.deepcopy(model_of(base))
     kind = type_name(model.get('type'))
     if kind not in (*PLAIN_SEGMENTORS, *POSTHOC_SEGMENTORS):
         raise ValueError(f'{base.filename or "The config"} describes the model {kind!r}, expected PosthocSegmentor or one of '

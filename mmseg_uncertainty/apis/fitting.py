@@ -15,9 +15,9 @@ from mmseg_uncertainty.engine.resuming import last_checkpoint
 from mmseg_uncertainty.runtime.command_line import Interrupted
 from mmseg_uncertainty.runtime.output_files import check_output_file, check_output_folder, whole_file
 
-from .config_files import load_config
+from .config_files import change_config, load_config
 from .fit_plan import CALIBRATOR_SHARE, FitData, fit_configs
-from .folder_data import class_meta
+from .folder_data import check_folders, class_meta
 from .recipes import chosen_recipes
 from .run_config import add_hooks
 
@@ -74,10 +74,11 @@ def fit(config: str | Path | Config,
     recipes = chosen_recipes(add)
     check_output_file(out, '--out')
     check_output_file(out.with_suffix('.py'), '--out')
+    check_folders(images=images, labels=labels, outliers=outliers)
     init_default_scope('mmseg')
     load_checkpoints_safely()
     base = config if isinstance(config, Config) else load_config(config)
-    base.merge_from_dict(options or {})
+    change_config(base, options)
     content = read_checkpoint(checkpoint)
     data = FitData(Path(images), Path(labels), class_meta(base, content, classes), Path(outliers) if outliers else None, workers)
     steps = fit_configs(base, recipes, data, iterations, calibrator_share, alpha)

@@ -8,9 +8,11 @@ from pathlib import Path
 from mmengine.config import Config
 from mmseg.registry import MODELS
 
+from mmseg_uncertainty.runtime.dataset_error import DatasetError
 from mmseg_uncertainty.runtime.image_headers import header_size
 
-from .config_files import type_name
+from .config_errors import ConfigError
+from .config_files import model_of, type_name
 from .dataset_meta import dataset_meta
 from .run_config import test_pipeline
 
@@ -50,6 +52,18 @@ def folder_dataset(images: str | Path, labels: str | Path, meta: Mapping, pipeli
                 data_prefix=dict(img_path=str(Path(images).resolve()), seg_map_path=str(Path(labels).resolve())))
 
 
+def check_folders(**folders: str | Path | None) -> None:
+    """Check that there are folders, by the options that name them; ``None`` where one was not given.
+
+    Raises:
+        DatasetError: One is missing or a file.
+    """
+    for option, folder in folders.items():
+        if folder is not None and not Path(folder).expanduser().is_dir():
+            state = 'is a file' if Path(folder).is_file() else 'does not exist'
+            raise DatasetError(f'--{option} {folder} {state}, expected a folder. Check the path.')
+
+
 def class_meta(config: Config, checkpoint: Mapping, classes: str | Path | None) -> dict:
     """Names and colours of the classes of a model.
 
@@ -74,11 +88,14 @@ def class_meta(config: Config, checkpoint: Mapping, classes: str | Path | None) 
 
 def class_count(config: Config) -> int:
     """Number of classes of the model of a config, 2 for one sigmoid channel."""
-    model = config.model
+    model = model_of(config)
     head = model.get('decode_head')
     head = head[-1] if isinstance(head, (list, tuple)) else head
     source = head or model.get('base') or {}
     count = source.get('num_classes') or len(source.get('classes') or ())
+    if not isinstance(count, int) or count < 0:
+        raise ConfigError(f'{config.get("filename") or "The config"} has num_classes={count!r}, expected how many classes the model '
+                          'has, such as 19.')
     return max(count, 2) if count else MODELS.build(model).num_classes
 
 

@@ -11,7 +11,7 @@ from mmseg.registry import MODELS
 from mmseg_uncertainty.engine.checkpoints import check_filled, check_fit, meta_of, read_checkpoint, state_dict_of
 from mmseg_uncertainty.models import PosthocSegmentor
 
-from .config_files import load_config, type_name
+from .config_files import load_config, model_of, type_name
 from .dataset_meta import dataset_meta
 from .devices import checked_device
 from .results_file import checkpoint_facts
@@ -61,7 +61,7 @@ def load_posthoc(config: str | Path | Config | ConfigDict,
 
 
 def _posthoc(config: Config | ConfigDict, path: str | None) -> dict:
-    model = config.get('model') or {}
+    model = model_of(config)
     kind = type_name(model.get('type'))
     if kind in PLAIN_SEGMENTORS:
         return dict(model, type='PosthocSegmentor', uncertainty_heads=DEFAULT_HEADS)

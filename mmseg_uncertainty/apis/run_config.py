@@ -1,7 +1,7 @@
 """Changes that the command-line tools make to a config."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mmengine.config import Config
@@ -25,8 +25,9 @@ def data_of(config: Config, part: str) -> Config:
     Raises:
         ValueError: There is none.
     """
-    dataset = (config.get(f'{part}_dataloader') or {}).get('dataset')
-    if not dataset:
+    loader = config.get(f'{part}_dataloader')
+    dataset = loader.get('dataset') if isinstance(loader, Mapping) else None
+    if not isinstance(dataset, Mapping) or not dataset:
         raise ValueError(f'{config.filename or "The config"} has no {part}_dataloader with a dataset. Add one, '
                          'for example with a file of local_configs/_base_/datasets in _base_.')
     return dataset

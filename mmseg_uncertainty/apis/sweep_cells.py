@@ -28,11 +28,13 @@ from mmseg_uncertainty.engine.weight_files import sha256
 from mmseg_uncertainty.evaluation import evaluator_config
 from mmseg_uncertainty.models.calibrators import Calibrator
 from mmseg_uncertainty.models.segmentors import PosthocSegmentor
+from mmseg_uncertainty.runtime.command_line import message_of
 from mmseg_uncertainty.runtime.json_files import write_json
 from mmseg_uncertainty.runtime.shipped_files import DATASETS as DATASET_FOLDER
 from mmseg_uncertainty.runtime.shipped_files import configs_folder
 
-from .config_files import load_config
+from .config_errors import explained
+from .config_files import load_config, model_of
 from .data_identity import data_identity
 from .distributed import launch
 from .results_file import OWN_WEIGHTS, versions
@@ -51,6 +53,7 @@ def cell_config(plan: SweepPlan, cell: Cell) -> Config:
         ValueError: The dataset or a head is unknown.
     """
     config = read_config(plan.models[cell.model].config)
+    model_of(config)
     entry = plan.datasets[cell.dataset]
     name = entry.dataset or cell.dataset
     path = Path(name) if name.endswith('.py') else DATASET_CONFIGS / f'{name}.py'
@@ -162,7 +165,8 @@ def measure_group(plan: SweepPlan, model: str, dataset: str, work_dir: Path, lau
             group = group or CellGroup(plan, cell, work_dir, launcher)
             results = group.measure(cell)
         except Exception as error:
-            record_failure(cell, work_dir, f'{type(error).__name__}: {error}', traceback.format_exc())
+            told = explained(error)
+            record_failure(cell, work_dir, f'{type(told).__name__}: {message_of(told)}', traceback.format_exc())
             if get_world_size() > 1:
                 raise
             continue
@@ -239,7 +243,7 @@ class CellGroup:
     @torch.no_grad()
     def _predictions(self, loader) -> Iterator[tuple[str, dict, list]]:
         for batch in loader:
-            check_batch(self.model, batch['inputs'], batch['data_samples'])
+            check_batch(self.model, batch)
             data = self.model.data_preprocessor(batch, False)
             self.model.cache.forget()
             for name, calibrator in self.calibrators.items():
@@ -277,7 +281,7 @@ def load_calibrator(part: FittedCalibrator, model: PosthocSegmentor) -> tuple[Ca
         CheckpointError: It was fitted on another base model, or is not fitted.
         ValueError: Its config has no calibrator.
     """
-    config = Config.fromfile(part.config).model.get('calibrator')
+    config = model_of(load_config(part.config)).get('calibrator')
     if config is None:
         raise ValueError(f'{part.config} has no calibrator.')
     checkpoint = read_checkpoint(part.checkpoint)

@@ -11,8 +11,9 @@ from mmengine.runner import Runner
 
 from mmseg_uncertainty.apis import (add_hooks, corrupt_test_images, launch, load_config, results_of_test, use_cache, use_dataset,
                                     use_evaluators, write_json)
+from mmseg_uncertainty.apis.config_files import change_config, model_of
 from mmseg_uncertainty.apis.default_heads import use_heads
-from mmseg_uncertainty.apis.folder_data import ONE_PASS, class_meta, folder_dataset, one_pass_pipeline
+from mmseg_uncertainty.apis.folder_data import ONE_PASS, check_folders, class_meta, folder_dataset, one_pass_pipeline
 from mmseg_uncertainty.apis.html_report import write_report
 from mmseg_uncertainty.apis.model_index import resolve_model
 from mmseg_uncertainty.apis.run_config import data_of, log_of
@@ -39,6 +40,7 @@ def dataset_config(name: str) -> Config:
 
 def use_folder(config: Config, args: argparse.Namespace) -> None:
     """Test on the folders of ``--images`` and ``--labels``."""
+    check_folders(images=args.images, labels=args.labels)
     meta = class_meta(config, read_checkpoint(args.checkpoint) if args.checkpoint else {}, None)
     dataset = folder_dataset(args.images, args.labels, meta, one_pass_pipeline(config))
     config.test_dataloader = dict(ONE_PASS, num_workers=1, persistent_workers=True, dataset=dict(dataset, test_mode=True))
@@ -82,8 +84,9 @@ def test_config(args: argparse.Namespace) -> Config:
     if args.eval:
         options = dict(protocol=args.protocol, plot_dir=args.plot_dir or (args.report and str(args.report / 'plots')))
         use_evaluators(config, args.eval, **{key: value for key, value in options.items() if value})
-    if args.cfg_options:
-        config.merge_from_dict(args.cfg_options)
+    change_config(config, args.cfg_options)
+    model_of(config)
+    data_of(config, 'test')
     if tta_of(args) is not None:
         config.model.tta = tta_of(args)
     add_hooks(config, need_heads=True, allow_overlap=args.allow_overlap)

@@ -12,10 +12,11 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.logging import print_log
 from mmengine.runner import Runner
-from mmseg.registry import MODELS
+from mmseg.registry import MODELS, OPTIMIZERS
 
 from mmseg_uncertainty.apis import POSTHOC_SEGMENTORS, add_hooks, launch, load_config, type_name, use_cache
-from mmseg_uncertainty.apis.config_files import is_config
+from mmseg_uncertainty.apis.config_errors import ConfigError
+from mmseg_uncertainty.apis.config_files import change_config, is_config, model_of
 from mmseg_uncertainty.apis.model_index import find_model
 from mmseg_uncertainty.apis.run_config import data_of, log_of
 from mmseg_uncertainty.apis.zoo_schedules import check_schedule
@@ -23,7 +24,10 @@ from mmseg_uncertainty.engine.checkpoints import load_checkpoints_safely, read_c
 from mmseg_uncertainty.engine.resuming import last_checkpoint
 from mmseg_uncertainty.models.fittable import Fittable
 from mmseg_uncertainty.runtime.command_line import Interrupted
+from mmseg_uncertainty.runtime.near_names import did_you_mean
 from mmseg_uncertainty.runtime.output_files import check_output_folder
+
+ADVICE = dict(model='model=dict(type=...)', train_cfg="train_cfg=dict(type='IterBasedTrainLoop', max_iters=400)")
 
 
 def train_config(args: argparse.Namespace) -> Config:
@@ -37,8 +41,7 @@ def train_config(args: argparse.Namespace) -> Config:
     config = load_config(args.config)
     if args.data_root:
         data_of(config, 'train').data_root = args.data_root
-    if args.cfg_options:
-        config.merge_from_dict(args.cfg_options)
+    change_config(config, args.cfg_options)
     check_trainable(config, args.config)
     check_schedule(config)
     add_hooks(config, need_heads=False)
@@ -62,12 +65,40 @@ def check_trainable(config: Config, path: str) -> None:
     Raises:
         ValueError: It does not.
     """
-    advice = dict(model='model=dict(type=...)', train_cfg="train_cfg=dict(type='IterBasedTrainLoop', max_iters=400)")
-    for key, example in advice.items():
+    for key, example in ADVICE.items():
         if not config.get(key):
             raise ValueError(f'{path} has no {key}, so it does not say what to train. Add one, such as {example}, or a '
                              'file of local_configs/_base_ to its _base_.')
+    model_of(config)
     data_of(config, 'train')
+    check_loop(config, path)
+    check_optimizer(config, path)
+
+
+def check_loop(config: Config, path: str) -> None:
+    """Check that a loop has as many rounds as can be run.
+
+    Raises:
+        ConfigError: It has not.
+    """
+    for key in ('max_iters', 'max_epochs'):
+        rounds = config.train_cfg.get(key, 1) if isinstance(config.train_cfg, Mapping) else None
+        if not isinstance(rounds, int) or rounds < 1:
+            found = f'train_cfg.{key} is {rounds!r}' if rounds is not None else f'train_cfg is {config.train_cfg!r}'
+            raise ConfigError(f'{path}: {found}, expected a whole number, 1 or more, as in {ADVICE["train_cfg"]}.')
+
+
+def check_optimizer(config: Config, path: str) -> None:
+    """Check that there is an optimizer of this name; mmengine asks for its options before it looks.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    wrapper = config.get('optim_wrapper') or {}
+    kind = (wrapper.get('optimizer') or {}).get('type') if isinstance(wrapper, Mapping) else None
+    if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:
+        raise ConfigError(f'{path}: optim_wrapper.optimizer.type is {kind!r}, which is no optimizer.'
+                          f'{did_you_mean(kind, OPTIMIZERS.root.module_dict)} Name one of torch.optim.')
 
 
 def check_fits_something(config: Config, path: str) -> None:

@@ -13,7 +13,7 @@ class ClassMismatchError(ValueError):
 
 
 class BatchError(ValueError):
-    """The images of a batch have several sizes; the message names two of them and says what to do."""
+    """A batch cannot be passed to a model; the message says why and what to do."""
 
 
 def check_classes(model: nn.Module, metainfo: Mapping, dataset: str, names: Sequence[str] = ()) -> None:
@@ -51,18 +51,22 @@ def check_classes(model: nn.Module, metainfo: Mapping, dataset: str, names: Sequ
         _check_names([str(name) for name in names], [str(name) for name in classes], dataset)
 
 
-def check_batch(model: nn.Module, inputs: Sequence, samples: Sequence, training: bool = False) -> None:
-    """Check that images of a batch can be stacked.
+def check_batch(model: nn.Module, batch: Mapping, training: bool = False) -> None:
+    """Check that a batch is packed, and that its images can be stacked.
 
     Args:
         model: A model with a ``data_preprocessor``, which pads while training.
-        inputs: Images, each of shape (3, H, W).
-        samples: Their data samples.
+        batch: ``inputs``, images of shape (3, H, W), and their ``data_samples``.
         training: Whether parameters are trained on the batch.
 
     Raises:
         BatchError: They cannot.
     """
+    if not isinstance(batch, Mapping) or not {'inputs', 'data_samples'} <= set(batch):
+        found = ', '.join(map(str, batch)) if isinstance(batch, Mapping) else type(batch).__name__
+        raise BatchError(f'The pipeline gives {found}, expected inputs and data_samples. End the pipeline of the dataset with '
+                         'dict(type="PackSegInputs").')
+    inputs, samples = batch['inputs'], batch['data_samples']
     least = getattr(getattr(model, 'data_preprocessor', None), 'size', None) if training else None
     if training and least is None:
         return

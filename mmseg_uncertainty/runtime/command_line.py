@@ -3,7 +3,9 @@ from __future__ import annotations
 
 import re
 import sys
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 from .freed_memory import keep_freed_memory
 
@@ -50,9 +52,15 @@ def explains_itself(error: Exception) -> bool:
 
 
 def message_of(error: Exception) -> str:
-    """What an error says, in one line where it comes from a worker process, whose traceback torch puts into the message."""
+    """What an error says, in one line, without the traceback that torch puts into the message of a worker process."""
+    return ' '.join(_text_of(error).split())
+
+
+def _text_of(error: Exception) -> str:
     if isinstance(error, KeyError) and error.args:
         text = str(error.args[0])
+        if ' ' not in text:
+            return f'{text!r} is missing{_place_of(error)}. Add --debug for the traceback.'
     elif isinstance(error, OSError) and error.filename is not None:
         return f'{error.filename}: {error.strerror}. Check the path and its permissions.'
     else:
@@ -60,6 +68,11 @@ def message_of(error: Exception) -> str:
     if isinstance(error, RuntimeError) and text.startswith('DataLoader worker'):
         return f'{text} A worker that ends by itself mostly lacked memory: set num_workers=0 or a smaller batch_size.'
     return _end_of_traceback(text) if WORKER_TRACEBACK in text else text
+
+
+def _place_of(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return f', which {Path(frames[-1].filename).name}, line {frames[-1].lineno}, asked for' if frames else ''
 
 
 def _end_of_traceback(text: str) -> str:

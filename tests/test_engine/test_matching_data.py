@@ -62,13 +62,19 @@ def test_classes_in_another_order_are_refused_and_other_names_are_not(caplog):
 
 def batch_of(*sizes):
     samples = [SimpleNamespace(metainfo=dict(img_path=f'{index}.png')) for index in range(len(sizes))]
-    return [torch.zeros(3, *size) for size in sizes], samples
+    return dict(inputs=[torch.zeros(3, *size) for size in sizes], data_samples=samples)
 
 
 def test_batches_of_several_sizes_are_named():
-    check_batch(nn.Module(), *batch_of((4, 6), (4, 6)))
+    check_batch(nn.Module(), batch_of((4, 6), (4, 6)))
     with pytest.raises(BatchError, match='0.png has 6×4 pixels, 2.png has 6×5.*batch_size=1'):
-        check_batch(nn.Module(), *batch_of((4, 6), (4, 6), (5, 6)))
+        check_batch(nn.Module(), batch_of((4, 6), (4, 6), (5, 6)))
+
+
+@pytest.mark.parametrize('batch', [dict(img=[], ori_shape=[]), [torch.zeros(3, 4, 4)]])
+def test_batches_that_are_not_packed_are_told_from_others(batch):
+    with pytest.raises(BatchError, match='gives (img, ori_shape|list), expected inputs and data_samples.*PackSegInputs'):
+        check_batch(nn.Module(), batch)
 
 
 @pytest.mark.parametrize('size, fits', [((8, 8), True), ((5, 8), True), ((4, 8), False), (None, True)])
@@ -76,7 +82,7 @@ def test_training_pads_to_the_size_of_the_preprocessor(size, fits):
     model = nn.Module()
     model.data_preprocessor = SimpleNamespace(size=size)
     if fits:
-        check_batch(model, *batch_of((4, 6), (5, 6)), training=True)
+        check_batch(model, batch_of((4, 6), (5, 6)), training=True)
     else:
         with pytest.raises(BatchError):
-            check_batch(model, *batch_of((4, 6), (5, 6)), training=True)
+            check_batch(model, batch_of((4, 6), (5, 6)), training=True)

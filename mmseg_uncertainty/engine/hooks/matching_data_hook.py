@@ -43,16 +43,15 @@ class MatchingDataHook(Hook):
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
         """Check the sizes of the images; see :func:`check_batch`."""
-        check_batch(_model(runner), data_batch['inputs'], data_batch['data_samples'],
-                    training=not isinstance(runner.train_loop, CalibrationLoop))
+        check_batch(_model(runner), data_batch, training=not isinstance(runner.train_loop, CalibrationLoop))
 
     def before_val_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
         """Check the sizes of the images; see :func:`check_batch`."""
-        check_batch(_model(runner), data_batch['inputs'], data_batch['data_samples'])
+        check_batch(_model(runner), data_batch)
 
     def before_test_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
         """Check the sizes of the images; see :func:`check_batch`."""
-        check_batch(_model(runner), data_batch['inputs'], data_batch['data_samples'])
+        check_batch(_model(runner), data_batch)
 
     def _check(self, runner: Runner, dataset) -> None:
         check_classes(_model(runner), getattr(dataset, 'metainfo', {}), type(dataset).__name__, self.names)
