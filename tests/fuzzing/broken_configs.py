@@ -117,7 +117,7 @@ _PLANS = (
     ('has a list for domains', lambda text: text + 'domains: [own]\n', REFUSED, 'domains'),
     ('has an unknown reference', lambda text: text + 'reference: other\n', REFUSED, 'other'),
     ('has a number for a reference', lambda text: text + 'reference: 3\n', REFUSED, 'reference'),
-    ('has unknown metrics in its report', lambda text: text + 'report: [mIuo]\n', REFUSED, 'mIuo'),
+    ('has unknown metrics in its report', lambda text: text + 'report: [mIuo]\n', EITHER, 'mIuo'),
     ('has a calibrator whose config is gone', lambda text: text.replace(
         'checkpoint: base.pth', 'checkpoint: base.pth\n    calibrators: {t: {config: gone.py, checkpoint: base.pth}}'), REFUSED,
      'gone.py'),

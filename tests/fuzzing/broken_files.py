@@ -28,9 +28,12 @@ def file_cases() -> Iterator[Case]:
     for call, inputs in INPUTS.items():
         for kind, name in inputs.items():
             for what, change, expects in (*_ANY, *_KINDS.get(kind, ())):
-                sure = kind not in _MAY_BE_RIGHT.get(what, (kind, ))
+                # What trains for one iteration draws two of six images.
+                drawn = kind in ('image', 'label') and call in ('train', 'fit_flow')
+                sure = kind not in _MAY_BE_RIGHT.get(what, (kind, )) and not drawn
+                expects = EITHER if drawn else expects
                 yield Case(call, 'file', f'{kind} {what}', CALLS[call], _on(name, change), REFUSED if sure else expects,
-                           (Path(name).stem, Path(name).name), dict(own_rights=True) if 'locked' in what else {})
+                           (Path(name).name, ), dict(own_rights=True) if 'locked' in what else {})
             yield _renamed(call, kind, name)
             if '/' in name:
                 yield from _folders(call, kind, name.partition('/')[0])

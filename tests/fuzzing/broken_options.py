@@ -18,6 +18,7 @@ LONG = 'x' * 300
 NUMBERS = dict(x=REFUSED, nan=REFUSED)
 VALUES = {int: {**NUMBERS, '': REFUSED, '-1': REFUSED, '0': EITHER, '1.5': REFUSED, '9' * 30: EITHER},
           float: {**NUMBERS, '': REFUSED, '-1': REFUSED, '0': EITHER, 'inf': EITHER, '1e400': EITHER}}
+NUMBER_TYPES = dict(whole_number=int, number_between=float)
 # Options that reach outside or ask for another machine, and --debug, which asks for a traceback.
 LEFT_OUT = ('--share', '--debug', '--help', '--cluster', '--cluster-options')
 NAMES = ('--eval', '--heads', '--protocol', '--test-dataset', '--corrupt-type', '--device', '--models', '--add', '--amp',
@@ -84,22 +85,26 @@ def _parts(pair: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _values(command: str, option: str, action: argparse.Action) -> Iterator[Case]:
-    case = partial(Case, command, 'option', names=(option, option.lstrip('-').replace('-', '_')))
-    values = dict(VALUES.get(action.type, {}))
+    names = (option, option.lstrip('-').replace('-', '_'))
+    case = partial(Case, command, 'option')
+    kind = NUMBER_TYPES.get(getattr(action.type, '__qualname__', '').partition('.')[0], action.type)
+    values = dict(VALUES.get(kind, {}))
     if option in NAMES:
         values |= {'nonesuch': REFUSED, '': REFUSED}
     if option in FOLDER_LIKE:
         values |= {'no/such/folder': REFUSED, 'base.pth': REFUSED, '': REFUSED}
-    if option == '--num-examples':
-        values['9' * 30] = EITHER
+    if option == '--gpus':
+        # Other processes are started by torchrun, which runs in no fork.
+        values.pop('9' * 30)
     for value, expects in values.items():
-        yield case(f'{option}={value[:20]}', _changed(command, option, value), expects=expects)
+        yield case(f'{option}={value[:20]}', _changed(command, option, value), expects=expects,
+                   names=(*names, value) if value else names)
     misspelled = option[:3] + option[4:]
     yield case(f'{misspelled} for {option}', (*CALLS[command], misspelled), names=(option, misspelled))
     if action.nargs == 0:
-        yield case(f'{option}=yes', (*CALLS[command], f'{option}=yes'))
+        yield case(f'{option}=yes', (*CALLS[command], f'{option}=yes'), names=names)
     else:
-        yield case(f'{option} without value', (*CALLS[command], option),
+        yield case(f'{option} without value', (*CALLS[command], option), names=names,
                    expects=EITHER if action.nargs == '*' or option in ('--eval', '--heads') else REFUSED)
 
 

@@ -199,7 +199,8 @@ def result(case: Case, outcome: Outcome, folder: Path) -> object:
     if case.command in ('fit', 'train'):
         return _digest_of(where if where.is_file() else folder / (where / 'last_checkpoint').read_text().strip())
     if case.command == 'sweep':
-        return [json.loads(path.read_text())['metrics'] for path in sorted(where.glob('cells/**/*.json'))]
+        cells = [json.loads(path.read_text())['metrics'] for path in sorted(where.glob('cells/**/*.json'))]
+        return [(where / 'report.md').stat().st_size > 0, *cells]
     if case.command == 'app':
         return 'served: 200, True' in outcome.out
     return bool(outcome.out)

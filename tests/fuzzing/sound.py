@@ -44,7 +44,7 @@ CALLS = dict(
     export_onnx=('export', 'scores.py', 'base.pth', '--out', 'm.onnx', '--sizes', '64x96'),
     sweep=('sweep', 'plan.yaml', '--work-dir', 'run'),
     app=('app', 'scores.py', 'base.pth', '--examples', 'images', '--device', 'cpu'),
-    models=('models', 'camvid'))
+    models=('models', ))
 # Files that each call reads, by what they are.
 INPUTS = dict(
     infer=dict(image='images/1.png', config='scores.py', checkpoint='base.pth'),
