@@ -12,6 +12,7 @@ import ast
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import sys
@@ -28,7 +29,7 @@ from tqdm.auto import tqdm
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = 'mmseg_uncertainty'
 # Holds what mmcv's operators registered, which cannot be registered twice.
-OPERATORS = f'{PACKAGE}.operators'
+REGISTERED_ONCE = f'{PACKAGE}.operators'
 PRELOADED = ['pytest', 'hypothesis', 'torch', 'scipy.stats', 'sklearn.metrics', 'sklearn.cluster', 'matplotlib.pyplot', 'cv2',
              'numba', 'FrEIA.framework', 'mmengine.runner', f'{PACKAGE}.connected']
 FOLDERS = ('functional', 'models', 'evaluation', 'engine/loops', 'structures')
@@ -113,17 +114,47 @@ def _changes(node: ast.AST) -> Iterator[ast.AST]:
         yield ast.Name(NAMES[node.id], node.ctx)
 
 
-def tests_of(path: str) -> list[str]:
-    """Test files that mirror a module or import it."""
-    module, stem = path.removesuffix('.py').replace('/', '.'), Path(path).stem
-    parts = Path(path).relative_to(PACKAGE).parts[:-1]
-    found = []
-    for test in sorted((ROOT / 'tests').rglob('test_*.py')):
-        text = test.read_text(encoding='utf-8')
-        mirrored = test.stem == f'test_{stem}' or f'test_{parts[0]}' in test.parts and stem in text
-        if mirrored or module in text:
-            found.append((test.stem != f'test_{stem}', str(test.relative_to(ROOT))))
-    return [name for _, name in sorted(found)]
+@lru_cache(maxsize=None)
+def tests_of(path: str, without: frozenset[str] = frozenset()) -> tuple[str, ...]:
+    """Test files that belong to a module, nearest first: those named after it, those beside these that name what it defines.
+    Without any of them the others that do; without these the tests of the modules that use it; those of whole commands last."""
+    stem, parts = Path(path).stem, Path(path).relative_to(PACKAGE).parts[:-1]
+    names = _names_of(path)
+    found = {0: [], 1: [], 2: [], 3: []}
+    for test, text in _test_files():
+        if test.stem == f'test_{stem}':
+            rank = 0
+        elif not names.search(text):
+            continue
+        elif test.parts[1] in ('test_tools', 'test_cli', 'test_app'):
+            rank = 3
+        else:
+            rank = 1 if all(f'test_{part}' in test.parts for part in parts) else 2
+        found[rank].append(str(test))
+    if near := found[0] + found[1] or found[2]:
+        return tuple(near)
+    users = [user for user in _users(path) if user not in without]
+    return tuple(dict.fromkeys(test for user in users for test in tests_of(user, without | {path})) or found[3])
+
+
+def _names_of(path: str) -> re.Pattern:
+    """What names a module in the text of another: its dotted name and what it defines for others."""
+    nodes = ast.parse((ROOT / path).read_text(encoding='utf-8')).body
+    names = [node.name for node in nodes if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name[0] != '_']
+    return re.compile(r'\b(' + '|'.join(map(re.escape, [path.removesuffix('.py').replace('/', '.'), *names])) + r')\b')
+
+
+def _users(path: str) -> list[str]:
+    """Other modules that use this one."""
+    names = _names_of(path)
+    modules = [module for module in sorted((ROOT / PACKAGE).rglob('*.py')) if module.name != '__init__.py']
+    found = [str(module.relative_to(ROOT)) for module in modules if names.search(module.read_text(encoding='utf-8'))]
+    return [name for name in found if name != path]
+
+
+@lru_cache(maxsize=1)
+def _test_files() -> list[tuple[Path, str]]:
+    return [(test.relative_to(ROOT), test.read_text(encoding='utf-8')) for test in sorted((ROOT / 'tests').rglob('test_*.py'))]
 
 
 def survives(mutant: Mutant, timeout: float) -> bool:
@@ -155,7 +186,7 @@ def _server():
     return server
 
 
-def run_tests(folder: str, tests: list[str]) -> None:
+def run_tests(folder: str, tests: tuple[str, ...]) -> None:
     """Run tests on the code in a folder, and leave the process with pytest's status."""
     os.setsid()
     os.chdir(folder)
@@ -164,7 +195,7 @@ def run_tests(folder: str, tests: list[str]) -> None:
         os.dup2(silence, stream)
     os.environ.update(PYTHONPATH=folder, OMP_NUM_THREADS='1', PYTHONDONTWRITEBYTECODE='1')
     sys.path.insert(0, folder)
-    for name in [name for name in sys.modules if name.partition('.')[0] == PACKAGE and name != OPERATORS]:
+    for name in [name for name in sys.modules if name.partition('.')[0] == PACKAGE and name != REGISTERED_ONCE]:
         del sys.modules[name]
     import pytest
     os._exit(pytest.main(['-x', '-q', '-p', 'no:cacheprovider', f'--rootdir={folder}', *(f'{folder}/{test}' for test in tests)]))
