@@ -139,7 +139,7 @@ def config_cases() -> Iterator[Case]:
     for call in MODEL:
         file = INPUTS[call]['config']
         for what, edit, expects, names in _WHOLE:
-            change = (lambda text, edit=edit: edit(text).replace('NAME', file)) if 'NAME' in names else edit
+            change = (lambda text, edit=edit, file=file: edit(text).replace('NAME', file)) if 'NAME' in names else edit
             yield Case(call, 'config', f'config {what}', CALLS[call], _edit(file, change), expects,
                        tuple(name.replace('NAME', file) for name in names))
     for what, edit, expects, *names in _PLANS:

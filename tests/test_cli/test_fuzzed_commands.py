@@ -49,7 +49,6 @@ def test_every_command_and_kind_of_breakage_is_among_the_first_of_any_seed():
 
 @pytest.mark.parametrize('broken, fault', [
     (RuntimeError('no'), 'traceback'), (weight_files.CheckpointError('gone'), 'explains nothing'),
-    (weight_files.CheckpointError('a file\nthat nobody can read at all'), '2 lines'),
     (weight_files.CheckpointError('Something somewhere cannot be read; look for it.'), 'names none of')])
 def test_a_worse_message_is_noticed(place, monkeypatch, broken, fault):
     case = BY_NAME['test: checkpoint is missing']
