@@ -50,7 +50,7 @@ def model_of(config: Config | ConfigDict) -> ConfigDict:
     Raises:
         ConfigError: There is none, or it is no model.
     """
-    name, model = config.get('filename') or 'The config', config.get('model')
+    name, model = getattr(config, 'filename', None) or 'The config', config.get('model')
     expected = "expected model=dict(type='EncoderDecoder', …), as in the configs of local_configs/ and of mmseg"
     if not model:
         raise ConfigError(f'{name} has no model, {expected}.')

@@ -31,7 +31,8 @@ def export_torchscript(segmentor: ExportedSegmentor, path: str | Path) -> Path:
     """
     path = Path(path)
     with whole_file(path) as partial:
-        segmentor.traced().save(str(partial), _extra_files={METADATA_FILE: _metadata(segmentor)})
+        # torch ends the process where its own writer meets a full disk.
+        partial.write_bytes(segmentor.traced().save_to_buffer(_extra_files={METADATA_FILE: _metadata(segmentor)}))
     return path
 
 

@@ -45,6 +45,9 @@ class ConfigOptions(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any,
                  option_string: str | None = None) -> None:
         """Parse the pairs."""
+        for pair in values:
+            if not pair.partition('=')[0] or '=' not in pair:
+                parser.error(f'argument {option_string}: {pair!r} is no KEY=VALUE, such as model.decode_head.num_classes=4')
         from mmengine.config import DictAction
         DictAction(self.option_strings, self.dest, nargs='+')(parser, namespace, values, option_string)
 

@@ -101,7 +101,7 @@ def read_pixels(path: str | Path, backend_args: dict | None = None) -> np.ndarra
     except FileNotFoundError:
         raise DatasetError(f'Label file {path} is missing. Every image needs one; re-run the converter in '
                            'tools/dataset_converters, or remove the image.') from None
-    except (UnidentifiedImageError, OSError, SyntaxError, MemoryError) as error:
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, MemoryError) as error:
         reason = str(error) or 'too large for the memory'
         raise DatasetError(f'Label file {path} cannot be read ({reason}). {SKIP_HINT}') from error
 

@@ -43,7 +43,10 @@ def read_checkpoint(path: str | Path, map_location: str | torch.device | None = 
     base_name = meta_of(checkpoint).get('base_weights')
     if base_name is None:
         return checkpoint
-    base = read_parts(path.parent / Path(base_name).name, map_location, _read)
+    try:
+        base = read_parts(path.parent / Path(base_name).name, map_location, _read)
+    except CheckpointError as error:
+        raise CheckpointError(f'{path} holds its fitted parts alone and names the file of its base model: {error}') from error
     return {**checkpoint, 'state_dict': {**base['state_dict'], **checkpoint['state_dict']}}
 
 

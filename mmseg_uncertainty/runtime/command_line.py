@@ -1,6 +1,8 @@
 """What command-line tools share."""
 from __future__ import annotations
 
+import errno
+import logging
 import re
 import sys
 import traceback
@@ -10,7 +12,10 @@ from pathlib import Path
 from .freed_memory import keep_freed_memory
 
 NAMED_ERRORS = (FloatingPointError, ImportError, KeyError, OSError, SyntaxError, ValueError)
+FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 INTERRUPTED = 130
+# How pathlib begins, before Python 3.13.
+LOOP = 'Symlink loop'
 WORKER_TRACEBACK = 'Original Traceback (most recent call last):'
 ERROR_CLASS = re.compile(r'^[\w.]+(?:: |$)')
 
@@ -29,6 +34,8 @@ def run_plain_command(main: Callable[[], None], named_errors: tuple[type[Excepti
         on_interrupt: What Ctrl+C leaves behind, and how to go on.
     """
     keep_freed_memory()
+    # A log that cannot be written, on a full disk say, is no reason for a traceback between the lines of a result.
+    logging.raiseExceptions = '--debug' in sys.argv
     try:
         main()
     except KeyboardInterrupt as interrupt:
@@ -44,11 +51,11 @@ def run_plain_command(main: Callable[[], None], named_errors: tuple[type[Excepti
 
 
 def explains_itself(error: Exception) -> bool:
-    """Whether an error of a general kind is about what the user gave: an option of no class, or a lost worker."""
+    """Whether an error of a general kind is about what the user gave: an option of no class, a lost worker, a link to itself."""
     text = str(error)
     if isinstance(error, TypeError):
         return 'unexpected keyword argument' in text or 'required positional argument' in text
-    return isinstance(error, RuntimeError) and text.startswith('DataLoader worker') and WORKER_TRACEBACK not in text
+    return isinstance(error, RuntimeError) and text.startswith(('DataLoader worker', LOOP)) and WORKER_TRACEBACK not in text
 
 
 def message_of(error: Exception) -> str:
@@ -63,10 +70,14 @@ def _text_of(error: Exception) -> str:
             return f'{text!r} is missing{_place_of(error)}. Add --debug for the traceback.'
     elif isinstance(error, OSError) and error.filename is not None:
         return f'{error.filename}: {error.strerror}. Check the path and its permissions.'
+    elif isinstance(error, OSError) and error.errno in FULL:
+        text = f'{error.strerror}: something of this run cannot be written. Make room on the disk, or choose another place.'
     else:
         text = str(error)
     if isinstance(error, RuntimeError) and text.startswith('DataLoader worker'):
         return f'{text} A worker that ends by itself mostly lacked memory: set num_workers=0 or a smaller batch_size.'
+    if isinstance(error, RuntimeError) and text.startswith(LOOP):
+        return f'{text}: the path is a link that leads back to itself. Choose another path.'
     return _end_of_traceback(text) if WORKER_TRACEBACK in text else text
 
 

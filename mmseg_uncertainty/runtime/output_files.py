@@ -31,6 +31,9 @@ def whole_file(path: str | Path, suffix: str = '') -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
         os.replace(partial, path)
+    except OutputError as error:
+        # What writes below may be whole by itself; the user knows the last name only.
+        raise OutputError(str(error).replace(str(partial), str(path))) from error.__cause__
     except OSError as error:
         raise OutputError(f'{path} cannot be written ({error.strerror or error}). Choose another place, or make room '
                           'there.') from error

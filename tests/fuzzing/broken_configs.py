@@ -40,7 +40,7 @@ _ENDS = (
     (MODEL, 'imports a custom module that is not there', 'custom_imports = dict(imports=["nonesuch_module"])', REFUSED,
      ('nonesuch_module', )),
     (('infer', 'test', 'app', 'export', 'train'), 'misspells a head',
-     'next(iter(model["uncertainty_heads"].values()))["type"] += "s"', REFUSED, ('MSPHeads', 'FlowEneDetHeads')),
+     'next(iter(model["uncertainty_heads"].values()))["type"] += "s"', REFUSED, ('MSPHeads', 'EntropyHeads', 'FlowEneDetHeads')),
     (('infer', 'test', 'export', 'train'), 'has an option that heads lack',
      'next(iter(model["uncertainty_heads"].values()))["nonesuch"] = 1', REFUSED, ('nonesuch', )),
     (('infer', 'test', 'export'), 'has a temperature of zero', 'model["uncertainty_heads"]["msp"]["temperature"] = 0', REFUSED,

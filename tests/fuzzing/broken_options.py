@@ -43,7 +43,7 @@ PAIRS = dict(
         '--launcher slurm', '--launcher mpi', '--no-flip', '--tta 0'],
     report=['? --heads msp msp', "--out ''", '? --eval ECE ECE'],
     train=['--cfg-options train_cfg.max_iters=-1', '--cfg-options train_cfg.max_iters=x',
-        '--cfg-options train_dataloader.batch_size=0', '? --cfg-options train_dataloader.batch_size=100000',
+        '--cfg-options train_dataloader.batch_size=0', '? --cfg-options train_dataloader.batch_size=7',
         '--cfg-options optim_wrapper.optimizer.lr=-1', '--cfg-options optim_wrapper.optimizer.lr=nan',
         '? --cfg-options optim_wrapper.optimizer.lr=1e30', '--cfg-options optim_wrapper.optimizer.type=Adamm',
         "--load-from ''", '--load-from segformer_b0_camvif', '? --load-from segformer_b0_camvid', '--launcher pytorch',

@@ -108,7 +108,7 @@ def _files(case: Case, before: Listing, after: Listing, folder: Path):
     for name in after:
         if UNFINISHED.search(Path(name).name):
             yield f'{name} was left'
-        elif after[name] != before.get(name) and not _is_readable(folder / name):
+        elif after[name] != before.get(name) and not LOGS.search(name) and not _is_readable(folder / name):
             yield f'{name} is half-written'
 
 

@@ -143,3 +143,9 @@ def test_a_suffix_chooses_files_and_is_no_part_of_the_key(tmp_path):
 def test_a_jpeg_without_pixels_is_not_whole():
     with pytest.raises(DatasetError, match='cut off'):
         check_image_file('x', b'\xff\xd8\xff\xd9')
+
+
+def test_a_text_that_begins_as_an_image_does_is_named(tmp_path):
+    (tmp_path / 'a.png').write_bytes(b'P3 is what I am not\n')
+    with pytest.raises(DatasetError, match=r'a\.png cannot be read'):
+        read_labels(tmp_path / 'a.png')

@@ -1,6 +1,8 @@
 """Tools end in one line that says what is wrong, also where a worker process found it."""
 import errno
 import re
+import errno
+import logging
 import sys
 
 import pytest
@@ -74,3 +76,14 @@ def test_an_interrupt_takes_a_line_and_its_exit_status(monkeypatch, capsys):
     assert ending(monkeypatch, raising(Interrupted('Saved a.pth.'))) == 130
     told = capsys.readouterr().err.split('\n')[1::2]
     assert told == ['Interrupted. Finished cells are kept.', 'Interrupted. Saved a.pth.']
+
+
+def test_a_full_disk_is_named_and_logs_that_cannot_be_written_are_silent(monkeypatch):
+    assert 'Make room on the disk' in ending(monkeypatch, raising(OSError(errno.ENOSPC, 'No space left on device')))
+    assert not logging.raiseExceptions
+
+
+def test_links_that_lead_to_themselves_are_named(monkeypatch, tmp_path):
+    (tmp_path / 'loop').symlink_to(tmp_path / 'loop')
+    assert 'loop' in ending(monkeypatch, lambda: (tmp_path / 'loop/run').resolve(strict=True))
+    assert 'Choose another path' in ending(monkeypatch, raising(RuntimeError("Symlink loop from 'loop/run'")))

@@ -1,11 +1,15 @@
 """Results appear whole, and paths that cannot hold them are found beforehand."""
+import errno
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from mmengine.fileio import LocalBackend
 
+from mmseg_uncertainty.engine.atomic_backend import AtomicBackend
 from mmseg_uncertainty.runtime.json_files import write_json
 from mmseg_uncertainty.runtime.output_files import OutputError, check_output_file, check_output_folder, whole_file
 
@@ -65,3 +69,24 @@ def test_folders_without_permission_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr(os, 'access', lambda path, mode: False)
     with pytest.raises(OutputError, match='--out .*r.json: nothing can be written'):
         check_output_file(tmp_path / 'r.json', '--out')
+
+
+def test_a_full_disk_leaves_nothing_and_names_the_last_file(tmp_path):
+    with pytest.raises(OutputError, match=r'm\.pt cannot be written \(No space left'):
+        with whole_file(tmp_path / 'm.pt') as unproven, whole_file(unproven) as partial:
+            partial.write_bytes(b'half')
+            raise OSError(errno.ENOSPC, 'No space left')
+    assert not os.listdir(tmp_path)
+
+
+def test_checkpoints_appear_whole_or_not_at_all(tmp_path, monkeypatch):
+    def full(self, obj, filepath):
+        Path(filepath).write_bytes(obj[:2])
+        raise OSError(errno.EFBIG, 'File too large')
+
+    AtomicBackend().put(b'whole', tmp_path / 'a.pth')
+    assert (tmp_path / 'a.pth').read_bytes() == b'whole'
+    monkeypatch.setattr(LocalBackend, 'put', full)
+    with pytest.raises(OutputError, match=r'a\.pth cannot be written'):
+        AtomicBackend().put(b'other', tmp_path / 'a.pth')
+    assert os.listdir(tmp_path) == ['a.pth'] and (tmp_path / 'a.pth').read_bytes() == b'whole'
