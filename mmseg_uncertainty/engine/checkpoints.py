@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from io import BytesIO
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -10,11 +11,13 @@ import torch
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor, nn
 
+from mmseg_uncertainty.runtime.output_files import whole_file
+
 from .plain_pickle import load_plain
 from .weight_files import CheckpointError, read_parts
 
 __all__ = ['CheckpointError', 'base_fingerprint', 'check_filled', 'check_fit', 'fill_network', 'is_base',
-           'load_checkpoints_safely', 'meta_of', 'read_checkpoint', 'state_dict_of']
+           'load_checkpoints_safely', 'meta_of', 'read_checkpoint', 'state_dict_of', 'write_checkpoint']
 
 POSTHOC_PREFIXES = ('uncertainty_heads.', 'calibrator.', 'set_head.')
 IGNORED_SUFFIXES = ('num_batches_tracked', )
@@ -48,6 +51,23 @@ def read_checkpoint(path: str | Path, map_location: str | torch.device | None = 
     except CheckpointError as error:
         raise CheckpointError(f'{path} holds its fitted parts alone and names the file of its base model: {error}') from error
     return {**checkpoint, 'state_dict': {**base['state_dict'], **checkpoint['state_dict']}}
+
+
+def write_checkpoint(path: str | Path, content: Mapping) -> None:
+    """Write a checkpoint that appears whole or not at all.
+
+    Args:
+        path: The file; its folder exists.
+        content: What ``torch.save`` stores.
+
+    Raises:
+        OutputError: There is no room, or no permission.
+    """
+    # torch's own writer says nothing of the disk where that is full.
+    written = BytesIO()
+    torch.save(dict(content), written)
+    with whole_file(path) as partial:
+        partial.write_bytes(written.getbuffer())
 
 
 def _read(path: Path, map_location: str | torch.device | None) -> Mapping:

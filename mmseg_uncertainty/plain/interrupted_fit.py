@@ -1,14 +1,12 @@
 """What an interrupted fit leaves in a folder, so that it goes on from there."""
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from mmengine.logging import print_log
 
-from mmseg_uncertainty.engine.checkpoints import CheckpointError, read_checkpoint
+from mmseg_uncertainty.engine.checkpoints import CheckpointError, read_checkpoint, write_checkpoint
 from mmseg_uncertainty.models import PosthocSegmentor
 
 from .posthoc_state import load_posthoc_state, posthoc_state
@@ -21,13 +19,12 @@ def save_whole(path: str | Path, content: Mapping) -> None:
 
     Raises:
         FileNotFoundError: The folder does not exist.
+        OutputError: There is no room, or no permission.
     """
     path = Path(path).expanduser()
     if not path.parent.is_dir():
         raise FileNotFoundError(f'{path} cannot be written, since the folder {path.parent} does not exist; make it first.')
-    partial = path.with_name(f'.{path.name}.partial')
-    torch.save(dict(content), partial)
-    os.replace(partial, path)
+    write_checkpoint(path, content)
 
 
 class InterruptedFit:

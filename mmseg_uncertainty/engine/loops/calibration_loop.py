@@ -1,7 +1,6 @@
 """Fits what is fitted by streaming statistics: one pass over the calibration set per stage, base model frozen."""
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +17,7 @@ from torch.utils.data import DataLoader
 
 from mmseg_uncertainty.datasets.calibration_plan import SHARED, CalibrationPlan, Consumer
 from mmseg_uncertainty.datasets.label_flips import labels_flip, unflip_labels
+from mmseg_uncertainty.engine.checkpoints import write_checkpoint
 from mmseg_uncertainty.engine.resuming import note_last_checkpoint
 from mmseg_uncertainty.models.fittable import Fittable, fit_stage, fittables_in_order
 from mmseg_uncertainty.structures import FrozenOutputs
@@ -176,11 +176,10 @@ class CalibrationLoop(BaseLoop):
         """Write the checkpoint beside its place and move it there, so that no half checkpoint is ever found."""
         if is_main_process():
             folder = Path(self.runner.work_dir)
-            path, partial = folder / self.filename, folder / f'.{self.filename}.partial'
+            path = folder / self.filename
             checkpoint = dict(meta=self._meta(), state_dict=weights_to_cpu(self.model.state_dict()))
             self.runner.call_hook('before_save_checkpoint', checkpoint=checkpoint)
-            torch.save(checkpoint, partial)
-            os.replace(partial, path)
+            write_checkpoint(path, checkpoint)
             note_last_checkpoint(folder, self.filename)
             self.runner.logger.info(f'Saved {path}')
         barrier()
