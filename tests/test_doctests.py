@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import mmseg_uncertainty
-from mmseg_uncertainty import functional, plain, runtime
+from mmseg_uncertainty import functional, plain, runtime, submissions
 
 GIVEN = dict(np=np, torch=torch, tempfile=tempfile, wrap=mmseg_uncertainty.wrap)
 # What only counts faster what another function has an example for, and a fit of which no number says anything by itself.
@@ -21,7 +21,7 @@ INNER_NAMES = ('_bound', 'published_')
 
 
 def modules():
-    for package in (functional, plain, runtime):
+    for package in (functional, plain, runtime, submissions):
         for found in pkgutil.iter_modules(package.__path__, package.__name__ + '.'):
             yield found.name
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from mkdocs.structure.files import File, Files
 
-PACKAGES = ('functional', 'models', 'datasets', 'evaluation', 'engine', 'plain', 'apis', 'runtime', 'visualization')
+PACKAGES = ('functional', 'models', 'datasets', 'evaluation', 'engine', 'plain', 'apis', 'submissions', 'runtime',
+            'visualization')
 ROLE = re.compile(r':(?:py:)?(?:class|func|meth|attr|data|mod|exc|math):<code>~?([^<]+)</code>')
 
 

@@ -12,6 +12,8 @@ CORRUPTIONS = ('gaussian_noise', 'shot_noise', 'impulse_noise', 'defocus_blur', 
 RECIPES = ('temperature', 'clustered', 'local', 'vector', 'crc', 'kandinsky', 'fedu', 'fedc', 'fed', 'outliers', 'mahalanobis',
            'vim', 'knn', 'sml', 'baselines')
 CACHE_PRECISIONS = ('float16', 'float32')
+BENCHMARKS = ('smiyc', 'fishyscapes', 'bravo')
+RESCALE = ('auto', 'never', 'always')
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 CLUSTERS = ('slurm', 'local', 'debug')
 OPSET = 17

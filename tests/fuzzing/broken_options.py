@@ -21,7 +21,7 @@ VALUES = {int: {**NUMBERS, '': REFUSED, '-1': REFUSED, '0': EITHER, '1.5': REFUS
 NUMBER_TYPES = dict(whole_number=int, number_between=float)
 # Options that reach outside or ask for another machine, and --debug, which asks for a traceback.
 LEFT_OUT = ('--share', '--debug', '--help', '--cluster', '--cluster-options')
-NAMES = ('--eval', '--heads', '--protocol', '--test-dataset', '--corrupt-type', '--device', '--models', '--add', '--amp',
+NAMES = ('--eval', '--head', '--heads', '--protocol', '--test-dataset', '--corrupt-type', '--device', '--models', '--add', '--amp',
          '--launcher', '--cache-precision')
 FOLDER_LIKE = ('--data-root', '--images', '--labels', '--examples', '--outliers')
 # Words behind those of a call that no parser can know to be wrong, or that contradict each other; ? may be right.
@@ -56,6 +56,8 @@ PAIRS = dict(
     export_onnx=['--opset 1', '? --opset 99', '--opset -3', '--opset 0'],
     sweep=['--models tini', '--group tiny nope', '--group nope own', '--group tiny', '--gpus 0', '--gpus -1',
         '? --tables-only', '--launcher pytorch --group tiny own', '? --models'],
+    submit=['--split Static', '--split Sttaic', '--split LostAndFound Static', '--rescale sometimes', '--no-flip', '--tta 0',
+        '--method a/b', '--labels images', '? --check', '--cfg-options model.decode_head.num_classes=7'],
     app=['--port 0', '--port 80000', '? --port 80', '? --num-examples 0', '--examples base.pth'],
     models=['camvod', "? ''", "'*'"])
 
