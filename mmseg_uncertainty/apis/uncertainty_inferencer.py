@@ -29,7 +29,7 @@ from .small_inputs import pad_small
 from .tiled_prediction import TiledPrediction
 
 # Steps of test pipelines for which the inferencer has done the work, or has nothing to work on.
-LOADING = ('LoadImageFromFile', 'LoadLabels', 'LoadAnnotations', 'LoadOneDLAnnotations', 'RenderToyRoads',
+LOADING = ('LoadImageFromFile', 'LoadLabels', 'LoadBravoLabels', 'LoadAnnotations', 'LoadOneDLAnnotations', 'RenderToyRoads',
            'SeedAugmentations')
 MAX_PIXELS = 2**21
 

@@ -147,10 +147,10 @@ class CheckedSegDataset(BaseSegDataset):
                 raise DatasetError(f'{path} cannot be read as an image ({error}). {SKIP_HINT}') from error
             raise
 
-    def _sample(self, image: Path, labels: Path) -> dict:
+    def _sample(self, image: Path, labels: Path | None) -> dict:
         return dict(
             img_path=str(image),
-            seg_map_path=str(labels),
+            **({} if labels is None else dict(seg_map_path=str(labels))),
             label_map=void_map(self.label_map, self.ignore_index),
             reduce_zero_label=self.reduce_zero_label,
             label_values=self.label_values,
@@ -207,8 +207,9 @@ class CheckedSegDataset(BaseSegDataset):
             image = mmcv.imfrombytes(content)
             if image is None:
                 raise DatasetError(f'{sample["img_path"]} cannot be read as an image.')
-            labels = read_labels(sample['seg_map_path'], self.backend_args)
-            check_labels(labels, sample['seg_map_path'], sample['img_path'], image.shape[:2], sample['label_values'])
+            if sample.get('seg_map_path') is not None:
+                labels = read_labels(sample['seg_map_path'], self.backend_args)
+                check_labels(labels, sample['seg_map_path'], sample['img_path'], image.shape[:2], sample['label_values'])
         except (DatasetError, cv2.error) as error:
             print_log(f'{type(self).__name__}: skipping {sample["img_path"]}: {error}', 'current', logging.WARNING)
             self.skipped.append(sample['img_path'])

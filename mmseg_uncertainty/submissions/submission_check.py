@@ -43,7 +43,7 @@ def check_submission(submission: Submission) -> SubmissionReport:
     missing = [path for frame in submission.frames for path in submission.files(frame).values() if not path.is_file()]
     if missing:
         raise SubmissionError(f'{len(missing)} files of {submission.split} are missing: {shown(list(map(str, missing)))}. Run the '
-                              'same command again to add them.')
+                              'same command again, without --check, to add them.')
     strangers = submission.strangers()
     if strangers:
         raise SubmissionError(f'{len(strangers)} files belong to no frame of {submission.split}: '

@@ -54,6 +54,8 @@ def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
         parser.error('name a config (or a model) and --head NAME, or add --check to check what is in --out')
     if not args.split and not args.images and args.benchmark != 'bravo':
         parser.error('name what to answer by --split NAME, or give a folder of images by --images DIR')
+    if args.images and args.data_root:
+        parser.error('--data-root is where the images of a split are looked for, and --images names them; leave one out')
     if args.split and len(args.split) > 1 and args.benchmark != 'bravo':
         parser.error('--split: one at a time; only BRAVO is sent as one file of several subsets')
     if args.method and not args.method.replace('-', '_').replace('.', '_').isidentifier():

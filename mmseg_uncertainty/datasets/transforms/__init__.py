@@ -1,4 +1,5 @@
 from .corruptions import CORRUPTIONS, Corruptions
+from .load_bravo_labels import LoadBravoLabels
 from .load_instance_colors import LoadInstanceColors
 from .load_labels import LoadLabels
 from .mark_inliers import MarkInliers
@@ -8,6 +9,6 @@ from .render_toy_roads import RenderToyRoads
 from .seed_augmentations import SeedAugmentations
 
 __all__ = [
-    'Corruptions', 'CORRUPTIONS', 'LoadInstanceColors', 'LoadLabels', 'MarkInliers', 'MaskObjectDropout',
+    'Corruptions', 'CORRUPTIONS', 'LoadBravoLabels', 'LoadInstanceColors', 'LoadLabels', 'MarkInliers', 'MaskObjectDropout',
     'PasteOutliers', 'RenderToyRoads', 'SeedAugmentations'
 ]

@@ -1,0 +1,6 @@
+_base_ = './anomaly_folder.py'
+data_root = '{{$DATA_ROOT:data}}/ADE-OoD'
+test_dataloader = dict(
+    dataset=dict(
+        _delete_=True, type='ADEOoDDataset', data_root=data_root, test_mode=True,
+        pipeline=_base_.test_pipeline))

@@ -1,0 +1,2 @@
+_base_ = './bravo_acdc_fog.py'
+test_dataloader = dict(dataset=dict(subset='ACDCrain', labels='classes'))
