@@ -25,7 +25,8 @@ COMMANDS = dict(
     export='write a model with its uncertainty to ONNX or TorchScript',
     sweep='measure models on datasets under corruptions',
     submit='write the files of SegmentMeIfYouCan, Fishyscapes and BRAVO, and check them',
-    models='list the models that go by a name')
+    models='list the models that go by a name',
+    datasets='list the datasets that can be read, and what of them is missing')
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = PROGRAM) -> None:

@@ -59,6 +59,7 @@ PAIRS = dict(
     submit=['--split Static', '--split Sttaic', '--split LostAndFound Static', '--rescale sometimes', '--no-flip', '--tta 0',
         '--method a/b', '--labels images', '? --check', '--cfg-options model.decode_head.num_classes=7'],
     app=['--port 0', '--port 80000', '? --port 80', '? --num-examples 0', '--examples base.pth'],
+    datasets=['camvod', "? ''", '--short 3'],
     models=['camvod', "? ''", "'*'"])
 
 
@@ -114,9 +115,9 @@ def _words(command: str) -> Iterator[Case]:
     """Words that are missing, too many, or nothing."""
     case = partial(Case, command, 'option')
     words = CALLS[command]
-    yield case('without words', words[:1], expects=EITHER if command in ('app', 'models') else REFUSED)
+    yield case('without words', words[:1], expects=EITHER if command in ('app', 'models', 'datasets') else REFUSED)
     yield case('with an unknown option', (*words, '--nonesuch', '3'), names=('--nonesuch', ))
-    if command != 'models':
+    if command not in ('models', 'datasets'):
         yield case('with a word too many', (*words[:1], 'x', 'y', 'z', *words[1:]))
         yield case('with an empty model', _instead(words, ''))
         yield case('with a model of no name', _instead(words, 'no_such_model'), names=('no_such_model', ))

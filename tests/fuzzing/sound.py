@@ -45,7 +45,7 @@ CALLS = dict(
     sweep=('sweep', 'plan.yaml', '--work-dir', 'run'),
     submit=('submit', 'fishyscapes', 'scores.py', 'base.pth', '--head', 'msp', '--images', 'images', '--out', 'out'),
     app=('app', 'scores.py', 'base.pth', '--examples', 'images', '--device', 'cpu'),
-    models=('models', ))
+    models=('models', ), datasets=('datasets', ))
 # Files that each call reads, by what they are.
 INPUTS = dict(
     infer=dict(image='images/1.png', config='scores.py', checkpoint='base.pth'),
@@ -60,13 +60,13 @@ INPUTS = dict(
     export=dict(config='scores.py', checkpoint='base.pth'), export_onnx=dict(config='scores.py', checkpoint='base.pth'),
     submit=dict(image='images/1.png', config='scores.py', checkpoint='base.pth'),
     sweep=dict(image='images/1.png', label='labels/1.png', plan='plan.yaml', config='scores.py', checkpoint='base.pth'),
-    app=dict(image='images/1.png', config='scores.py', checkpoint='base.pth'), models={})
+    app=dict(image='images/1.png', config='scores.py', checkpoint='base.pth'), models={}, datasets={})
 # Where each call writes: the option, and whether it is a folder.
 OUTPUTS = dict(
     infer=dict(out=True), infer_onnx=dict(out=True), fit=dict(out=False, work_dir=True),
     fit_flow=dict(out=False, work_dir=True), test=dict(out=False, work_dir=True), test_folder=dict(out=False),
     report=dict(out=True), train=dict(work_dir=True), train_statistics=dict(work_dir=True), export=dict(out=False),
-    export_onnx=dict(out=False), submit=dict(out=True), sweep=dict(work_dir=True), app={}, models={})
+    export_onnx=dict(out=False), submit=dict(out=True), sweep=dict(work_dir=True), app={}, models={}, datasets={})
 
 
 def write_sound(folder: Path) -> None:
