@@ -57,10 +57,21 @@ def use_dataset(config: Config, dataset: Config, data_root: str | None = None) -
     if data_root is not None:
         source.data_root = data_root
     if config.get('test_scale') is not None:
-        step = dict(type='Resize', scale=config.test_scale, keep_ratio=config.get('test_keep_ratio', False))
-        pipeline = [step for step in source.pipeline if type_name(step['type']) != 'Resize']
-        position = _after_loading(pipeline)
-        source.pipeline = [*pipeline[:position], step, *pipeline[position:]]
+        resize_inputs(source, config.test_scale, config.get('test_keep_ratio', False))
+
+
+def resize_inputs(dataset: Config, scale: Sequence[int], keep_ratio: bool) -> None:
+    """Resize the images of a dataset to this width and height right after they are loaded, and not otherwise.
+
+    Args:
+        dataset: Config of the dataset.
+        scale: Width and height.
+        keep_ratio: Whether to resize into the scale, and not to it.
+    """
+    step = dict(type='Resize', scale=tuple(scale), keep_ratio=keep_ratio)
+    pipeline = [step for step in dataset.pipeline if type_name(step['type']) != 'Resize']
+    position = _after_loading(pipeline)
+    dataset.pipeline = [*pipeline[:position], step, *pipeline[position:]]
 
 
 def corrupt_test_images(config: Config, corruption: str, severity: int) -> None:

@@ -17,8 +17,10 @@ from mmseg_uncertainty.apis.folder_data import ONE_PASS, check_folders, class_me
 from mmseg_uncertainty.apis.html_report import write_report
 from mmseg_uncertainty.apis.model_index import resolve_model
 from mmseg_uncertainty.apis.run_config import data_of, log_of
+from mmseg_uncertainty.apis.use_protocol import check_protocol, use_protocol
 from mmseg_uncertainty.engine.checkpoints import load_checkpoints_safely, read_checkpoint
 from mmseg_uncertainty.engine.hooks import BestAndWorstHook
+from mmseg_uncertainty.runtime.benchmark_protocols import PROTOCOLS
 from mmseg_uncertainty.runtime.output_files import check_output_file, check_output_folder
 from mmseg_uncertainty.runtime.shipped_files import dataset_configs
 from mmseg_uncertainty.runtime.tta_options import tta_of
@@ -38,22 +40,28 @@ def dataset_config(name: str) -> Config:
     return Config.fromfile(path)
 
 
+def dataset_name(args: argparse.Namespace) -> str | None:
+    """Name of the config of the test dataset, ``None`` for that of the model or for own folders."""
+    return DATASET_ALIASES.get(args.test_dataset, args.test_dataset)
+
+
 def use_folder(config: Config, args: argparse.Namespace) -> None:
     """Test on the folders of ``--images`` and ``--labels``."""
     check_folders(images=args.images, labels=args.labels)
     meta = class_meta(config, read_checkpoint(args.checkpoint) if args.checkpoint else {}, None)
     dataset = folder_dataset(args.images, args.labels, meta, one_pass_pipeline(config))
     config.test_dataloader = dict(ONE_PASS, num_workers=1, persistent_workers=True, dataset=dict(dataset, test_mode=True))
-    if not args.eval and not config.get('test_evaluator'):
+    if not args.eval and not config.get('test_evaluator') and args.protocol not in PROTOCOLS:
         args.eval = ['mIoU', 'IDM', 'ECE']
 
 
 def check_names(args: argparse.Namespace) -> None:
-    """Check the names of evaluators and of the corruption.
+    """Check the names of evaluators, of the protocol and of the corruption.
 
     Raises:
         ValueError: One is unknown.
     """
+    check_protocol(args.protocol)
     for option, known, names in (('--eval', EVALUATORS, args.eval),
                                  ('--corrupt-type', CORRUPTIONS, [args.corrupt_type or 'None'])):
         for name in names:
@@ -81,7 +89,9 @@ def test_config(args: argparse.Namespace) -> Config:
         corrupt_test_images(config, args.corrupt_type, args.corrupt_severity)
     if args.skip_broken:
         config.test_dataloader.dataset.skip_broken = True
-    if args.eval:
+    if args.protocol in PROTOCOLS:
+        print('\n'.join(use_protocol(config, args.protocol, args.eval, dataset_name(args), tta_of(args), args.plot_dir)))
+    elif args.eval:
         options = dict(protocol=args.protocol, plot_dir=args.plot_dir or (args.report and str(args.report / 'plots')))
         use_evaluators(config, args.eval, **{key: value for key, value in options.items() if value})
     change_config(config, args.cfg_options)
@@ -134,7 +144,7 @@ def save(args: argparse.Namespace, runner: Runner, metrics: dict) -> None:
     """Write results and report, if asked for."""
     options = {key: getattr(args, key) for key in ('eval', 'protocol', 'test_dataset', 'corrupt_type')}
     options['corrupt_severity'] = args.corrupt_severity if args.corrupt_type else 0
-    options['tta'] = tta_of(args)
+    options['tta'] = runner.cfg.model.get('tta')
     if args.out:
         write_json(args.out, results_of_test(runner, metrics, args.config, args.checkpoint, **options))
     print(f'{f"Results: {args.out}; " if args.out else ""}log: {log_of(runner)}')

@@ -7,6 +7,8 @@ from pathlib import Path
 from mmseg.datasets import CityscapesDataset
 from mmseg.registry import DATASETS
 
+from mmseg_uncertainty.label_values import OUTLIER
+
 from .benchmark_dataset import BenchmarkDataset, chosen
 
 
@@ -35,7 +37,7 @@ SUBSETS = {
     'synobjs': Subset('bravo_synobjs', '', '_gt', '_mask'),
     'synrain': Subset('bravo_synrain'),
 }
-LABELS = ('classes', 'invalid')
+LABELS = ('classes', 'invalid', 'joint')
 PREFIX = 'bravo_GT'
 
 
@@ -52,8 +54,9 @@ class BravoDataset(BenchmarkDataset):
     Args:
         data_root: Folder of all subsets.
         subset: One of :data:`SUBSETS`.
-        labels: ``'classes'``: train ids, void where the scene was altered, since the semantic half measures valid pixels; or
-            ``'invalid'``: 0 where it was not altered, 1 where it was, for the out-of-distribution half.
+        labels: ``'classes'``: train ids, void where the scene was altered, since the semantic half measures valid pixels;
+            ``'invalid'``: 0 where it was not altered, 1 where it was, for the out-of-distribution half; ``'joint'``: train ids,
+            253 where it was altered, for both, named by ``novel_labels`` of the metainfo.
         labelled: Take the images with ground truth alone.
         options: See :class:`BenchmarkDataset`.
 
@@ -64,11 +67,16 @@ class BravoDataset(BenchmarkDataset):
     def __init__(self, data_root: str, subset: str = 'ACDCfog', labels: str = 'classes', labelled: bool = True,
                  **options) -> None:
         self.subset = SUBSETS[chosen('BravoDataset', 'subset', subset, tuple(SUBSETS))]
+        self.subset_name = subset
         self.kind = chosen('BravoDataset', 'labels', labels, LABELS)
         folder = self.subset.folder
         options.setdefault('data_prefix', dict(img_path=folder, seg_map_path=f'{PREFIX}/{folder}'))
-        if labels == 'classes':
-            options['metainfo'] = dict(CityscapesDataset.METAINFO, label_kind='classes', **options.get('metainfo', {}))
+        meta = dict(subset=subset)
+        if labels != 'invalid':
+            meta |= dict(CityscapesDataset.METAINFO, label_kind='classes')
+        if labels == 'joint':
+            meta |= dict(novel_labels=(OUTLIER, ))
+        options['metainfo'] = meta | options.get('metainfo', {})
         super().__init__(labelled=labelled, data_root=str(data_root), image_tails=(self.subset.image_tail, ),
                          label_tails=(self.subset.label_tail, ), **options)
 
@@ -83,4 +91,5 @@ class BravoDataset(BenchmarkDataset):
             return sample
         invalid = labels.with_name(labels.name.replace(self.subset.label_tail, self.subset.invalid_tail))
         # Both maps are checked by the step that joins them.
-        return dict(sample, label_values=[*range(19), 255], invalid_map_path=str(invalid), bravo_labels=self.kind)
+        return dict(sample, label_values=[*range(19), 255], subset=self.subset_name, invalid_map_path=str(invalid),
+                    bravo_labels=self.kind)

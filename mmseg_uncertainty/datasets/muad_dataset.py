@@ -36,7 +36,7 @@ class MUADDataset(BenchmarkDataset):
         options.setdefault('image_tails', ('_leftImg8bit', ))
         options.setdefault('label_tails', ('_leftLabel', ))
         if labels == 'classes':
-            options['metainfo'] = dict(CityscapesDataset.METAINFO, label_kind='classes', **options.get('metainfo', {}))
+            options['metainfo'] = dict(CityscapesDataset.METAINFO, label_kind='classes') | options.get('metainfo', {})
         super().__init__(data_root=str(data_root), **options)
 
     def load_data_list(self) -> list[dict]:

@@ -36,8 +36,8 @@ class StreetHazardsDataset(BenchmarkDataset):
         first_folder(data_root, [folder.format('images')], 'StreetHazardsDataset')
         options.setdefault('data_prefix', dict(img_path=folder.format('images'), seg_map_path=folder.format('annotations')))
         if labels == 'classes':
-            options['metainfo'] = dict(classes=STREET_HAZARDS_CLASSES, palette=PALETTE, label_kind='classes',
-                                       **options.get('metainfo', {}))
+            meta = dict(classes=STREET_HAZARDS_CLASSES, palette=PALETTE, label_kind='classes')
+            options['metainfo'] = meta | options.get('metainfo', {})
         super().__init__(data_root=str(data_root), **options)
 
     def load_data_list(self) -> list[dict]:

@@ -40,7 +40,8 @@ def test_validation_images_of_the_anomaly_track(tmp_path):
     write_labels(tmp_path / 'labels_masks/validation0001_labels_semantic.png')
     dataset = build('SmiycDataset', tmp_path)
     assert stems(dataset) == ['validation0001'] and pixels(dataset, count=3) == [0, 1, 255]
-    assert dataset.metainfo['component_protocol'] == 'smiyc-anomaly' and dataset.metainfo['label_kind'] == 'anomaly'
+    assert dataset.metainfo['component_protocol'] == 'smiyc-anomaly' and dataset.metainfo['track'] == 'anomaly'
+    assert dataset.metainfo['label_kind'] == 'anomaly'
 
 
 def test_test_images_of_a_track_have_no_labels(tmp_path):
@@ -161,6 +162,9 @@ def test_subsets_of_bravo(tmp_path, subset):
     classes = build('BravoDataset', tmp_path, pipeline, subset=subset)
     assert len(classes) == 1 and pixels(classes, count=4) == [0, 255, 255, 255]
     assert len(classes.metainfo['classes']) == 19
+    joint = build('BravoDataset', tmp_path, pipeline, subset=subset, labels='joint')
+    assert pixels(joint, count=4) == [0, 253, 255, 253] and joint.metainfo['novel_labels'] == (253, )
+    assert joint.metainfo['subset'] == subset
     invalid = build('BravoDataset', tmp_path, pipeline, subset=subset, labels='invalid')
     assert pixels(invalid, count=4) == [0, 1, 255, 1] and invalid.metainfo['label_kind'] == 'anomaly'
 

@@ -1,2 +1,3 @@
+# Both halves: classes of valid pixels, 253 where the scene was altered.
 _base_ = './bravo_acdc_fog.py'
-test_dataloader = dict(dataset=dict(subset='synobjs', labels='classes'))
+test_dataloader = dict(dataset=dict(subset='synobjs', labels='joint'))

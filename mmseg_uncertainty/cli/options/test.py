@@ -4,6 +4,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from mmseg_uncertainty.runtime.benchmark_protocols import PROTOCOLS
+from mmseg_uncertainty.runtime.near_names import did_you_mean
 from mmseg_uncertainty.runtime.option_types import whole_number
 from mmseg_uncertainty.runtime.shipped_files import dataset_configs
 from mmseg_uncertainty.runtime.tta_options import add_tta_options
@@ -30,7 +32,8 @@ def add_measurement_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--heads', nargs='+', metavar='NAME',
                         help='measure these heads only: heads of the config, or scores without fit, such as msp and energy')
     parser.add_argument('--protocol', metavar='NAME',
-                        help='protocol of the evaluators that --eval names, such as pooled, per_image or published')
+                        help=f'measure as a benchmark or paper does (docs/protocols.md): {", ".join(PROTOCOLS)}; or the protocol of '
+                             'the evaluators that --eval names, such as pooled, per_image or published')
     parser.add_argument('--test-dataset', metavar='NAME',
                         help=f'one of {", ".join(dataset_configs())}, or {", ".join(DATASET_ALIASES)}; default: that of the '
                              'config')
@@ -60,7 +63,11 @@ def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
         parser.error('--images DIR and --labels DIR belong together')
     if args.images and (args.test_dataset or args.data_root):
         parser.error('--images DIR is a test dataset of its own; leave out --test-dataset and --data-root')
-    for option, value in (('--protocol', args.protocol), ('--plot-dir', args.plot_dir)):
+    by_name = args.protocol in PROTOCOLS
+    for option, value in (('--protocol', not by_name and args.protocol), ('--plot-dir', not by_name and args.plot_dir)):
         if value and not args.eval:
+            near = did_you_mean(args.protocol, PROTOCOLS) if option == '--protocol' else ''
+            if near:
+                parser.error(f'--protocol {args.protocol}: unknown.{near} By name go {", ".join(PROTOCOLS)}.')
             parser.error(f'{option} is an option of the evaluators that --eval names; add --eval, or set it in '
                          'test_evaluator of the config')
