@@ -50,8 +50,9 @@ def test_its_words_write_what_the_server_reads(tiny, monkeypatch):  # noqa: F811
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {tiny}/words\n')
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    settings = dict(PATH=f'{program.parent}:{os.environ["PATH"]}', CONFIG=str(tiny / 'tiny.py'), HEAD='msp',
-                    OPTIONS='--tta 1 2 --no-flip', CHECKPOINT=str(tiny / 'tiny.pth'), INPUT=str(tiny / 'track/images'), OUTPUT=str(tiny / 'output'))
+    settings = dict(
+        PATH=f'{program.parent}:{os.environ["PATH"]}', CONFIG=str(tiny / 'tiny.py'), HEAD='msp', OPTIONS='--tta 1 2 --no-flip',
+        CHECKPOINT=str(tiny / 'tiny.pth'), INPUT=str(tiny / 'track/images'), OUTPUT=str(tiny / 'output'))
     subprocess.run(['sh', str(FOLDER / 'fishyscapes_run.sh')], cwd='/', env=settings, check=True)
     command, *words = (tiny / 'words').read_text().splitlines()
     monkeypatch.chdir('/')
