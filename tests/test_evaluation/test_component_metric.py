@@ -81,6 +81,34 @@ def test_tracks_are_the_pooled_numbers_at_their_sizes(evaluate, sample, track, s
         ComponentMetric(track, smallest_truth=3)
 
 
+def test_the_dataset_chooses_the_track_unless_an_option_does(evaluate, objects):
+    for options, meta, expected in ((dict(), 'obstacle', 'obstacle'), (dict(), 'anomaly', 'anomaly'), (dict(), None, 'pooled'),
+                                    (dict(protocol='pooled'), 'obstacle', 'pooled'),
+                                    (dict(protocol='anomaly'), 'obstacle', 'anomaly'),
+                                    (dict(smallest_prediction=0), 'obstacle', 'pooled')):
+        metric = ComponentMetric(threshold=.5, resamples=0, **options)
+        metrics = evaluate(metric, objects, dict(META, track=meta))
+        assert set(metrics) == {f'{head}/{name}[{expected}]' for head in ('flow', 'blind')
+                                for name in ('F1*', 'sIoU', 'PPV', 'threshold')}
+        assert metric.provenance['protocol'] == expected
+    with pytest.raises(ValueError, match="of toy objects names the track 'obstacles'. Did you mean obstacle"):
+        ComponentMetric().dataset_meta = dict(META, track='obstacles')
+
+
+def test_one_metric_follows_every_dataset_it_is_given(evaluate, objects):
+    metric = ComponentMetric(threshold=.5, resamples=0)
+    keys = [next(iter(evaluate(metric, objects, dict(META, track=track)))) for track in ('obstacle', None, 'anomaly')]
+    assert [key.partition('[')[2] for key in keys] == ['obstacle]', 'pooled]', 'anomaly]']
+
+
+@pytest.mark.parametrize('track', ['anomaly', 'obstacle'])
+def test_scores_of_a_track_that_are_no_numbers_are_refused(evaluate, objects, track):
+    objects[1]['uncertainty']['flow'] = objects[1]['uncertainty']['flow'].clone()
+    objects[1]['uncertainty']['flow'][0, 0, 0] = np.nan
+    with pytest.raises(ValueError, match="1.png: head 'flow' gave 1 NaN or infinite scores"):
+        evaluate(ComponentMetric(track), objects, META)
+
+
 def test_no_anomaly_is_nan_and_class_labels_are_refused(evaluate, objects, warnings):
     for part in objects:
         part['gt_sem_seg']['data'].fill_(0)

@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from mmseg_uncertainty.evaluation import AnomalyRankingMetric, ComponentMetric
+from mmseg_uncertainty.functional import ranking
 from mmseg_uncertainty.functional.component_metrics import TRACKS, component_counts, component_overlaps
+from mmseg_uncertainty.functional.quantile_bins import best_binned_f1, quantile_bins
 
 FOLDER = Path(os.environ.get('GOLDEN_ROOT', Path(__file__).parents[3] / 'shared' / 'golden')) / 'smiyc'
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason=f'no golden vectors in {FOLDER}; set GOLDEN_ROOT')
 META = dict(classes=('in-distribution', 'anomaly'), label_kind='anomaly')
-BINNING = 1.  # what 768 bins per frame of the benchmark tool hide, in percent points
 
 
 @pytest.fixture(scope='module')
@@ -22,8 +23,8 @@ def arrays():
         return dict(file)
 
 
-def evaluate(metric, arrays):
-    metric.dataset_meta = META
+def evaluate(metric, arrays, meta=META):
+    metric.dataset_meta = meta
     for index, (labels, scores) in enumerate(zip(arrays['labels'], arrays['scores'])):
         metric.process({}, [dict(img_path=f'{index:04}', gt_sem_seg=dict(data=torch.from_numpy(labels)[None]),
                                  uncertainty=dict(flow=torch.from_numpy(scores)[None]))])
@@ -71,7 +72,47 @@ def test_the_leaderboard_numbers_of_a_track(arrays, track):
         assert metrics[f'flow/{name}[{track}]'] == pytest.approx(100 * arrays[f'{track}_{column}'], abs=1e-10)
 
 
+@pytest.mark.parametrize('track', TRACKS)
+def test_a_track_finds_the_threshold_of_the_benchmark_by_itself(arrays, track):
+    metric = ComponentMetric(resamples=0)
+    metrics = evaluate(metric, arrays, dict(META, track=track))
+    for name, column in (('threshold', 'threshold'), ('sIoU', 'sIoU_mean'), ('PPV', 'PPV_mean'), ('F1*', 'f1_mean')):
+        expected = arrays[f'{track}_{column}'] * (1 if name == 'threshold' else 100)
+        assert metrics[f'flow/{name}[{track}]'] == pytest.approx(expected, abs=1e-10), name
+    assert metrics[f'flow/threshold_F1[{track}]'] == pytest.approx(100 * arrays['best_f1'], abs=1e-10)
+
+
+def binned(arrays):
+    """Bins of all images; their lower and upper edges."""
+    parts = [quantile_bins(scores[labels == 1], scores[labels == 0])
+             for labels, scores in zip(arrays['labels'], arrays['scores'])]
+    highest = [scores[labels < 2].max() for labels, scores in zip(arrays['labels'], arrays['scores'])]
+    upper = [np.r_[part.edges[1:], max(1, top)] for part, top in zip(parts, highest)]
+    return parts, np.concatenate([part.edges for part in parts]), np.concatenate(upper)
+
+
+def counts_at(parts, positive_scores, negative_scores):
+    scores = np.unique(np.r_[positive_scores, negative_scores])[::-1]
+    return [np.bincount(np.searchsorted(-scores, -where), np.concatenate([getattr(part, name) for part in parts]), scores.size)
+            for name, where in (('positives', positive_scores), ('negatives', negative_scores))]
+
+
+def test_the_best_pixel_f1_and_its_threshold_are_those_of_the_benchmark(arrays):
+    found = best_binned_f1(binned(arrays)[0])
+    np.testing.assert_allclose(found, [arrays['best_f1'], arrays['best_f1_threshold']], rtol=0, atol=1e-12)
+
+
 def test_pixel_metrics_lie_within_the_binning_of_the_benchmark(arrays):
+    """Scores lie somewhere in their bins: our numbers and the benchmark's both lie between the extremes of where."""
+    parts, lower, upper = binned(arrays)
+    worst, best = counts_at(parts, lower, upper), counts_at(parts, upper, lower)
     metrics = evaluate(AnomalyRankingMetric(exact=True, resamples=0), arrays)
-    for name, column in (('AUROC', 'area_ROC'), ('AP', 'area_PRC'), ('F1', 'best_f1'), ('FPR95', 'tpr95_fpr')):
-        assert metrics[f'flow/{name}[pooled]'] == pytest.approx(100 * arrays[column], abs=BINNING), name
+    for name, column, function, bound in (
+            ('AUROC', 'area_ROC', ranking.auroc, ranking.auroc_bound),
+            ('AP', 'area_PRC', ranking.average_precision, ranking.average_precision_bound),
+            ('FPR95', 'tpr95_fpr', ranking.fpr_at_tpr, ranking.fpr_at_tpr_bound),
+            ('F1', 'best_f1', lambda *counts: ranking.best_f1(*counts)[0], ranking.best_f1_bound)):
+        ends = [function(*worst), function(*best)]
+        low, high = min(ends) - bound(*worst) - 1e-12, max(ends) + bound(*best) + 1e-12
+        for value in (metrics[f'flow/{name}[pooled]'] / 100, arrays[column]):
+            assert low <= value <= high, name

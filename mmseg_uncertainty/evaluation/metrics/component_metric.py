@@ -11,12 +11,14 @@ from mmseg.registry import METRICS
 
 from mmseg_uncertainty.functional.component_metrics import (TRACKS, ComponentTrack, component_counts, component_overlaps,
                                                             mean_component_f1)
+from mmseg_uncertainty.functional.quantile_bins import best_binned_f1, quantile_bins
 from mmseg_uncertainty.functional.ranking import best_f1, best_f1_bound
 from mmseg_uncertainty.functional.score_histogram import ScoreHistogram
-from mmseg_uncertainty.label_values import ANOMALY, VOID
+from mmseg_uncertainty.label_values import ANOMALY, IN_DISTRIBUTION, VOID
+from mmseg_uncertainty.runtime.near_names import did_you_mean
 
 from .thresholds import ThresholdError, read_thresholds
-from .sample_fields import NO_ANOMALY_ADVICE, anomaly_labels, score_maps
+from .sample_fields import NO_ANOMALY_ADVICE, anomaly_labels, check_scores, score_maps
 from .streaming_metric import StreamingMetric
 
 
@@ -35,10 +37,14 @@ class ComponentMetric(StreamingMetric):
         - ``'pooled'``: the sizes given; 500 and 0 when omitted.
 
     Args:
+        protocol: One of these; when omitted, the ``track`` in the METAINFO of the dataset, or else ``'pooled'``, which it also
+            is where sizes are given.
         threshold: ``score > threshold`` is an anomaly: a number, one per head, or the JSON file of an earlier run
             (``threshold`` of each head, or ``F1_threshold``, which takes scores equal to it as well). When omitted, the
             threshold of the best pixel F1 on the evaluated images is taken, which is what the benchmark does and an oracle;
-            scores then wait on disk, 4 bytes per pixel and head. ``threshold_F1`` is that F1, in percent.
+            scores then wait on disk, 4 bytes per pixel and head. ``threshold_F1`` is that F1, in percent. The two tracks find
+            it as the benchmark does, over :mod:`quantiles <mmseg_uncertainty.functional.quantile_bins>` of each image,
+            ``'pooled'`` over all scores.
         smallest_prediction: Least number of pixels of a predicted component; smaller ones vanish.
         smallest_truth: Least number of pixels of a true component; smaller ones become void.
         options: See :class:`StreamingMetric`.
@@ -49,20 +55,41 @@ class ComponentMetric(StreamingMetric):
     protocols = ('pooled', *TRACKS)
 
     def __init__(self,
-                 protocol: str = 'pooled',
+                 protocol: str | None = None,
                  threshold: float | dict[str, float] | str | None = None,
                  smallest_prediction: int | None = None,
                  smallest_truth: int | None = None,
                  **options) -> None:
-        super().__init__(protocol=protocol, **options)
-        track = TRACKS.get(protocol)
-        if track and (smallest_prediction, smallest_truth) != (None, None):
+        sizes = smallest_prediction, smallest_truth
+        self.follows_dataset = protocol is None and sizes == (None, None)
+        super().__init__(protocol=protocol or 'pooled', **options)
+        if protocol in TRACKS and sizes != (None, None):
+            track = TRACKS[protocol]
             raise ValueError(f'components: protocol={protocol!r} fixes the sizes ({track.smallest_prediction} and '
                              f'{track.smallest_truth} pixels); leave out smallest_prediction={smallest_prediction} and '
                              f"smallest_truth={smallest_truth}, or choose protocol='pooled'.")
         self.threshold = _given_thresholds(threshold) if isinstance(threshold, (str, Path)) else threshold
-        least = 500 if smallest_prediction is None else smallest_prediction
-        self.track = track or ComponentTrack(least, smallest_truth or 0)
+        self.sizes = ComponentTrack(500 if smallest_prediction is None else smallest_prediction, smallest_truth or 0)
+
+    @StreamingMetric.dataset_meta.setter
+    def dataset_meta(self, dataset_meta: dict) -> None:
+        """Set the dataset's meta information, and the protocol it asks for where none was given.
+
+        Raises:
+            ValueError: If the labels of the dataset are not of the kind this metric needs, or its track is unknown.
+        """
+        StreamingMetric.dataset_meta.fset(self, dataset_meta)
+        if self.follows_dataset:
+            track = dataset_meta.get('track') or 'pooled'
+            if track not in self.protocols:
+                raise ValueError(f'components: the METAINFO of {self.dataset_name} names the track {track!r}.'
+                                 f'{did_you_mean(str(track), self.protocols)} Choose from {", ".join(self.protocols)}.')
+            self.protocol = track
+
+    @property
+    def track(self) -> ComponentTrack:
+        """Sizes below which components do not count."""
+        return TRACKS.get(self.protocol, self.sizes)
 
     def reset(self) -> None:
         """Forget all images."""
@@ -76,13 +103,17 @@ class ComponentMetric(StreamingMetric):
         record = dict(pixels=labels.size, void=int((labels == VOID).sum()), heads={})
         maps = {head: scores.cpu() for head, scores in score_maps(sample, groups).items()}
         for head, scores in maps.items():
-            if head not in self.histograms:
-                self.histograms[head] = ScoreHistogram()
-            self.count_scores(self.histograms[head], sample, head, scores, groups)
+            check_scores(sample, head, scores, groups != VOID, self.check)
         if self.threshold is not None:
             record['heads'] = {head: self._compare(labels, scores.numpy(), self._given(head))
                                for head, scores in maps.items()}
             return record
+        if self.protocol in TRACKS:
+            record['bins'] = {head: quantile_bins(*(scores[groups == group].numpy() for group in (ANOMALY, IN_DISTRIBUTION)))
+                              for head, scores in maps.items()}
+        else:
+            for head, scores in maps.items():
+                self.histograms.setdefault(head, ScoreHistogram()).update(scores, groups)
         record |= dict(heads=dict.fromkeys(maps), file=str(Path(self._folder.name) / f'{self.measured}.npz'))
         np.savez(record['file'], labels=labels, **{f'scores/{head}': scores.numpy() for head, scores in maps.items()})
         return record
@@ -104,7 +135,7 @@ class ComponentMetric(StreamingMetric):
         self.provenance |= dict(asdict(self.track), threshold_from='best pixel F1' if self.threshold is None else 'given')
         metrics = {}
         for head in records[0]['heads']:
-            threshold, chosen = self._oracle(head) if self.threshold is None else (self._given(head), {})
+            threshold, chosen = self._oracle(head, records) if self.threshold is None else (self._given(head), {})
             parts = [record['heads'][head] or self._spilled(record['file'], head, threshold) for record in records]
             counts = np.stack([part['counts'] for part in parts])
             metrics[self.key('F1*', head)] = 100 * mean_component_f1(counts.sum(0))
@@ -118,8 +149,11 @@ class ComponentMetric(StreamingMetric):
                 self.warn('there is no anomalous component; sIoU and F1* are undefined.' + NO_ANOMALY_ADVICE)
         return metrics
 
-    def _oracle(self, head: str) -> tuple[float, dict[str, float]]:
-        """Threshold of the best pixel F1, and that F1 with its bound."""
+    def _oracle(self, head: str, records: list[dict]) -> tuple[float, dict[str, float]]:
+        """Threshold of the best pixel F1, and that F1, with its bound where cells of scores may hide something."""
+        if self.protocol in TRACKS:
+            best, threshold = best_binned_f1([record['bins'][head] for record in records])
+            return threshold, dict(threshold_F1=best)
         ranked = self.histograms[head].ranked()
         pixels = ranked.positives, ranked.negatives
         best, index = best_f1(*pixels)
