@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mmseg_uncertainty.functional.bravo import FALLING, SEMANTIC
 from mmseg_uncertainty.functional.corruption_average import average_corruptions, group_of, harmonic_mean
 from mmseg_uncertainty.functional.ranking import auroc
 from mmseg_uncertainty.functional.score_histogram import rank_exactly
@@ -115,24 +116,43 @@ def _by_subject(rows: Iterable[Row]) -> dict[tuple, dict[tuple[str, int], float]
 
 
 def domain_rows(plan: SweepPlan, rows: Sequence[Row]) -> list[dict]:
-    """Averages over the clean images of each domain, with the harmonic mean of all that is a share.
+    """Averages over the clean images of each domain, with harmonic means of what is a share, in percent.
 
-    As in the BRAVO challenge (Vu et al., 2024), mIoU, 1 - ECE and, for mistakes, AUROC, AP and 1 - FPR95 go into it.
+    ``harmonic_mean`` takes mIoU, 1 - ECE and, for mistakes, AUROC, AP and 1 - FPR95, as far as they were measured: a summary of
+    this sweep, and no number of a benchmark. ``BRAVO_semantic_hmean`` is the semantic half of the BRAVO challenge (Vu et al., 2024)
+    over the datasets of the domain; it is there where the evaluators of the sweep hold ``bravo``.
     """
     clean = [row for row in rows if row.corruption == CLEAN]
     subjects = dict.fromkeys((row.model, row.calibrator, row.head) for row in clean if row.head)
+    with_bravo = any(row.metric.startswith('BRAVO_') for row in clean)
     found = []
     for model, calibrator, head in subjects:
+        own = [row for row in clean if (row.model, row.calibrator) == (model, calibrator) and row.head in ('', head)]
         for domain, members in plan.domains.items():
+            inside = [row for row in own if row.dataset in members]
             values = {}
             for metric in dict.fromkeys((*plan.report, *SHARES)):
-                parts = [row.value for row in clean if (row.model, row.calibrator, row.metric) == (model, calibrator, metric)
-                         and row.head in ('', head) and row.dataset in members]
+                parts = [row.value for row in inside if row.metric == metric]
                 values[metric] = float(np.mean(parts)) if len(parts) == len(members) else math.nan
             shares = [share(values[metric]) for metric, share in SHARES.items() if not math.isnan(values[metric])]
-            found.append(dict(model=model, calibrator=calibrator, head=head, domain=domain, **values,
-                              reliability=100 * harmonic_mean(shares)))
+            means = dict(harmonic_mean=100 * harmonic_mean(shares))
+            if with_bravo:
+                means['BRAVO_semantic_hmean'] = 100 * _bravo_semantic(inside, len(members))
+            found.append(dict(model=model, calibrator=calibrator, head=head, domain=domain, **values, **means))
     return found
+
+
+def _bravo_semantic(rows: Sequence[Row], datasets: int) -> float:
+    """Harmonic mean of all semantic metrics of all datasets, NaN unless each of them has all."""
+    shares = []
+    for metric in SEMANTIC:
+        # The subset may stand behind the name.
+        values = [row.value for row in rows if row.metric.partition('.')[0] == f'BRAVO_{metric}']
+        if len(values) != datasets:
+            return math.nan
+        fractions = np.array(values) / (1 if metric == 'ECE' else 100)
+        shares += list(1 - fractions if metric in FALLING else fractions)
+    return harmonic_mean(shares)
 
 
 def write_csv(path: Path, rows: Sequence[Mapping]) -> None:

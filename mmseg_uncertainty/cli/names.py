@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable
 
 from mmseg_uncertainty.runtime.near_names import did_you_mean
 
-EVALUATORS = ('mIoU', 'mFscore', 'macroF1', 'mFishy', 'oIoU', 'IDM', 'ECE', 'OOD-image', 'OOD-local', 'components', 'coverage')
+EVALUATORS = ('mIoU', 'mFscore', 'macroF1', 'mFishy', 'oIoU', 'IDM', 'ECE', 'OOD-image', 'OOD-local', 'components', 'coverage',
+              'bravo')
 CORRUPTIONS = ('gaussian_noise', 'shot_noise', 'impulse_noise', 'defocus_blur', 'glass_blur', 'motion_blur', 'zoom_blur', 'snow',
                'frost', 'fog', 'brightness', 'contrast', 'elastic_transform', 'pixelate', 'jpeg_compression', 'speckle_noise',
                'gaussian_blur', 'spatter', 'saturate')

@@ -13,6 +13,7 @@ EVALUATORS: dict[str, dict] = {
     'OOD-local': dict(type='LocalOODMetric'),
     'components': dict(type='ComponentMetric'),
     'coverage': dict(type='CoverageMetric'),
+    'bravo': dict(type='BravoMetric'),
 }
 PUBLISHED = {'oIoU': dict(type='PublishedOpenSetMetric')}
 

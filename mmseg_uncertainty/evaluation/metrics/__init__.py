@@ -1,4 +1,5 @@
 from .anomaly_ranking_metric import AnomalyRankingMetric
+from .bravo_metric import BravoMetric
 from .calibration_metric import CalibrationMetric
 from .class_iou_metric import ClassIoUMetric
 from .component_metric import ComponentMetric
@@ -12,7 +13,7 @@ from .published_open_set_metric import PublishedOpenSetMetric
 from .streaming_metric import StreamingMetric
 
 __all__ = [
-    'AnomalyRankingMetric', 'CalibrationMetric', 'ClassIoUMetric', 'ComponentMetric', 'CoverageMetric',
+    'AnomalyRankingMetric', 'BravoMetric', 'CalibrationMetric', 'ClassIoUMetric', 'ComponentMetric', 'CoverageMetric',
     'ImageOODMetric', 'LocalOODMetric', 'MacroF1Metric', 'MisclassificationMetric', 'OpenSetMetric',
     'PublishedOpenSetMetric', 'StreamingMetric'
 ]
