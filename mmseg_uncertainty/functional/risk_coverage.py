@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import digamma
 
-from .ranking import auroc, auroc_bound, ratio
+from .ranking import auroc, auroc_bound, average_precision, average_precision_bound, ratio
 
 SERIES_FROM = 128.
 ROUNDING = 1e-9
@@ -62,6 +62,57 @@ def aurc_bound(errors: np.ndarray, correct: np.ndarray) -> np.ndarray:
     worst = _risk_sum(ahead, seen, here, 1.) + _risk_sum(ahead + here, seen + here, right, 0.)
     gaps = (np.where(mixed, gap, 0).sum(-1) for gap in (value - best, worst - value))
     return ratio(np.maximum(*gaps), pixels.sum(-1))
+
+
+def augrc(errors: np.ndarray, correct: np.ndarray) -> np.ndarray:
+    r"""Area under the generalized risk-coverage curve: the share of all pixels that are wrong and kept, averaged over coverages.
+
+    Traub et al., "Overcoming Common Flaws in the Evaluation of Selective Classification Systems", NeurIPS 2024. With the error rate
+    e it equals :math:`(1 - \mathrm{AUROC})\, e (1 - e) + e^2 / 2`, so that, other than in :func:`aurc`, no pixel weighs more for
+    being among the most certain ones. :math:`e^2 / 2` is perfect, e / 2 is chance.
+
+    Examples:
+        >>> float(augrc(errors=[1, 0], correct=[0, 3]))  # the one wrong pixel of four comes last: (1/4)² / 2
+        0.03125
+        >>> float(augrc(errors=[0, 1], correct=[3, 0]))  # and first: 1/4 * 3/4 + 1/32
+        0.21875
+    """
+    rate = _error_rate(errors, correct)
+    misplaced = np.where(rate * (1 - rate) > 0, 1 - auroc(errors, correct), 0)
+    return misplaced * rate * (1 - rate) + rate**2 / 2
+
+
+def augrc_bound(errors: np.ndarray, correct: np.ndarray) -> np.ndarray:
+    """Largest error of :func:`augrc` that ties within bins may hide."""
+    rate = _error_rate(errors, correct)
+    return np.where(rate * (1 - rate) > 0, auroc_bound(errors, correct), 0) * rate * (1 - rate)
+
+
+def _error_rate(errors: np.ndarray, correct: np.ndarray) -> np.ndarray:
+    wrong, right = (np.asarray(counts, float).sum(-1) for counts in (errors, correct))
+    return ratio(wrong, wrong + right)
+
+
+def success_precision(errors: np.ndarray, correct: np.ndarray) -> np.ndarray:
+    """AP-success: step-wise average precision of the right pixels, ranked from the most certain on; 1 is perfect.
+
+    Corbière et al., "Addressing Failure Prediction by Learning Model Confidence", NeurIPS 2019. AP-error is the
+    :func:`~mmseg_uncertainty.functional.ranking.average_precision` of the wrong pixels, from the most uncertain on.
+
+    Examples:
+        >>> round(float(success_precision(errors=[0, 1], correct=[1, 2])), 4)  # two of three at first, then three of four
+        0.6944
+    """
+    return average_precision(*_most_certain_first(correct, errors))
+
+
+def success_precision_bound(errors: np.ndarray, correct: np.ndarray) -> np.ndarray:
+    """Largest error of :func:`success_precision` that ties within bins may hide."""
+    return average_precision_bound(*_most_certain_first(correct, errors))
+
+
+def _most_certain_first(*counts: np.ndarray) -> tuple[np.ndarray, ...]:
+    return tuple(np.asarray(part)[..., ::-1] for part in counts)
 
 
 def _risk_at(errors: np.ndarray, correct: np.ndarray, coverage: float) -> tuple[np.ndarray, ...]:

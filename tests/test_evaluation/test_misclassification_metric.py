@@ -68,7 +68,7 @@ def test_no_errors_are_nan_not_a_crash(evaluate, class_samples):
 
 def test_headline_numbers_carry_intervals_and_plots(evaluate, class_samples, tmp_path):
     metrics = evaluate(MisclassificationMetric(resamples=50, plot_dir=tmp_path), class_samples(), META)
-    for name in ('AUROC', 'AP', 'FPR95', 'AURC', 'PRR'):
+    for name in ('AUROC', 'AP', 'AP_success', 'FPR95', 'AURC', 'AUGRC', 'PRR'):
         low, high = (metrics[f'msp/IDM_{name}_{side}[pooled]'] for side in ('low', 'high'))
         assert low <= metrics[f'msp/IDM_{name}[pooled]'] <= high
     assert {path.name for path in tmp_path.iterdir()} == {'IDM.png', 'IDM_risk_coverage.png'}

@@ -4,10 +4,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.integrate import trapezoid
+from sklearn.metrics import average_precision_score
 
 from mmseg_uncertainty.functional import ranking, risk_coverage
-from mmseg_uncertainty.functional.risk_coverage import (aurc, coverage_at_risk, prediction_rejection_ratio,
-                                                        published_rejection_ratio, risk_at_coverage)
+from mmseg_uncertainty.functional.risk_coverage import (augrc, aurc, coverage_at_risk, prediction_rejection_ratio,
+                                                        published_rejection_ratio, risk_at_coverage, success_precision)
 
 COUNTS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), min_size=1, max_size=25).filter(
     lambda pairs: sum(map(sum, pairs)) > 0).map(lambda pairs: np.int64(pairs).T)
@@ -45,6 +46,38 @@ def test_aurc_without_ties_is_the_mean_selective_risk():
 
 def test_aurc_of_one_tied_bin_is_the_error_rate():
     assert aurc(np.int64([3 * 10**8]), np.int64([7 * 10**9])) == pytest.approx(3 / 73, rel=1e-12)
+
+
+def generalized_area(wrong):
+    """Trapezoids below the share of all pixels that are kept and wrong, at coverages 0, 1/n, ..., 1."""
+    return trapezoid(np.r_[0, np.cumsum(wrong)] / wrong.size, dx=1 / wrong.size)
+
+
+@settings(max_examples=50, deadline=None)
+@given(COUNTS)
+def test_augrc_averages_over_ties_and_its_bound_holds_every_order(counts):
+    best, worst = map(generalized_area, orders(*counts))
+    value, bound = augrc(*counts), risk_coverage.augrc_bound(*counts)
+    assert value == pytest.approx((best + worst) / 2, abs=1e-12)
+    assert max(value - best, worst - value) == pytest.approx(bound, abs=1e-12)
+
+
+def test_augrc_without_ties_is_the_area_below_the_generalized_risk():
+    wrong = np.random.default_rng(0).random(5000) < .3
+    assert augrc(wrong[::-1], ~wrong[::-1]) == pytest.approx(generalized_area(wrong), abs=1e-12)
+    assert augrc([3, 0], [0, 7]) == pytest.approx(.3**2 / 2) and augrc([3], [7]) == pytest.approx(.3 / 2)
+    assert augrc([0], [7]) == 0 and augrc([3], [0]) == .5 and np.isnan(augrc([], []))
+
+
+@settings(max_examples=50, deadline=None)
+@given(COUNTS.filter(lambda counts: counts[1].any()))
+def test_precision_of_right_pixels_is_that_of_scikit_learn_and_bounded(counts):
+    score = np.repeat(np.tile(np.arange(counts.shape[1]), 2), counts.ravel())
+    right = np.repeat([0, 1], counts.sum(1))
+    value, bound = success_precision(*counts), risk_coverage.success_precision_bound(*counts)
+    assert value == pytest.approx(average_precision_score(right, score), abs=1e-12)
+    for order in orders(*counts):
+        assert abs(average_precision_score(1 - order, -np.arange(order.size)) - value) <= bound + 1e-12
 
 
 @settings(max_examples=50, deadline=None)

@@ -10,7 +10,7 @@ from torch import Tensor
 from mmseg_uncertainty.functional import risk_coverage
 from mmseg_uncertainty.label_values import VOID
 
-from .pixel_ranking_metric import PixelRankingMetric, Statistic
+from .pixel_ranking_metric import PixelRankingMetric, Statistic, percent
 from .sample_fields import predicted_classes
 
 
@@ -18,8 +18,9 @@ from .sample_fields import predicted_classes
 class MisclassificationMetric(PixelRankingMetric):
     """How well every head ranks misclassified pixels above correct ones; void pixels are left out.
 
-    Beyond the keys of :class:`PixelRankingMetric`, each prefixed with ``IDM_``: ``AURC`` in percent of error,
-    ``risk@coverage`` and ``coverage@risk`` in percent, and ``PRR``, the prediction rejection ratio in percent.
+    Beyond the keys of :class:`PixelRankingMetric`, each prefixed with ``IDM_``: ``AURC`` and ``AUGRC`` in percent of error,
+    ``risk@coverage`` and ``coverage@risk`` in percent, ``PRR``, the prediction rejection ratio in percent, and ``AP_success``, the
+    average precision of right pixels ranked by certainty in percent, where ``AP`` is that of wrong ones (AP-error).
 
     ``protocol='published'`` averages AUROC, the precision-recall trapezoid (as AP), the interpolated FPR95 and the
     threshold of the best F1 over images, as the released FlowEneDet code does (its ``mOurs``), and adds ``PRR`` with
@@ -66,9 +67,10 @@ class MisclassificationMetric(PixelRankingMetric):
         return tuple(f'coverage@risk{share:g}' for share in self.risks)
 
     def _selective(self, suffix: str) -> dict[str, Statistic]:
-        aurc, risk, coverage = (getattr(risk_coverage, name + suffix)
-                                for name in ('aurc', 'risk_at_coverage', 'coverage_at_risk'))
-        selective = {'AURC': lambda *counts: 100 * aurc(*counts)}
+        success, aurc, augrc, risk, coverage = (
+            getattr(risk_coverage, name + suffix)
+            for name in ('success_precision', 'aurc', 'augrc', 'risk_at_coverage', 'coverage_at_risk'))
+        selective = {'AP_success': percent(success), 'AURC': percent(aurc), 'AUGRC': percent(augrc)}
         for share in self.coverages:
             selective[f'risk@coverage{share:g}'] = lambda *counts, at=share: 100 * risk(*counts, at)
         for share in self.risks:

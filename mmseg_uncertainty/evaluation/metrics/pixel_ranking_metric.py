@@ -27,7 +27,8 @@ FULL_HEADS = 8
 Statistic = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def _percent(statistic: Statistic) -> Statistic:
+def percent(statistic: Statistic) -> Statistic:
+    """A statistic in percent."""
     return lambda positives, negatives: 100 * statistic(positives, negatives)
 
 
@@ -76,19 +77,19 @@ class PixelRankingMetric(StreamingMetric):
     def statistics(self) -> dict[str, Statistic]:
         """What is computed from the counts of a ranking, by name; in percent."""
         if self.protocol == 'published':
-            return dict(AUROC=_percent(ranking.auroc), AP=_percent(ranking.precision_recall_trapezoid),
-                        FPR95=_percent(ranking.interpolated_fpr_at_tpr))
-        return dict(AUROC=_percent(ranking.auroc), AP=_percent(ranking.average_precision),
-                    FPR95=_percent(ranking.fpr_at_tpr), F1=_percent(lambda *counts: ranking.best_f1(*counts)[0]))
+            return dict(AUROC=percent(ranking.auroc), AP=percent(ranking.precision_recall_trapezoid),
+                        FPR95=percent(ranking.interpolated_fpr_at_tpr))
+        return dict(AUROC=percent(ranking.auroc), AP=percent(ranking.average_precision),
+                    FPR95=percent(ranking.fpr_at_tpr), F1=percent(lambda *counts: ranking.best_f1(*counts)[0]))
 
     @property
     def bounds(self) -> dict[str, Statistic]:
         """What binning may hide of each of :attr:`statistics`."""
         if self.protocol == 'published':
-            return dict(AUROC=_percent(ranking.auroc_bound), AP=_percent(ranking.precision_recall_trapezoid_bound),
-                        FPR95=_percent(ranking.interpolated_fpr_at_tpr_bound))
-        return dict(AUROC=_percent(ranking.auroc_bound), AP=_percent(ranking.average_precision_bound),
-                    FPR95=_percent(ranking.fpr_at_tpr_bound), F1=_percent(ranking.best_f1_bound))
+            return dict(AUROC=percent(ranking.auroc_bound), AP=percent(ranking.precision_recall_trapezoid_bound),
+                        FPR95=percent(ranking.interpolated_fpr_at_tpr_bound))
+        return dict(AUROC=percent(ranking.auroc_bound), AP=percent(ranking.average_precision_bound),
+                    FPR95=percent(ranking.fpr_at_tpr_bound), F1=percent(ranking.best_f1_bound))
 
     @property
     def shares(self) -> tuple[str, ...]:
