@@ -61,10 +61,47 @@ def connected_components(mask: np.ndarray, smallest: int = 0) -> tuple[np.ndarra
     """
     components, count = label(mask, EIGHT_NEIGHBOURS)
     if smallest > 1 and count:
-        large = np.bincount(components.ravel())[1:] >= smallest
-        numbers = np.r_[0, np.cumsum(large) * large]
-        components, count = numbers[components], int(large.sum())
+        # Few pixels belong to components; only those are counted and numbered anew.
+        flat, places = components.reshape(-1), np.flatnonzero(mask)
+        large = np.bincount(flat[places], minlength=count + 1)[1:] >= smallest
+        flat[places] = np.r_[0, np.cumsum(large) * large].astype(flat.dtype)[flat[places]]
+        count = int(large.sum())
     return components, count
+
+
+@dataclass(frozen=True)
+class TrueComponents:
+    """True components of one image, numbered once for all predictions.
+
+    Args:
+        components: True component of each pixel, 0 for none, shape (H, W).
+        count: How many there are.
+        ignored: Pixels where predictions do not count, shape (H, W), bool.
+    """
+
+    components: np.ndarray
+    count: int
+    ignored: np.ndarray
+
+
+def true_components(truth: np.ndarray, ignored: np.ndarray | None = None, smallest_truth: int = 0) -> TrueComponents:
+    """Number the true components; those of fewer than ``smallest_truth`` pixels become void.
+
+    Args:
+        truth: Anomalous pixels, shape (H, W), bool.
+        ignored: Void pixels, shape (H, W), bool; they divide components.
+        smallest_truth: Least number of pixels.
+
+    Examples:
+        >>> found = true_components(np.array([[1, 1, 0, 1]], bool), smallest_truth=2)
+        >>> found.count, found.ignored.tolist()
+        (1, [[False, False, False, True]])
+    """
+    if ignored is None:
+        ignored = np.zeros(truth.shape, bool)
+    truth = truth & ~ignored
+    components, count = connected_components(truth, smallest_truth)
+    return TrueComponents(components, count, ignored | (truth & (components == 0)) if smallest_truth > 1 else ignored)
 
 
 def component_overlaps(truth: np.ndarray, prediction: np.ndarray, ignored: np.ndarray | None = None,
@@ -97,17 +134,30 @@ def component_overlaps(truth: np.ndarray, prediction: np.ndarray, ignored: np.nd
     """
     if truth.shape != prediction.shape:
         raise ValueError(f'truth has shape {truth.shape}, prediction {prediction.shape}; they must agree.')
-    if ignored is not None:
-        truth, prediction = truth & ~ignored, prediction & ~ignored
-    true, count = connected_components(truth, smallest_truth)
-    prediction = prediction & (~truth | (true > 0))
-    predicted, guesses = connected_components(prediction, smallest_prediction)
-    joint = np.bincount((true * (guesses + 1) + predicted).ravel(), minlength=(count + 1) * (guesses + 1))
-    joint = joint.reshape(count + 1, guesses + 1)
+    return overlaps_with(true_components(truth, ignored, smallest_truth), prediction, smallest_prediction)
+
+
+def overlaps_with(true: TrueComponents, prediction: np.ndarray, smallest_prediction: int = 0) -> ComponentOverlaps:
+    """What :func:`component_overlaps` computes, for true components that were numbered before.
+
+    Args:
+        true: From :func:`true_components`.
+        prediction: Pixels predicted as anomalous, shape (H, W), bool.
+        smallest_prediction: See :func:`component_overlaps`.
+
+    Examples:
+        >>> true = true_components(np.array([[1, 1, 0, 0]], bool))
+        >>> overlaps_with(true, np.array([[0, 1, 1, 0]], bool)).precision.tolist()
+        [0.5]
+    """
+    predicted, guesses = connected_components(prediction & ~true.ignored, smallest_prediction)
+    places = np.flatnonzero((true.components > 0) | (predicted > 0))
+    cells = true.components.reshape(-1)[places].astype(np.int64) * (guesses + 1) + predicted.reshape(-1)[places]
+    joint = np.bincount(cells, minlength=(true.count + 1) * (guesses + 1)).reshape(true.count + 1, guesses + 1)
     shared, sizes = joint[1:, 1:], joint.sum(1)[1:]
     touched = shared > 0
-    elsewhere = touched @ joint[0, 1:] if guesses else np.zeros(count)
-    adjusted = np.divide(shared.sum(1), sizes + elsewhere, out=np.zeros(count), where=sizes > 0)
+    elsewhere = touched @ joint[0, 1:] if guesses else np.zeros(true.count)
+    adjusted = np.divide(shared.sum(1), sizes + elsewhere, out=np.zeros(true.count), where=sizes > 0)
     area = joint[:, 1:].sum(0)
     return ComponentOverlaps(adjusted, np.divide(shared.sum(0), area, out=np.zeros(guesses), where=area > 0))
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .score_histogram import NonFiniteScoreError
+
 BINS = 768
 
 
@@ -38,12 +40,17 @@ def quantile_bins(positives: np.ndarray, negatives: np.ndarray, bins: int = BINS
         negatives: Scores of the other pixels, shape (m,).
         bins: Half as many quantiles of either group are edges, or as many as it has pixels if those are fewer.
 
+    Raises:
+        NonFiniteScoreError: If a score is NaN or infinite.
+
     Examples:
         >>> found = quantile_bins(positives=np.array([0.5, 2.0]), negatives=np.array([-1.0, 0.25]), bins=4)
         >>> found.edges.tolist(), found.positives.tolist()  # the last bin ends with the highest score
         ([-1.0, 0.0, 0.25, 0.5, 1.0], [0, 0, 0, 1, 1])
     """
     groups = [np.sort(scores) for scores in (positives, negatives)]
+    if not all(np.isfinite(ordered[[0, -1]]).all() for ordered in groups if ordered.size):
+        raise NonFiniteScoreError('a score is NaN or infinite.')
     edges = np.unique(np.concatenate([[0., 1.], *(_quantiles(ordered, bins // 2) for ordered in groups)]))
     return QuantileBins(edges[:-1], *(_counts(ordered, edges) for ordered in groups))
 

@@ -3,6 +3,7 @@ import logging
 
 import numpy as np
 import pytest
+from scipy.integrate import trapezoid
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from mmseg_uncertainty.evaluation import AnomalyRankingMetric
@@ -26,6 +27,26 @@ def test_pooled_numbers_are_those_of_scikit_learn(evaluate, anomaly_samples, exa
         for name, reference in (('AUROC', roc_auc_score), ('AP', average_precision_score)):
             bound = metrics.get(f'{head}/{name}_bound[pooled]', 0)
             assert abs(metrics[f'{head}/{name}[pooled]'] - 100 * reference(labels, scores)) <= bound + 1e-10
+
+
+def ranked_at_every_threshold(labels, scores):
+    """AUROC, AP and FPR95 of pixels that score at least as high as each score that occurs."""
+    taken = scores[None] >= np.unique(scores)[::-1, None]
+    true, false = (np.r_[0, (taken & (labels == group)).sum(1) / (labels == group).sum()] for group in (1, 0))
+    precision = (taken & (labels == 1)).sum(1) / taken.sum(1)
+    return dict(AUROC=trapezoid(true, false), AP=(np.diff(true) * precision).sum(), FPR95=false[(true >= .95).argmax()])
+
+
+@pytest.mark.parametrize('exact', [False, True])
+def test_the_server_of_fishyscapes_pools_pixels_and_takes_ties_together(evaluate, anomaly_samples, exact):
+    samples = anomaly_samples()
+    metrics = evaluate(AnomalyRankingMetric('fishyscapes', exact=exact, resamples=0), samples, META)
+    for head in ('energy', 'tied'):
+        for name, value in ranked_at_every_threshold(*pooled(samples, head)).items():
+            bound = metrics.get(f'{head}/{name}_bound[fishyscapes]', 0)
+            assert abs(metrics[f'{head}/{name}[fishyscapes]'] - 100 * value) <= bound + 1e-10
+    same = evaluate(AnomalyRankingMetric(exact=exact, resamples=0), samples, META)
+    assert metrics == {key.replace('pooled', 'fishyscapes'): value for key, value in same.items()}
 
 
 @pytest.mark.parametrize('protocol', ['pooled', 'per_image', 'published'])

@@ -42,6 +42,9 @@ BENCHMARKS = [
               'Times: the peer is the prediction without. Metrics: ours is with the option, the peer without.'),
     Benchmark('cache', 'Outputs from the cache', 'The ratio is the time without cache over the time with.'),
     Benchmark('metrics', 'Evaluators', 'The ratio is the peer over ours; errors and memory have the bound as peer.'),
+    Benchmark('components', 'Component metrics',
+              'The peer is the algorithm of the SegmentMeIfYouCan tool, plainly written, with one head; the ratio is the peer over '
+              'ours.'),
     Benchmark('calibration', 'Temperature fits', 'The ratio is the peer over ours.'),
     Benchmark('conformal', 'Conformal calibration', 'The ratio is the peer over ours.'),
     Benchmark('latency', 'Exported models', 'The peer is eager torch; the ratio is its time over that of the export.'),

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 from mmseg.registry import METRICS
+from torch import Tensor
 
-from mmseg_uncertainty.functional.component_metrics import (TRACKS, ComponentTrack, component_counts, component_overlaps,
-                                                            mean_component_f1)
-from mmseg_uncertainty.functional.quantile_bins import best_binned_f1, quantile_bins
+from mmseg_uncertainty.functional.component_metrics import (TRACKS, ComponentTrack, TrueComponents, component_counts,
+                                                            mean_component_f1, overlaps_with, true_components)
+from mmseg_uncertainty.functional.quantile_bins import QuantileBins, best_binned_f1, quantile_bins
 from mmseg_uncertainty.functional.ranking import best_f1, best_f1_bound
-from mmseg_uncertainty.functional.score_histogram import ScoreHistogram
+from mmseg_uncertainty.functional.score_histogram import NonFiniteScoreError, ScoreHistogram
 from mmseg_uncertainty.label_values import ANOMALY, IN_DISTRIBUTION, VOID
 from mmseg_uncertainty.runtime.near_names import did_you_mean
 
@@ -102,21 +103,30 @@ class ComponentMetric(StreamingMetric):
         labels = groups.numpy()
         record = dict(pixels=labels.size, void=int((labels == VOID).sum()), heads={})
         maps = {head: scores.cpu() for head, scores in score_maps(sample, groups).items()}
-        for head, scores in maps.items():
-            check_scores(sample, head, scores, groups != VOID, self.check)
         if self.threshold is not None:
-            record['heads'] = {head: self._compare(labels, scores.numpy(), self._given(head))
-                               for head, scores in maps.items()}
+            true = self._true_components(labels)
+            for head, scores in maps.items():
+                check_scores(sample, head, scores, groups != VOID, self.check)
+                record['heads'][head] = self._compare(true, scores.numpy(), self._given(head))
             return record
         if self.protocol in TRACKS:
-            record['bins'] = {head: quantile_bins(*(scores[groups == group].numpy() for group in (ANOMALY, IN_DISTRIBUTION)))
-                              for head, scores in maps.items()}
+            pixels = [labels == group for group in (ANOMALY, IN_DISTRIBUTION)]
+            record['bins'] = {head: self._bins(sample, head, scores, groups, pixels) for head, scores in maps.items()}
         else:
             for head, scores in maps.items():
-                self.histograms.setdefault(head, ScoreHistogram()).update(scores, groups)
-        record |= dict(heads=dict.fromkeys(maps), file=str(Path(self._folder.name) / f'{self.measured}.npz'))
-        np.savez(record['file'], labels=labels, **{f'scores/{head}': scores.numpy() for head, scores in maps.items()})
+                self.count_scores(self.histograms.setdefault(head, ScoreHistogram()), sample, head, scores, groups)
+        record |= dict(heads=dict.fromkeys(maps), file=str(Path(self._folder.name, str(self.measured))))
+        np.save(f'{record["file"]}_labels.npy', labels)
+        for number, scores in enumerate(maps.values()):
+            np.save(f'{record["file"]}_{number}.npy', scores.numpy())
         return record
+
+    def _bins(self, sample: dict, head: str, scores: Tensor, groups: Tensor, pixels: list[np.ndarray]) -> QuantileBins | None:
+        try:
+            return quantile_bins(*(scores.numpy()[members] for members in pixels))
+        except NonFiniteScoreError:
+            check_scores(sample, head, scores, groups != VOID, self.check)
+            return None
 
     def _given(self, head: str) -> float:
         if not isinstance(self.threshold, dict):
@@ -125,18 +135,22 @@ class ComponentMetric(StreamingMetric):
             raise KeyError(f'components: no threshold for head {head!r}; given are {sorted(self.threshold)}.')
         return self.threshold[head]
 
-    def _compare(self, labels: np.ndarray, scores: np.ndarray, threshold: float) -> dict[str, np.ndarray]:
-        overlaps = component_overlaps(labels == ANOMALY, scores > np.float64(threshold), labels == VOID,
-                                      **asdict(self.track))
+    def _true_components(self, labels: np.ndarray) -> TrueComponents:
+        return true_components(labels == ANOMALY, labels == VOID, self.track.smallest_truth)
+
+    def _compare(self, true: TrueComponents, scores: np.ndarray, threshold: float) -> dict[str, np.ndarray]:
+        overlaps = overlaps_with(true, scores > np.float64(threshold), self.track.smallest_prediction)
         return dict(counts=component_counts(overlaps), sIoU=overlaps.adjusted_iou, PPV=overlaps.precision)
 
     def summarize(self, records: list[dict]) -> dict[str, float]:
         """Average over components; see :class:`StreamingMetric`."""
         self.provenance |= dict(asdict(self.track), threshold_from='best pixel F1' if self.threshold is None else 'given')
+        heads = {head: self._oracle(head, records) if self.threshold is None else (self._given(head), {})
+                 for head in records[0]['heads']}
+        measured = [record['heads'] if self.threshold is not None else self._spilled(record, heads) for record in records]
         metrics = {}
-        for head in records[0]['heads']:
-            threshold, chosen = self._oracle(head, records) if self.threshold is None else (self._given(head), {})
-            parts = [record['heads'][head] or self._spilled(record['file'], head, threshold) for record in records]
+        for head, (threshold, chosen) in heads.items():
+            parts = [image[head] for image in measured]
             counts = np.stack([part['counts'] for part in parts])
             metrics[self.key('F1*', head)] = 100 * mean_component_f1(counts.sum(0))
             for name in ('sIoU', 'PPV'):
@@ -161,9 +175,12 @@ class ComponentMetric(StreamingMetric):
         threshold = _just_below(ranked.thresholds[index]) if ranked.positives.any() else float('inf')
         return threshold, dict(threshold_F1=best, threshold_F1_bound=bound)
 
-    def _spilled(self, file: str, head: str, threshold: float) -> dict[str, np.ndarray]:
-        with np.load(file, allow_pickle=False) as spilled:
-            return self._compare(spilled['labels'], spilled[f'scores/{head}'], threshold)
+    def _spilled(self, record: dict, heads: dict[str, tuple[float, dict]]) -> dict[str, dict[str, np.ndarray]]:
+        """What every head found in one image that waited for the thresholds."""
+        true = self._true_components(np.load(f'{record["file"]}_labels.npy', allow_pickle=False))
+        files = {head: f'{record["file"]}_{number}.npy' for number, head in enumerate(record['heads'])}
+        return {head: self._compare(true, np.load(files[head], allow_pickle=False), threshold)
+                for head, (threshold, _) in heads.items()}
 
 
 def _just_below(threshold: float) -> float:

@@ -13,7 +13,7 @@ class ThresholdError(ValueError):
     """A file holds no thresholds."""
 
 
-def read_thresholds(path: str | Path, names: Sequence[str] = INCLUSIVE, protocols: str = 'pooled') -> dict[str, float]:
+def read_thresholds(path: str | Path, names: Sequence[str] = INCLUSIVE, protocols: str = 'pooled|fishyscapes') -> dict[str, float]:
     """Threshold of every head from the JSON file of an earlier run.
 
     Args:
