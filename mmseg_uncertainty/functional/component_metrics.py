@@ -6,7 +6,8 @@ pixel is predicted where ``score > threshold``, and an object is found where ``s
 """
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.ndimage import label
@@ -38,10 +39,12 @@ class ComponentOverlaps:
     Args:
         adjusted_iou: sIoU of every true component, shape (m,), in [0, 1].
         precision: PPV of every predicted component, shape (n,), in [0, 1].
+        pixels: Size of every true component, shape (m,), int64; empty where it was not asked for.
     """
 
     adjusted_iou: np.ndarray
     precision: np.ndarray
+    pixels: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 def connected_components(mask: np.ndarray, smallest: int = 0) -> tuple[np.ndarray, int]:
@@ -159,7 +162,7 @@ def overlaps_with(true: TrueComponents, prediction: np.ndarray, smallest_predict
     elsewhere = touched @ joint[0, 1:] if guesses else np.zeros(true.count)
     adjusted = np.divide(shared.sum(1), sizes + elsewhere, out=np.zeros(true.count), where=sizes > 0)
     area = joint[:, 1:].sum(0)
-    return ComponentOverlaps(adjusted, np.divide(shared.sum(0), area, out=np.zeros(guesses), where=area > 0))
+    return ComponentOverlaps(adjusted, np.divide(shared.sum(0), area, out=np.zeros(guesses), where=area > 0), sizes)
 
 
 def component_counts(overlaps: ComponentOverlaps, levels: np.ndarray = OVERLAPS) -> np.ndarray:
@@ -180,6 +183,27 @@ def component_counts(overlaps: ComponentOverlaps, levels: np.ndarray = OVERLAPS)
     found = (overlaps.adjusted_iou[:, None] >= levels).sum(0)
     false = (overlaps.precision[:, None] < levels).sum(0)
     return np.stack([found, overlaps.adjusted_iou.size - found, false]).astype(np.int64)
+
+
+def found_by_size(overlaps: ComponentOverlaps, edges: Sequence[int], level: float) -> np.ndarray:
+    """True components of each band of sizes, and how many of them are found.
+
+    Args:
+        overlaps: Overlaps of one image.
+        edges: Sizes in pixels at which a band begins, ascending, shape (B,); smaller components are in none.
+        level: sIoU from which on a component is found.
+
+    Returns:
+        Found ones and all, shape (2, B), int64.
+
+    Examples:
+        >>> overlaps = ComponentOverlaps(np.array([.3, .1, .9]), np.empty(0), pixels=np.array([10, 99, 100]))
+        >>> found_by_size(overlaps, edges=(10, 100), level=.25).tolist()
+        [[1, 1], [2, 1]]
+    """
+    bands = np.searchsorted(edges, overlaps.pixels, side='right')
+    found = overlaps.adjusted_iou >= level
+    return np.stack([np.bincount(bands[chosen], minlength=len(edges) + 1)[1:] for chosen in (found, slice(None))])
 
 
 def mean_component_f1(counts: np.ndarray) -> np.ndarray:

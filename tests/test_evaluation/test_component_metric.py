@@ -109,6 +109,20 @@ def test_scores_of_a_track_that_are_no_numbers_are_refused(evaluate, objects, tr
         evaluate(ComponentMetric(track), objects, META)
 
 
+def test_recall_by_size_counts_the_objects_of_each_band(evaluate, objects):
+    metric = ComponentMetric(threshold=.5, smallest_prediction=0, size_bands=(30, 50, 1000), recall_level=.6, resamples=20)
+    metrics = evaluate(metric, objects, META)
+    # 36 pixels wholly found, 60 pixels half found, and none of a thousand.
+    assert (metrics['flow/recall.30-49[pooled]'], metrics['flow/recall.50-999[pooled]']) == (100, 0)
+    assert np.isnan(metrics['flow/recall.1000-[pooled]']) and metrics['flow/recall.30-49_low[pooled]'] == 100
+    assert metric.provenance['objects'] == {'recall.30-49': 3, 'recall.50-999': 3, 'recall.1000-': 0}
+    metrics = evaluate(ComponentMetric(threshold=.5, smallest_prediction=0, size_bands=(37, ), resamples=0), objects, META)
+    assert metrics['flow/recall.37-[pooled]'] == 100 and metrics['blind/recall.37-[pooled]'] == 0
+    for bands in ((0, 5), (9, 9), (9, 3)):
+        with pytest.raises(ValueError, match='size_bands=.* must begin above 0 and ascend'):
+            ComponentMetric(size_bands=bands)
+
+
 def test_no_anomaly_is_nan_and_class_labels_are_refused(evaluate, objects, warnings):
     for part in objects:
         part['gt_sem_seg']['data'].fill_(0)

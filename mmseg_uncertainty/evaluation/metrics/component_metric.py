@@ -2,8 +2,10 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +13,9 @@ from mmseg.registry import METRICS
 from torch import Tensor
 
 from mmseg_uncertainty.functional.component_metrics import (TRACKS, ComponentTrack, TrueComponents, component_counts,
-                                                            mean_component_f1, overlaps_with, true_components)
+                                                            found_by_size, mean_component_f1, overlaps_with, true_components)
 from mmseg_uncertainty.functional.quantile_bins import QuantileBins, best_binned_f1, quantile_bins
-from mmseg_uncertainty.functional.ranking import best_f1, best_f1_bound
+from mmseg_uncertainty.functional.ranking import best_f1, best_f1_bound, ratio
 from mmseg_uncertainty.functional.score_histogram import NonFiniteScoreError, ScoreHistogram
 from mmseg_uncertainty.label_values import ANOMALY, IN_DISTRIBUTION, VOID
 from mmseg_uncertainty.runtime.near_names import did_you_mean
@@ -48,6 +50,10 @@ class ComponentMetric(StreamingMetric):
             ``'pooled'`` over all scores.
         smallest_prediction: Least number of pixels of a predicted component; smaller ones vanish.
         smallest_truth: Least number of pixels of a true component; smaller ones become void.
+        size_bands: Sizes in pixels at which bands of true components begin, such as ``(100, 1000, 10000)``: ``recall.100-999``,
+            ..., ``recall.10000-`` are then the percentages of the components of a band that are found, with intervals; their
+            numbers are ``objects`` of the provenance.
+        recall_level: sIoU from which on a component is found there.
         options: See :class:`StreamingMetric`.
     """
 
@@ -60,6 +66,8 @@ class ComponentMetric(StreamingMetric):
                  threshold: float | dict[str, float] | str | None = None,
                  smallest_prediction: int | None = None,
                  smallest_truth: int | None = None,
+                 size_bands: Sequence[int] = (),
+                 recall_level: float = .25,
                  **options) -> None:
         sizes = smallest_prediction, smallest_truth
         self.follows_dataset = protocol is None and sizes == (None, None)
@@ -69,6 +77,11 @@ class ComponentMetric(StreamingMetric):
             raise ValueError(f'components: protocol={protocol!r} fixes the sizes ({track.smallest_prediction} and '
                              f'{track.smallest_truth} pixels); leave out smallest_prediction={smallest_prediction} and '
                              f"smallest_truth={smallest_truth}, or choose protocol='pooled'.")
+        self.size_bands = tuple(size_bands)
+        if any(low >= high for low, high in pairwise((0, *self.size_bands))):
+            raise ValueError(f'components: size_bands={self.size_bands} must begin above 0 and ascend; give sizes in pixels such as '
+                             '(100, 1000, 10000).')
+        self.recall_level = recall_level
         self.threshold = _given_thresholds(threshold) if isinstance(threshold, (str, Path)) else threshold
         self.sizes = ComponentTrack(500 if smallest_prediction is None else smallest_prediction, smallest_truth or 0)
 
@@ -140,7 +153,8 @@ class ComponentMetric(StreamingMetric):
 
     def _compare(self, true: TrueComponents, scores: np.ndarray, threshold: float) -> dict[str, np.ndarray]:
         overlaps = overlaps_with(true, scores > np.float64(threshold), self.track.smallest_prediction)
-        return dict(counts=component_counts(overlaps), sIoU=overlaps.adjusted_iou, PPV=overlaps.precision)
+        return dict(counts=component_counts(overlaps), sIoU=overlaps.adjusted_iou, PPV=overlaps.precision,
+                    sizes=found_by_size(overlaps, self.size_bands, self.recall_level))
 
     def summarize(self, records: list[dict]) -> dict[str, float]:
         """Average over components; see :class:`StreamingMetric`."""
@@ -159,9 +173,24 @@ class ComponentMetric(StreamingMetric):
             metrics[self.key('threshold', head)] = threshold
             metrics |= {self.key(name, head): 100 * value for name, value in chosen.items()}
             metrics |= self.intervals(records, partial(_resampled_f1, counts), head)
+            if self.size_bands:
+                metrics |= self._recalls(records, np.stack([part['sizes'] for part in parts]), head)
             if not counts[:, :2].any():
                 self.warn('there is no anomalous component; sIoU and F1* are undefined.' + NO_ANOMALY_ADVICE)
         return metrics
+
+    def _recalls(self, records: list[dict], sizes: np.ndarray, head: str) -> dict[str, float]:
+        """Recall of every band of sizes, from found and all components of each image, shape (n, 2, B)."""
+        ends = (*(str(edge - 1) for edge in self.size_bands[1:]), '')
+        names = [f'recall.{low}-{high}' for low, high in zip(self.size_bands, ends)]
+        self.provenance['objects'] = dict(zip(names, sizes[:, 1].sum(0).tolist()))
+
+        def recalls(weights: np.ndarray) -> dict[str, np.ndarray]:
+            found, pieces = np.moveaxis(np.tensordot(weights, sizes, 1), 1, 0)
+            return dict(zip(names, 100 * ratio(found, pieces).T))
+
+        whole = recalls(np.ones((1, len(records)), np.int64))
+        return {self.key(name, head): value.item() for name, value in whole.items()} | self.intervals(records, recalls, head)
 
     def _oracle(self, head: str, records: list[dict]) -> tuple[float, dict[str, float]]:
         """Threshold of the best pixel F1, and that F1, with its bound where cells of scores may hide something."""
