@@ -45,7 +45,7 @@ class BenchmarkDataset(CheckedSegDataset):
 
 def track_meta(track: str) -> dict[str, str]:
     """METAINFO of images whose components count as on a track of SegmentMeIfYouCan, ``'anomaly'`` or ``'obstacle'``."""
-    return dict(track=track, component_protocol=f'smiyc-{track}')
+    return dict(track=track)
 
 
 def chosen(name: str, option: str, value: str, known: Sequence[str]) -> str:

@@ -40,7 +40,7 @@ def test_validation_images_of_the_anomaly_track(tmp_path):
     write_labels(tmp_path / 'labels_masks/validation0001_labels_semantic.png')
     dataset = build('SmiycDataset', tmp_path)
     assert stems(dataset) == ['validation0001'] and pixels(dataset, count=3) == [0, 1, 255]
-    assert dataset.metainfo['component_protocol'] == 'smiyc-anomaly' and dataset.metainfo['track'] == 'anomaly'
+    assert dataset.metainfo['track'] == 'anomaly'
     assert dataset.metainfo['label_kind'] == 'anomaly'
 
 
@@ -60,7 +60,7 @@ def test_splits_of_the_obstacle_track(tmp_path, split, names):
         write(tmp_path, f'images/{name}.webp')
     write_labels(tmp_path / 'labels_masks/validation_1_labels_semantic.png')
     dataset = build('SmiycDataset', tmp_path, split=f'ObstacleTrack-{split}')
-    assert stems(dataset) == names and dataset.metainfo['component_protocol'] == 'smiyc-obstacle'
+    assert stems(dataset) == names and dataset.metainfo['track'] == 'obstacle'
 
 
 def test_tracks_that_are_not_whole_or_not_there_are_named(tmp_path):
@@ -84,7 +84,7 @@ def lost_and_found(root, *names, split='test'):
 def test_the_road_is_what_counts_in_lost_and_found(tmp_path):
     lost_and_found(tmp_path, '02_X_000000_000010')
     dataset = build('LostAndFoundDataset', tmp_path)
-    assert pixels(dataset, count=5) == [255, 0, 1, 1, 1] and dataset.metainfo['component_protocol'] == 'smiyc-obstacle'
+    assert pixels(dataset, count=5) == [255, 0, 1, 1, 1] and dataset.metainfo['track'] == 'obstacle'
 
 
 def test_frames_without_labels_and_with_known_objects_are_left_out(tmp_path):
