@@ -59,7 +59,7 @@ PAIRS = dict(
     submit=['--split Static', '--split Sttaic', '--split LostAndFound Static', '--rescale sometimes', '--no-flip', '--tta 0',
         '--method a/b', '--labels images', '? --check', '--cfg-options model.decode_head.num_classes=7'],
     app=['--port 0', '--port 80000', '? --port 80', '? --num-examples 0', '--examples base.pth'],
-    datasets=['camvod', "? ''", '--short 3'],
+    datasets=['camvod', "? ''"],
     models=['camvod', "? ''", "'*'"])
 
 

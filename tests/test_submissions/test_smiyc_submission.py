@@ -63,6 +63,15 @@ def test_scores_beyond_half_precision_are_mapped_or_refused(submission):
     assert np.isfinite(values).all() and values[0, 1] < values[5, 5] < values[0, 0]
 
 
+def test_half_precision_ends_where_it_ends(submission):
+    scores = np.zeros((12, 20), np.float32)
+    scores[0, 0] = 65504
+    submission.write(submission.frames[0], scores)
+    scores[0, 0] = 65536
+    with pytest.raises(SubmissionError, match='reach 65536'):
+        submission.write(submission.frames[0], scores)
+
+
 @pytest.mark.parametrize('value, message', [(np.nan, '1 NaN and 0 infinite'), (np.inf, '0 NaN and 1 infinite')])
 def test_scores_that_are_no_numbers_name_their_frame(submission, predict, value, message):
     def broken(frame):
