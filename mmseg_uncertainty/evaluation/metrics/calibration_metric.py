@@ -18,6 +18,7 @@ from mmseg_uncertainty.functional.device_calibration import (class_reliability_c
                                                               reliability_counts)
 from mmseg_uncertainty.functional.ranking import ratio
 from mmseg_uncertainty.functional.score_histogram import score_keys, score_keys_of_tensor
+from mmseg_uncertainty.functional.smooth_calibration import smooth_calibration_bound, smooth_calibration_error
 from mmseg_uncertainty.functional.softmax_statistics import (SoftmaxStatistics, class_reliability_sums, pixel_softmax,
                                                              softmax_statistics)
 
@@ -36,14 +37,15 @@ class CalibrationMetric(StreamingMetric):
     """Calibration of the class probabilities, after the calibrator where the model has one; void pixels are left out.
 
     Keys, as fractions unless stated otherwise: ``ECE``, ``MCE`` (equal-width bins), ``adaptive_ECE`` (equally filled
-    bins), ``KS``, ``classwise_ECE`` (one-vs-rest, mean over the classes), ``NLL`` in nats per pixel,
+    bins), ``KS``, ``smooth_ECE`` (a kernel as wide as the error), ``classwise_ECE`` (one-vs-rest, mean over the classes),
+    ``NLL`` in nats per pixel,
     ``Brier`` in [0, 2]. ECE, NLL and Brier carry 95 % bootstrap intervals over scenes or images. Where the model has a
     calibrator, the same numbers of the base model's own probabilities follow under ``uncalibrated/``, and ``logits`` of the
     provenance says
     ``'calibrated'`` instead of ``'base model'``.
 
-    Rank-based errors come from 16257 bins, 128 for each halving of 1 - confidence; ``KS_bound`` and ``adaptive_ECE_bound``
-    are what these may hide.
+    Rank-based errors come from 16257 bins, 128 for each halving of 1 - confidence; ``KS_bound``,
+    ``adaptive_ECE_bound`` and ``smooth_ECE_bound`` are what these may hide.
 
     Protocols:
         - ``'pooled'``: pixels of all images together.
@@ -190,7 +192,9 @@ class CalibrationMetric(StreamingMetric):
         metrics = {self.key('adaptive_ECE', source): adaptive(fine, self.bins),
                    self.key('adaptive_ECE_bound', source): bound(fine, self.bins),
                    self.key('KS', source): errors.kolmogorov_smirnov_error(fine),
-                   self.key('KS_bound', source): errors.kolmogorov_smirnov_bound(fine)}
+                   self.key('KS_bound', source): errors.kolmogorov_smirnov_bound(fine),
+                   self.key('smooth_ECE', source): smooth_calibration_error(fine),
+                   self.key('smooth_ECE_bound', source): smooth_calibration_bound(fine)}
         classwise = self.state.get(_state_key('classwise', source))
         if classwise is not None:
             each = errors.expected_calibration_error(ReliabilitySums(*classwise.numpy()))
