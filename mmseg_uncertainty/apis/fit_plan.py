@@ -70,7 +70,9 @@ def fit_configs(base: Config,
         config.test_pipeline = one_pass_pipeline(base)
         config.train_dataloader = _loader(base, data, schedule)
         parts = {recipe.part for recipe in done}
-        if schedule == STATISTICS and {'calibrator', 'set_head'} <= parts:
+        fitted = [recipe for recipe in done if recipe.part == 'heads' and recipe.schedule == STATISTICS]
+        read = 'calibrator' in parts or 'decisions' in parts and fitted
+        if schedule == STATISTICS and read and parts & {'set_head', 'decisions'}:
             config.train_cfg.calibrator_share = calibrator_share
         steps.append(config)
     return steps
@@ -93,14 +95,24 @@ def posthoc_model(base: Config, recipes: Sequence[Recipe], alpha: float | None =
     for recipe in recipes:
         if recipe.part == 'heads':
             heads |= {name: _conditioned(head, base) for name, head in recipe.config().items()}
-        else:
+        elif recipe.part != 'decisions':
             model[recipe.part] = recipe.config()
     if model.get('set_head'):
         model.set_head.setdefault('num_classes', class_count(base))
         if alpha is not None:
             _promise(model.set_head, alpha)
     model.uncertainty_heads = heads
+    _decide(model, recipes, alpha)
     return model
+
+
+def _decide(model: ConfigDict, recipes: Sequence[Recipe], alpha: float | None) -> None:
+    """Add decisions, about the score that was added last, else about MSP."""
+    added = [name for recipe in recipes if recipe.part == 'heads' for name in recipe.config()]
+    for recipe in recipes:
+        for name, decision in recipe.config().items() if recipe.part == 'decisions' else ():
+            decision.update(dict(head=added[-1]) if added else {}, **({} if alpha is None else dict(alpha=alpha)))
+            model.setdefault('decisions', {})[name] = decision
 
 
 def runtime_config() -> dict:

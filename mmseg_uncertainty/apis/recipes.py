@@ -18,8 +18,8 @@ class Recipe:
 
     Args:
         file: Name of its config in ``_base_/posthoc``.
-        part: What it is: ``'calibrator'``, ``'set_head'`` or ``'heads'``.
-        heads: Which heads of the config.
+        part: What it is: ``'calibrator'``, ``'set_head'``, ``'heads'`` or ``'decisions'``.
+        heads: Which heads or decisions of the config.
         schedule: Name of its schedule in ``_base_/schedules``; :data:`STATISTICS` fits by statistics, the others by gradient.
     """
 
@@ -41,6 +41,8 @@ RECIPES = dict(
     vector=Recipe('vector_scaling', 'calibrator'),
     crc=Recipe('crc', 'set_head'),
     kandinsky=Recipe('kandinsky', 'set_head'),
+    **{name: Recipe('decisions', 'decisions', (name, ))
+       for name in ('false_alarms', 'misses', 'frame_alarms', 'selective_risk', 'precision')},
     fedu=Recipe('fedu', heads=('fedu', ), schedule='fed'),
     fedc=Recipe('fedc', heads=('fedc', ), schedule='fed'),
     fed=Recipe('fed', heads=('fedu', 'fedc'), schedule='fed'),

@@ -18,6 +18,7 @@ from mmseg_uncertainty.datasets import DatasetError
 from mmseg_uncertainty.models import PosthocSegmentor
 from mmseg_uncertainty.models.segmentors.test_time_views import TestTimeViews
 from mmseg_uncertainty.runtime.image_sources import ImageSource, count_images, each_image, find_images, read_image
+from mmseg_uncertainty.runtime.prediction import Prediction
 from mmseg_uncertainty.runtime.prediction_files import save_prediction, summarize_prediction
 from mmseg_uncertainty.visualization.uncertainty_figure import draw_uncertainty, figure_pixels, prediction_of
 
@@ -136,8 +137,12 @@ class UncertaintyInferencer(BaseInferencer):
                     return_datasamples: bool = False) -> dict:
         """Pack samples, or summaries of them, with their pictures."""
         predictions = preds if return_datasamples else [
-            summarize_prediction(prediction_of(sample), self.classes, self.scales) for sample in preds]
+            self._summary(prediction_of(sample)) for sample in preds]
         return dict(predictions=list(predictions), visualization=visualization)
+
+    def _summary(self, prediction: Prediction) -> dict:
+        flags = {name: self.model.decisions[name].describe(flagged) for name, flagged in prediction.flags.items()}
+        return summarize_prediction(prediction, self.classes, self.scales, flags)
 
     def _predict(self, batch: list[dict]) -> list[SegDataSample]:
         if batch[0]['tiled']:
@@ -148,7 +153,7 @@ class UncertaintyInferencer(BaseInferencer):
              return_datasamples: bool, out_dir: str | Path, return_vis: bool) -> None:
         packed = self.postprocess([sample], self.visualize([image], [sample], return_vis), return_datasamples)
         if out_dir:
-            summary = dict(image=source.label, **summarize_prediction(prediction_of(sample), self.classes, self.scales),
+            summary = dict(image=source.label, **self._summary(prediction_of(sample)),
                            model=self.model.provenance)
             save_prediction(out_dir, source.name, image, prediction_of(sample), summary, self.classes, self.palette, self.scales)
         for key, values in packed.items():

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable
 from mmseg_uncertainty.runtime.near_names import did_you_mean
 
 EVALUATORS = ('mIoU', 'mFscore', 'macroF1', 'mFishy', 'oIoU', 'IDM', 'ECE', 'OOD-image', 'OOD-local', 'components', 'coverage',
-              'bravo')
+              'bravo', 'decisions')
 CORRUPTIONS = ('gaussian_noise', 'shot_noise', 'impulse_noise', 'defocus_blur', 'glass_blur', 'motion_blur', 'zoom_blur', 'snow',
                'frost', 'fog', 'brightness', 'contrast', 'elastic_transform', 'pixelate', 'jpeg_compression', 'speckle_noise',
                'gaussian_blur', 'spatter', 'saturate')
-RECIPES = ('temperature', 'clustered', 'local', 'vector', 'crc', 'kandinsky', 'fedu', 'fedc', 'fed', 'outliers', 'mahalanobis',
+RECIPES = ('temperature', 'clustered', 'local', 'vector', 'crc', 'kandinsky', 'false_alarms', 'misses', 'frame_alarms',
+           'selective_risk', 'precision', 'fedu', 'fedc', 'fed', 'outliers', 'mahalanobis',
            'vim', 'knn', 'sml', 'baselines')
 CACHE_PRECISIONS = ('float16', 'float32')
 BENCHMARKS = ('smiyc', 'fishyscapes', 'bravo')

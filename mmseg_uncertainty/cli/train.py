@@ -111,6 +111,7 @@ def check_fits_something(config: Config, path: str) -> None:
         return
     heads = config.model.get('uncertainty_heads') or {}
     parts = [*heads.values(), *filter(None, (config.model.get(name) for name in ('calibrator', 'set_head')))]
+    parts += (config.model.get('decisions') or {}).values()
     kinds = [_class_of(part) for part in parts]
     if None in kinds:
         return  # The model names what it does not know.

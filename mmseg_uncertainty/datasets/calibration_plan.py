@@ -15,6 +15,7 @@ from mmseg_uncertainty.functional.conformal_splits import block_positions, check
 from .scene_overlap import data_root, name_below
 
 SHARED = 'shared'
+UNITS = ('known', 'image', 'block', 'sequence', 'scene')
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class CalibrationPlan:
         intervals: Interval of each consumer by its name.
         consumers: The consumers, calibrators first.
         shared: Whether a promise was asked for on the images of a calibrator.
+        unit: See :meth:`of_dataset`.
+        groups: Number of the unit of every image by its path.
     """
 
     dataset: str
@@ -60,9 +63,12 @@ class CalibrationPlan:
     intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     consumers: tuple[Consumer, ...] = ()
     shared: bool = False
+    unit: str = 'known'
+    groups: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def of_dataset(cls, dataset: Dataset, block_length: int | None = None, seed: int = 0) -> CalibrationPlan:
+    def of_dataset(cls, dataset: Dataset, block_length: int | None = None, seed: int = 0,
+                   unit: str = 'known') -> CalibrationPlan:
         """A plan without consumers.
 
         Args:
@@ -71,22 +77,27 @@ class CalibrationPlan:
             block_length: Cut sequences into blocks of so many neighbouring frames, for datasets of few sequences; blocks
                 depend on their neighbours. ``None`` keeps sequences whole. Scenes whose frames have no order are never cut.
             seed: Seed of the order of the units.
+            unit: What stays together: ``'known'`` whatever the dataset knows, scenes and sequences alike, else images;
+                ``'scene'`` or ``'sequence'`` where every image must name its own; ``'block'`` of ``block_length`` frames;
+                ``'image'``, which takes images as independent.
 
         Raises:
-            ValueError: An image comes more than once, or ``block_length`` is below 1.
+            ValueError: An image comes more than once, ``block_length`` is below 1, the unit is unknown, or images do not name
+                theirs.
         """
         kind = type(dataset).__name__
         if not hasattr(dataset, 'get_data_info'):
-            return cls(kind, {}, {}, 0, seed, block_length)
+            return cls(kind, {}, {}, 0, seed, block_length, unit=unit)
         infos = [dataset.get_data_info(index) for index in range(len(dataset))]
         paths = [str(info.get('img_path')) for info in infos]
         first: dict[str, str] = {}
         check_distinct([first.setdefault(os.path.realpath(path), path) for path in paths], f'CalibrationLoop: {kind}')
-        units = units_of(infos, block_length)
+        units = units_of(_named_by(infos, unit, block_length, kind), block_length)
         root = data_root(dataset)
         positions = dict(zip(paths, block_positions(units, seed).tolist()))
         names = {path: name_below(root, path) for path in paths}
-        return cls(kind, positions, names, len(set(units.tolist())), seed, block_length)
+        return cls(kind, positions, names, len(set(units.tolist())), seed, block_length, unit=unit,
+                   groups=dict(zip(paths, units.tolist())))
 
     def divided(self,
                 calibrators: Sequence[Consumer],
@@ -128,6 +139,10 @@ class CalibrationPlan:
         (low, high), position = self.intervals[consumer], self.positions[path]
         return (position - low) / (high - low), low <= position < high
 
+    def unit_of(self, path: str | None) -> int | None:
+        """Number of the unit of an image; ``None`` where the dataset names neither images nor, of any, scene or sequence."""
+        return self.groups.get(str(path)) if self.units < len(self.positions) or self.unit != 'known' else None
+
     def parts(self) -> dict[str, list[str]]:
         """Names of the images of each consumer, or of each of its steps, ``NAME/STEP``; sorted."""
         parts: dict[str, list[str]] = {}
@@ -143,7 +158,7 @@ class CalibrationPlan:
 
     def record(self) -> dict:
         """The plan in plain values, for a checkpoint."""
-        return dict(seed=self.seed, block_length=self.block_length, images=len(self.positions), units=self.units,
+        return dict(seed=self.seed, block_length=self.block_length, images=len(self.positions), units=self.units, unit=self.unit,
                     shared=self.shared, parts=self.parts())
 
     def _check_parts(self) -> None:
@@ -153,6 +168,18 @@ class CalibrationPlan:
             raise ValueError(f'CalibrationLoop: {len(self.positions)} images in {self.units} units that stay together '
                              f'({blocks} stay whole) leave none for {", ".join(empty)}. Calibrate on more scenes, change '
                              'the shares, or cut sequences into shorter blocks of frames, train_cfg=dict(block_length=10).')
+
+
+def _named_by(infos: Sequence[Mapping], unit: str, block_length: int | None, kind: str) -> list[dict]:
+    """Samples that name what stays together and nothing else."""
+    if unit not in UNITS or (unit == 'block') > (block_length is not None):
+        raise ValueError(f"CalibrationLoop: unit={unit!r} must be one of {UNITS}, and 'block' needs block_length.")
+    keys = dict(image=(), scene=('scene', ), sequence=('sequence', )).get(unit, ('scene', 'sequence'))
+    missing = [str(info.get('img_path')) for info in infos if unit in ('scene', 'sequence') and info.get(unit) is None]
+    if missing:
+        raise ValueError(f'CalibrationLoop: unit={unit!r}, and {len(missing)} images of {kind} name no {unit}, the first is '
+                         f"{missing[0]}. Use unit='known', or 'image' where images do not depend on each other.")
+    return [{key: info.get(key) for key in keys} for info in infos]
 
 
 def units_of(infos: Sequence[Mapping], block_length: int | None = None) -> np.ndarray:

@@ -19,7 +19,7 @@ from .weight_files import CheckpointError, read_parts
 __all__ = ['CheckpointError', 'base_fingerprint', 'check_filled', 'check_fit', 'fill_network', 'is_base',
            'load_checkpoints_safely', 'meta_of', 'read_checkpoint', 'state_dict_of', 'write_checkpoint']
 
-POSTHOC_PREFIXES = ('uncertainty_heads.', 'calibrator.', 'set_head.')
+POSTHOC_PREFIXES = ('uncertainty_heads.', 'calibrator.', 'set_head.', 'decisions.')
 IGNORED_SUFFIXES = ('num_batches_tracked', )
 META_KINDS = dict(dataset_meta=Mapping, fitted_on=Mapping, base_weights=str)
 OPTIONAL_KEYS = ('calibrator.centered', )

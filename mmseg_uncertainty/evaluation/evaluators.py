@@ -14,6 +14,7 @@ EVALUATORS: dict[str, dict] = {
     'components': dict(type='ComponentMetric'),
     'coverage': dict(type='CoverageMetric'),
     'bravo': dict(type='BravoMetric'),
+    'decisions': dict(type='DecisionMetric'),
 }
 PUBLISHED = {'oIoU': dict(type='PublishedOpenSetMetric')}
 

@@ -53,6 +53,12 @@ def false_alarm_loss(table: FlagTable, units: np.ndarray | None = None) -> StepL
 
     Returns:
         Losses of the units, in [0, 1]; q = 1 - k / C.
+
+    Examples:
+        >>> from mmseg_uncertainty.functional.flag_counts import tabulate_flags
+        >>> table = tabulate_flags(np.array([[0.9, 0.5, 0.1]]), kinds=np.array([[1, 0, 0]]))
+        >>> false_alarm_loss(table).at([0.0, 0.253, 1.0]).tolist()  # nothing, 0.9, then everything is flagged
+        [[0.0, 0.0, 1.0]]
     """
     return _share_loss(table, NEGATIVE, 1 << table.bits, units, falls=True)
 
@@ -61,6 +67,12 @@ def miss_loss(table: FlagTable, units: np.ndarray | None = None) -> StepLoss:
     """Share of the pixels that should be flagged and are not; images without such pixels have no loss.
 
     Arguments as in :func:`false_alarm_loss`; q = k / C.
+
+    Examples:
+        >>> from mmseg_uncertainty.functional.flag_counts import tabulate_flags
+        >>> table = tabulate_flags(np.array([[0.9, 0.5, 0.1]]), kinds=np.array([[1, 0, 0]]))
+        >>> miss_loss(table).at([0.0, 1.0]).tolist()
+        [[0.0, 1.0]]
     """
     return _share_loss(table, POSITIVE, 1 << table.bits, units, falls=False)
 
@@ -81,6 +93,12 @@ def frame_alarm_loss(table: FlagTable, pixels: int = 1, region: int | None = Non
 
     Raises:
         ValueError: ``pixels`` is below 1, or the table has not looked for regions of this size.
+
+    Examples:
+        >>> from mmseg_uncertainty.functional.flag_counts import tabulate_flags
+        >>> table = tabulate_flags(np.array([[0.9, 0.5, 0.1]]), kinds=np.array([[1, 0, 0]]))
+        >>> frame_alarm_loss(table, pixels=3).at([0.0, 1.0]).tolist(), frame_alarm_loss(table, pixels=4).at([1.0]).tolist()
+        ([[0.0, 1.0]], [[0.0]])
     """
     if region is not None and region not in table.region_cells:
         raise ValueError(f'frame_alarms: region={region} was not looked for while counting, only {sorted(table.region_cells)}; '
@@ -99,6 +117,12 @@ def selective_risk_loss(table: FlagTable, units: np.ndarray | None = None) -> St
     """Share of mistakes (or anomalies) among the pixels that are not flagged, 0 where all are; q = k / C, not monotone.
 
     Arguments as in :func:`false_alarm_loss`.
+
+    Examples:
+        >>> from mmseg_uncertainty.functional.flag_counts import tabulate_flags
+        >>> table = tabulate_flags(np.array([[0.9, 0.5, 0.1]]), kinds=np.array([[1, 0, 0]]))
+        >>> selective_risk_loss(table).at([0.0, 1.0]).round(2).tolist()  # nothing is kept, then everything
+        [[0.0, 0.33]]
     """
     return _ratio_loss(table, POSITIVE, units, falls=False)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .conformal_losses import StepLoss
-from .flag_counts import FlagTable, threshold_of_cell
+from .flag_counts import FlagTable, has_region, threshold_of_cell
 from .flag_losses import (TARGETS, cell_of_level, detection_table, false_alarm_loss, false_discovery_loss, frame_alarm_loss,
                           miss_loss, selective_risk_loss)
 from .risk_control import ControlledThreshold, RiskTarget, control_risk, hoeffding_bentkus_bound, images_needed, learn_then_test
@@ -155,8 +155,26 @@ def choose_threshold(table: FlagTable,
     return threshold_of_loss(promise.loss(table, units), promise, table.bits, repeats)
 
 
+def raises_alarm(flags: np.ndarray, promise: FlagPromise) -> bool:
+    """Whether the flags (H, W), bool, of an image raise an alarm, by their number or by a region.
+
+    Examples:
+        >>> raises_alarm(np.array([[True, False, True]]), FlagPromise('frame_alarms', alpha=0.1, region=2))
+        False
+    """
+    if promise.region is None:
+        return bool(np.count_nonzero(flags) >= promise.pixels)
+    return has_region(flags, promise.region)
+
+
 def threshold_of_loss(loss: StepLoss, promise: FlagPromise, bits: int, repeats: np.ndarray | None = None) -> FlagThreshold:
-    """As :func:`choose_threshold`, from :meth:`FlagPromise.loss`, for many choices from the same images."""
+    """As :func:`choose_threshold`, from :meth:`FlagPromise.loss`, for many choices from the same images.
+
+    Examples:
+        >>> loss = StepLoss(np.arange(9), np.arange(9) / 16, np.ones(9), np.ones(9, bool))
+        >>> threshold_of_loss(loss, FlagPromise('misses', alpha=0.1), bits=16).threshold  # nine images could do for 0 of them
+        -inf
+    """
     if promise.kind in MONOTONE and promise.grid is None:
         result = control_risk(loss, promise.target, repeats)
     elif promise.grid is None:
@@ -211,6 +229,7 @@ def level_of_threshold(threshold: float, bits: int, falls: bool) -> float:
         cell = cells if threshold > 0 else 0
     else:
         following = np.nextafter(np.float32(threshold), np.float32(np.inf))
+        following = following if abs(following) >= np.finfo(np.float32).tiny else np.float32(0)
         cell = int(score_keys(np.array([following], np.float32), bits)[0])
     return 1 - cell / cells if falls else cell / cells
 

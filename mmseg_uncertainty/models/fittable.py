@@ -55,10 +55,25 @@ class Fittable(metaclass=ABCMeta):
 
 
 def fittables_in_order(model: nn.Module) -> tuple[dict[str, Fittable], dict[str, Fittable]]:
-    """Calibrators, and what reads their logits and is fitted after them, by name."""
+    """What is read and fitted first, and what reads it and is fitted after it, by name.
+
+    Calibrators are read by all others. A head is read where a decision compares its score; it is then fitted with the
+    calibrators, on images that the decision does not see.
+    """
     fitted = {name: module for name, module in model.named_modules() if isinstance(module, Fittable)}
-    calibrators = {name: module for name, module in fitted.items() if name.startswith('calibrator')}
-    return calibrators, {name: module for name, module in fitted.items() if name not in calibrators}
+    decided = {f'uncertainty_heads.{decision.head}' for decision in getattr(model, 'decisions', {}).values()}
+    read = {name: module for name, module in fitted.items() if name.startswith('calibrator') or name in decided and module.stages}
+    return read, {name: module for name, module in fitted.items() if name not in read}
+
+
+def passes_in_order(modules: Mapping[str, Fittable]) -> list[tuple[int, dict[str, Fittable]]]:
+    """Stage and modules of each pass over one group of :func:`fittables_in_order`; calibrators pass before what reads them."""
+    calibrators = {name: module for name, module in modules.items() if name.startswith('calibrator')}
+    passes = []
+    for group in (calibrators, {name: module for name, module in modules.items() if name not in calibrators}):
+        for stage in range(max((module.stages for module in group.values()), default=0)):
+            passes.append((stage, {name: module for name, module in group.items() if module.stages > stage}))
+    return passes
 
 
 @torch.no_grad()

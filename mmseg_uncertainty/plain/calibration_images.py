@@ -39,6 +39,7 @@ class CalibrationImages:
 
     Attributes:
         keys: Digest of each image, in the order in which they are divided.
+        unit_of: Number of the scene of each image, by its digest; empty where none was given.
         positions: Place of each image on [0, 1), by its digest.
     """
 
@@ -62,7 +63,9 @@ class CalibrationImages:
             raise ValueError('The loader gives no image; check its dataset, and its drop_last.')
         self.shuffles = not isinstance(getattr(loader, 'sampler', SequentialSampler(())), SequentialSampler)
         self.keys = sorted(names) if self.shuffles else list(names)
-        positions = block_positions(self._units(groups, [key for key, _ in listed]), seed)
+        units = self._units(groups, [key for key, _ in listed])
+        self.unit_of = {} if groups is None else dict(zip(self.keys, units.tolist()))
+        positions = block_positions(units, seed)
         self.positions = dict(zip(self.keys, positions.tolist()))
 
     def __len__(self) -> int:
@@ -94,7 +97,8 @@ class CalibrationImages:
                 position = self.positions[key]
                 if key in missing and part[0] <= position < part[1]:
                     kept.append(one)
-                    metas.append(dict(img_path=key, calibration_position=(position - part[0]) / (part[1] - part[0])))
+                    metas.append(dict(img_path=key, calibration_position=(position - part[0]) / (part[1] - part[0]),
+                                      calibration_unit=self.unit_of.get(key)))
                 missing.discard(key)
             if kept:
                 yield kept, metas

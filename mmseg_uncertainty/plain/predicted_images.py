@@ -21,6 +21,7 @@ class PredictedImages:
         logits: Class logits of the network, shape (N, K, H, W).
         uncertainty: Map of each head, shape (N, H, W); higher is more uncertain.
         prediction_set: Which classes stay possible, shape (N, K, H, W), bool; ``None`` without sets.
+        flags: Pixels that each decision flags, shape (N, H, W), bool.
         calibrated_logits: Logits after the calibrator, shape (N, K, H, W); ``None`` without one.
         classes: Names of the classes, ``None`` where they are not known.
         distribution: What logits mean.
@@ -33,6 +34,7 @@ class PredictedImages:
     calibrated_logits: Tensor | np.ndarray | None = None
     classes: Sequence[str] | None = None
     distribution: ClassDistribution = SOFTMAX
+    flags: dict[str, Tensor | np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -54,7 +56,8 @@ class PredictedImages:
         """The same with arrays on the host."""
         arrays = {name: None if getattr(self, name) is None else _array(getattr(self, name))
                   for name in ('labels', 'logits', 'prediction_set', 'calibrated_logits')}
-        return replace(self, **arrays, uncertainty={name: _array(maps) for name, maps in self.uncertainty.items()})
+        return replace(self, **arrays, uncertainty={name: _array(maps) for name, maps in self.uncertainty.items()},
+                       flags={name: _array(maps) for name, maps in self.flags.items()})
 
 
 def stack_samples(samples: Sequence[SegDataSample], heads: Sequence[str], distribution: ClassDistribution,
@@ -67,9 +70,11 @@ def stack_samples(samples: Sequence[SegDataSample], heads: Sequence[str], distri
     if 'prediction_set' in samples[0]:
         sets = torch.stack([sample.prediction_set.membership for sample in samples])
     uncertainty = {name: torch.stack([sample.uncertainty.get(name)[0] for sample in samples]) for name in heads}
+    named = samples[0].flags.keys() if 'flags' in samples[0] else ()
+    flags = {name: torch.stack([sample.flags.get(name)[0] for sample in samples]) for name in named}
     labels = torch.stack([sample.pred_sem_seg.data[0] for sample in samples])
     return PredictedImages(labels, **stacked, uncertainty=uncertainty, prediction_set=sets, classes=classes,
-                           distribution=distribution)
+                           distribution=distribution, flags=flags)
 
 
 def _array(maps: Tensor | np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from mmseg_uncertainty.models import PosthocSegmentor
-from mmseg_uncertainty.models.fittable import Fittable, fit_stage, fittables_in_order
+from mmseg_uncertainty.models.fittable import Fittable, fit_stage, fittables_in_order, passes_in_order
 from mmseg_uncertainty.structures import FrozenOutputs
 
 from .batches import labelled_input, same_shapes
@@ -32,7 +32,7 @@ def parts_of_images(posthoc: PosthocSegmentor, images: CalibrationImages,
         ValueError: The share is not in (0, 1), or leaves no image for one of the two.
     """
     calibrators, others = fitted_by_statistics(posthoc)
-    if not calibrators or posthoc.set_head is None:
+    if not calibrators or not any(module.promises for module in others.values()):
         return WHOLE, WHOLE
     if not 0 < calibrator_share < 1:
         raise ValueError(f'calibrator_share={calibrator_share} must lie strictly between 0 and 1: a calibrator and '
@@ -43,7 +43,8 @@ def parts_of_images(posthoc: PosthocSegmentor, images: CalibrationImages,
         raise ValueError(f'calibrator_share={calibrator_share} of {len(images)} images leaves {counts[0]} for the '
                          f'calibrator and {counts[1]} for prediction sets; fit on more images, or choose another share.')
     by = 'content, since the loader shuffles' if images.shuffles else 'index'
-    print_log(f'{len(images)} images are divided by {by}: {counts[0]} fit the calibrator, {counts[1]} the sets.', 'current')
+    print_log(f'{len(images)} images are divided by {by}: {counts[0]} fit the calibrator, {counts[1]} what promises something.',
+              'current')
     return parts
 
 
@@ -51,12 +52,11 @@ def fit_statistics(posthoc: PosthocSegmentor, modules: dict[str, Fittable], imag
                    part: tuple[float, float]) -> None:
     """Fit modules that see the same images, in as many passes as the one with most stages needs, and more where one asks."""
     posthoc.eval()
-    stages = max(module.stages for module in modules.values())
-    for stage in range(stages):
-        active = {name: module for name, module in modules.items() if module.stages > stage}
+    passes = passes_in_order(modules)
+    for number, (stage, active) in enumerate(passes, 1):
         while active:
             names = ', '.join(name.removeprefix('uncertainty_heads.') for name in active)
-            active = fit_stage(active, stage, _batches(posthoc, images, part, f'{names}, pass {stage + 1} of {stages}'))
+            active = fit_stage(active, stage, _batches(posthoc, images, part, f'{names}, pass {number} of {len(passes)}'))
 
 
 def _batches(posthoc: PosthocSegmentor, images: CalibrationImages, part: tuple[float, float],

@@ -204,7 +204,7 @@ class UncertaintyModel:
         learning.run(loader, self._labels, lambda: fit.save(self.posthoc, learning.state()), progress)
 
     def _circumstances(self, images: CalibrationImages | None, recipe: GradientRecipe, share: float) -> dict:
-        methods = {name: self.options[name] for name in ('heads', 'calibrator', 'sets')}
+        methods = {name: self.options[name] for name in ('heads', 'calibrator', 'sets', 'decisions') if self.options.get(name)}
         return dict(base=fingerprint(self.posthoc), methods=methods,
                     images=None if images is None else images.digest, calibrator_share=share, iterations=recipe.iterations,
                     learning_rate=recipe.learning_rate, seed=recipe.seed)

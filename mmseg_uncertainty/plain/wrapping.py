@@ -30,6 +30,7 @@ def wrap(network: nn.Module | FrozenBase,
          heads: Iterable[str] | Mapping[str, str | Mapping] = ('msp', ),
          calibrator: str | Mapping | None = None,
          sets: Mapping | None = None,
+         decisions: Mapping[str, Mapping] | None = None,
          **base: Any) -> UncertaintyModel:
     """Freeze a trained network and add what says when to trust it.
 
@@ -43,6 +44,8 @@ def wrap(network: nn.Module | FrozenBase,
             :data:`~mmseg_uncertainty.plain.method_names.HEADS`. Or configs by a name of your own.
         calibrator: ``'temperature'``, ``'clustered'``, ``'local'`` or ``'vector'``, or a config.
         sets: Prediction sets, such as ``dict(alpha=0.05)``; see :func:`~mmseg_uncertainty.plain.method_names.set_config`.
+        decisions: Flags with a promise by name, such as ``dict(flagged=dict(head='msp', promise='false_alarms', alpha=0.01))``;
+            see :class:`~mmseg_uncertainty.models.decisions.FlagThreshold`.
         base: Arguments of :class:`~mmseg_uncertainty.models.bases.TorchBase` or of the preset: ``logits_from``,
             ``features_from``, ``output``, ``align_corners``, ``ignore_index``, ``size_divisor``, …
 
@@ -67,9 +70,11 @@ def wrap(network: nn.Module | FrozenBase,
         raise ValueError(f'The network has {held.num_classes} classes, and at most {MOST_CLASSES} can be told apart from '
                          'pixels without a label.')
     configs = dict(heads=head_configs(heads, held), calibrator=calibrator_config(calibrator),
-                   sets=set_config(sets, held.num_classes))
+                   sets=set_config(sets, held.num_classes),
+                   decisions={name: dict(type='FlagThreshold', **options) for name, options in (decisions or {}).items()})
     posthoc = PosthocSegmentor(configs['heads'], configs['calibrator'], configs['sets'], held,
-                               MODELS.build(held.preprocessor() or dict(type='SegDataPreProcessor')))
+                               MODELS.build(held.preprocessor() or dict(type='SegDataPreProcessor')),
+                               decisions=configs['decisions'])
     _check_features(posthoc)
     return UncertaintyModel(posthoc, plain_values(configs | dict(base=given)))
 
@@ -102,7 +107,9 @@ def load(path: str | Path, network: nn.Module | FrozenBase, **base: Any) -> Unce
     missing = [name for name, value in given.items() if value == FUNCTION]
     if missing:
         raise CheckpointError(f'{path}: {", ".join(missing)} was a function, which is not saved; pass it to load again.')
-    model = wrap(network, heads=options['heads'], calibrator=options['calibrator'], sets=options['sets'], **given)
+    model = wrap(network, heads=options['heads'], calibrator=options['calibrator'], sets=options['sets'],
+                 decisions={name: {key: value for key, value in decision.items() if key != 'type'}
+                            for name, decision in options.get('decisions', {}).items()}, **given)
     found, expected = fingerprint(model.posthoc), meta['fitted_on']['base_sha256']
     if found != expected:
         raise CheckpointError(f'{path} was fitted on the network {expected[:12]}, and the weights given are those of '

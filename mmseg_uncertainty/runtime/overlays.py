@@ -54,6 +54,24 @@ def overlay_scores(image: np.ndarray,
     return _blend(image, scores, heat, opacity)
 
 
+def outline_flags(image: np.ndarray, flags: np.ndarray, colour: Sequence[int] = (255, 0, 160)) -> np.ndarray:
+    """Draw the outlines of flagged pixels into an image.
+
+    Args:
+        image: Shape (H, W, 3), uint8, RGB.
+        flags: Shape (H, W), bool.
+        colour: RGB from 0 to 255.
+
+    Returns:
+        Shape (H, W, 3), uint8, RGB: flagged pixels with a neighbour above, below or beside that is not flagged are coloured.
+    """
+    padded = np.pad(flags, 1, mode='edge')
+    inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    drawn = image.copy()
+    drawn[flags & ~inner] = colour
+    return drawn
+
+
 def _blend(image: np.ndarray, values: np.ndarray, paint: Callable[[np.ndarray], np.ndarray], opacity: float) -> np.ndarray:
     blended = np.empty_like(image)
     for start in range(0, len(image), ROWS_AT_ONCE):

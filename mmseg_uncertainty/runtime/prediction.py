@@ -15,6 +15,7 @@ class Prediction:
         uncertainty: Maps by head, each of shape (H, W), float32; higher is more uncertain.
         set_size: Number of classes in the prediction set, shape (H, W), integer; ``None`` without a set head.
         set_membership: Which classes are in it, shape (K, H, W), bool; ``None`` without a set head and for huge images.
+        flags: Pixels that each decision flags, each of shape (H, W), bool.
         truth: Labels where they are known, shape (H, W), 255 = void.
     """
 
@@ -23,6 +24,7 @@ class Prediction:
     set_size: np.ndarray | None = None
     set_membership: np.ndarray | None = None
     truth: np.ndarray | None = None
+    flags: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def size(self) -> tuple[int, int]:

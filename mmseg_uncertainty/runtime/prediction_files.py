@@ -11,19 +11,21 @@ from PIL import Image
 from .image_sources import RESULT_MARK
 from .json_files import write_json
 from .output_files import whole_file
-from .overlays import overlay_classes, overlay_scores
+from .overlays import outline_flags, overlay_classes, overlay_scores
 from .prediction import Prediction
 from .prediction_figure import draw_prediction
 from .score_scale import ScoreScale
 
 
-def summarize_prediction(prediction: Prediction, classes: Sequence[str], scales: Mapping[str, ScoreScale]) -> dict:
+def summarize_prediction(prediction: Prediction, classes: Sequence[str], scales: Mapping[str, ScoreScale],
+                         flags: Mapping[str, Mapping] | None = None) -> dict:
     """Areas of the classes and, per head, mean uncertainty and share of flagged pixels.
 
     Args:
         prediction: Result for the image.
         classes: Names of the classes.
         scales: Scale of each head.
+        flags: What each decision says of the image.
 
     Returns:
         Plain values, ready for JSON; ``flagged_share`` is ``None`` where a score has no threshold.
@@ -39,6 +41,8 @@ def summarize_prediction(prediction: Prediction, classes: Sequence[str], scales:
         sizes = prediction.set_size
         summary['prediction_set'] = dict(mean_size=float(sizes.mean()), single_share=float((sizes == 1).mean()),
                                          largest_size=int(sizes.max()))
+    if flags:
+        summary['flags'] = {name: dict(values) for name, values in flags.items()}
     return summary
 
 
@@ -75,6 +79,7 @@ def save_prediction(folder: str | Path,
     overlays = {head: overlay_scores(image, prediction.uncertainty[head], ranges.get(head)) for head in scales}
     if prediction.set_size is not None:
         overlays['set_size'] = overlay_scores(image, prediction.set_size, (1, len(classes)))
+    overlays |= {f'flags_{name}': outline_flags(image, flags) for name, flags in prediction.flags.items()}
     pictures = dict(
         labels=labels.astype(np.uint8 if len(classes) <= 256 else np.uint16),
         prediction=overlay_classes(image, labels, palette),
@@ -103,6 +108,7 @@ def _save_maps(folder: Path, name: str, prediction: Prediction, scales: Mapping[
         maps['set_size'] = prediction.set_size.astype(np.uint16)
     if prediction.set_membership is not None:
         maps['set_membership'] = prediction.set_membership
+    maps |= {f'flags_{decision}': flags for decision, flags in prediction.flags.items()}
     units = {head: f'{scale.units}; higher is more uncertain' for head, scale in scales.items()}
     with whole_file(folder / 'uncertainty' / f'{name}.npz') as partial, partial.open('wb') as file:
         np.savez_compressed(file, **maps, units=json.dumps(units))

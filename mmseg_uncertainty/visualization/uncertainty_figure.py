@@ -32,6 +32,7 @@ def prediction_of(sample: SegDataSample) -> Prediction:
     """
     uncertainty = sample.get('uncertainty')
     sets = sample.get('prediction_set')
+    flags = sample.get('flags')
     membership = None if sets is None else sets.get('membership')
     truth = sample.get('gt_sem_seg')
     return Prediction(
@@ -40,4 +41,5 @@ def prediction_of(sample: SegDataSample) -> Prediction:
             name: values[0].float().cpu().numpy() for name, values in uncertainty.items()},
         set_size=None if sets is None else sets.get('size')[0].cpu().numpy(),
         set_membership=None if membership is None else membership.cpu().numpy(),
-        truth=None if truth is None else truth.data[0].cpu().numpy())
+        truth=None if truth is None else truth.data[0].cpu().numpy(),
+        flags={} if flags is None else {name: values[0].cpu().numpy() for name, values in flags.items()})

@@ -123,3 +123,22 @@ def test_a_dataset_without_names_is_divided_by_nobody():
     with pytest.raises(ValueError, match='range does not name its images'):
         plan.divided([CALIBRATOR], [SETS], 0.5)
     assert plan.divided([CALIBRATOR], [SETS], 'shared').shared
+
+
+def test_the_unit_is_stated_and_every_image_has_one():
+    dataset = scenes(3, 4)
+    known, single = CalibrationPlan.of_dataset(dataset), CalibrationPlan.of_dataset(dataset, unit='image')
+    assert known.units == CalibrationPlan.of_dataset(dataset, unit='scene').units == 3 and single.units == 12
+    assert known.record()['unit'] == 'known' and single.record()['unit'] == 'image'
+    assert len({known.unit_of(f'data/1/{index}.png') for index in range(4)}) == 1
+    alone = CalibrationPlan.of_dataset(Images([dict(img_path='a.png'), dict(img_path='b.png')]))
+    assert alone.unit_of('a.png') is None, 'no scene is known'
+    blocks = CalibrationPlan.of_dataset(scenes(2, 4, 'sequence'), block_length=2, unit='block')
+    assert blocks.units == 4 and blocks.unit_of('data/0/0.png') == blocks.unit_of('data/0/1.png') != blocks.unit_of('data/0/2.png')
+
+
+@pytest.mark.parametrize('options, found', [(dict(unit='sequence'), '12 images of Images name no sequence'),
+                                            (dict(unit='film'), "unit='film'"), (dict(unit='block'), 'needs block_length')])
+def test_units_that_cannot_be_are_refused(options, found):
+    with pytest.raises(ValueError, match=found):
+        CalibrationPlan.of_dataset(scenes(3, 4), **options)

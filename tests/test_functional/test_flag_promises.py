@@ -3,7 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from mmseg_uncertainty.functional.flag_counts import NEGATIVE, POSITIVE, UNKNOWN, concatenate_flags, tabulate_flags
+from mmseg_uncertainty.functional.flag_counts import (NEGATIVE, POSITIVE, UNKNOWN, concatenate_flags, tabulate_flags,
+                                                      threshold_of_cell)
 from mmseg_uncertainty.functional.flag_losses import cell_of_level
 from mmseg_uncertainty.functional.flag_promises import (FALLING, FlagPromise, choose_threshold, level_of_threshold,
                                                         threshold_of_loss)
@@ -177,8 +178,7 @@ def test_options_out_of_range_are_named(options, found):
 
 
 def test_levels_and_thresholds_are_one_to_one_on_the_edges_of_cells():
-    from mmseg_uncertainty.functional.flag_counts import threshold_of_cell
-    for cell in (0, 1 << 15, (1 << 15) + 123, 1 << 16):
+    for cell in (0, 1 << 15, (1 << 15) + 0x3E80, 1 << 16):
         for falls in (True, False):
             level = level_of_threshold(threshold_of_cell(cell), 16, falls)
             assert cell_of_level(level, 16, falls) == cell

@@ -92,3 +92,21 @@ def test_a_base_is_held_as_it_is(tmp_path):
 def test_what_cannot_be_wrapped_is_named(options, error, message):
     with pytest.raises(error, match=message):
         wrapped(**options)
+
+
+def test_decisions_are_fitted_saved_and_loaded(tmp_path):
+    network = torch.nn.Conv2d(3, 3, kernel_size=1)
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(30, 3, 8, 9, generator=generator)
+    labels = network(images).argmax(dim=1)
+    labels[torch.rand(labels.shape, generator=generator) < 0.2] = 0
+    options = dict(num_classes=3, heads=['msp'],
+                   decisions=dict(flagged=dict(head='msp', promise='false_alarms', alpha=0.1)))
+    model = mmseg_uncertainty.wrap(network, **options).fit([(images[index:index + 5], labels[index:index + 5]) for index in range(0, 30, 5)])
+    result = model.predict(images)
+    threshold = float(model.posthoc.decisions.flagged.threshold)
+    assert torch.equal(result.flags['flagged'], result.uncertainty['msp'] > threshold) and result.flags['flagged'].any()
+    model.save(tmp_path / 'model.pth')
+    loaded = mmseg_uncertainty.load(tmp_path / 'model.pth', network)
+    assert torch.equal(loaded.predict(images).flags['flagged'], result.flags['flagged'])
+    assert loaded.predict(images).numpy().flags['flagged'].shape == (30, 8, 9)

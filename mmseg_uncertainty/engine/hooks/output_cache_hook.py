@@ -14,7 +14,7 @@ from mmseg_uncertainty.caching import BaseOutputCache
 from mmseg_uncertainty.engine.checkpoints import base_fingerprint
 from mmseg_uncertainty.models import PosthocSegmentor
 
-NOT_BASE = ('type', 'uncertainty_heads', 'calibrator', 'set_head', 'auxiliary_head', 'data_preprocessor', 'train_cfg',
+NOT_BASE = ('type', 'uncertainty_heads', 'calibrator', 'set_head', 'decisions', 'auxiliary_head', 'data_preprocessor', 'train_cfg',
             'pretrained', 'init_cfg', 'tta')
 
 

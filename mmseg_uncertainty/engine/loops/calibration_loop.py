@@ -19,7 +19,7 @@ from mmseg_uncertainty.datasets.calibration_plan import SHARED, CalibrationPlan,
 from mmseg_uncertainty.datasets.label_flips import labels_flip, unflip_labels
 from mmseg_uncertainty.engine.checkpoints import write_checkpoint
 from mmseg_uncertainty.engine.resuming import note_last_checkpoint
-from mmseg_uncertainty.models.fittable import Fittable, fit_stage, fittables_in_order
+from mmseg_uncertainty.models.fittable import Fittable, fit_stage, fittables_in_order, passes_in_order
 from mmseg_uncertainty.structures import FrozenOutputs
 
 
@@ -46,6 +46,7 @@ class CalibrationLoop(BaseLoop):
         block_length: Cut sequences into blocks of so many neighbouring frames, for calibration sets of few sequences;
             ``None`` keeps sequences whole.
         seed: Seed of the division.
+        unit: See :meth:`~mmseg_uncertainty.datasets.CalibrationPlan.of_dataset`.
 
     Raises:
         ValueError: The sampler does not visit each image once, an image comes twice, or the share is out of range.
@@ -57,7 +58,8 @@ class CalibrationLoop(BaseLoop):
                  filename: str = 'calibrated.pth',
                  calibrator_share: float | str | None = None,
                  block_length: int | None = None,
-                 seed: int = 0) -> None:
+                 seed: int = 0,
+                 unit: str = 'known') -> None:
         super().__init__(runner, dataloader)
         if calibrator_share not in (None, SHARED) and (isinstance(calibrator_share, str) or not 0 < calibrator_share < 1):
             raise ValueError(f'CalibrationLoop: calibrator_share={calibrator_share!r} must lie strictly between 0 and 1, or '
@@ -69,7 +71,8 @@ class CalibrationLoop(BaseLoop):
         self._repeated = 0
         self._check_sampler()
         self._labels_flip = labels_flip(self.dataloader.dataset)
-        self._undivided = CalibrationPlan.of_dataset(self.dataloader.dataset, block_length, seed)
+        self._label_kind = getattr(self.dataloader.dataset, 'metainfo', {}).get('label_kind', 'classes')
+        self._undivided = CalibrationPlan.of_dataset(self.dataloader.dataset, block_length, seed, unit)
 
     @property
     def iter(self) -> int:
@@ -134,11 +137,7 @@ class CalibrationLoop(BaseLoop):
 
     def _passes(self) -> list[tuple[int, dict[str, Fittable]]]:
         """Stage and modules of each pass over the data, in order; modules of one pass see the same images."""
-        passes = []
-        for group in fittables_in_order(self.model):
-            for stage in range(max((module.stages for module in group.values()), default=0)):
-                passes.append((stage, {name: module for name, module in group.items() if module.stages > stage}))
-        return passes
+        return [one for group in fittables_in_order(self.model) for one in passes_in_order(group)]
 
     def _batches(self, consumer: str) -> Iterator[tuple[FrozenOutputs, Tensor, list[dict]]]:
         # No hook hears of the end of the epoch: checkpoint hooks would save a model that is fitted in part.
@@ -170,7 +169,8 @@ class CalibrationLoop(BaseLoop):
                                  f'{tuple(outputs.logits.shape[-2:])}. '
                                  'Load the annotations in the pipeline as the test pipeline does.')
             yield (outputs, torch.stack([sample.gt_sem_seg.data[0] for sample in chosen]).long(),
-                   [dict(samples[index].metainfo, calibration_position=positions[index]) for index in same])
+                   [dict(samples[index].metainfo, calibration_position=positions[index], label_kind=self._label_kind,
+                         calibration_unit=self.plan.unit_of(samples[index].metainfo.get('img_path'))) for index in same])
 
     def _save(self) -> None:
         """Write the checkpoint beside its place and move it there, so that no half checkpoint is ever found."""

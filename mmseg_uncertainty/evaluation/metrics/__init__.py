@@ -4,6 +4,7 @@ from .calibration_metric import CalibrationMetric
 from .class_iou_metric import ClassIoUMetric
 from .component_metric import ComponentMetric
 from .coverage_metric import CoverageMetric
+from .decision_metric import DecisionMetric
 from .image_ood_metric import ImageOODMetric
 from .local_ood_metric import LocalOODMetric
 from .macro_f1_metric import MacroF1Metric
@@ -14,6 +15,7 @@ from .streaming_metric import StreamingMetric
 
 __all__ = [
     'AnomalyRankingMetric', 'BravoMetric', 'CalibrationMetric', 'ClassIoUMetric', 'ComponentMetric', 'CoverageMetric',
+    'DecisionMetric',
     'ImageOODMetric', 'LocalOODMetric', 'MacroF1Metric', 'MisclassificationMetric', 'OpenSetMetric',
     'PublishedOpenSetMetric', 'StreamingMetric'
 ]

@@ -28,8 +28,8 @@ UNITS = ('scene', 'image')
 FEW_SCENES = 10
 
 METRICS_BY_LABEL_KIND = {
-    'anomaly': ('mFishy', 'components', 'bravo'),
-    'classes': ('mIoU', 'mFscore', 'macroF1', 'oIoU', 'IDM', 'ECE', 'OOD-local', 'coverage', 'bravo'),
+    'anomaly': ('mFishy', 'components', 'bravo', 'decisions'),
+    'classes': ('mIoU', 'mFscore', 'macroF1', 'oIoU', 'IDM', 'ECE', 'OOD-local', 'coverage', 'bravo', 'decisions'),
 }
 
 

@@ -24,6 +24,8 @@ class ImageResult:
         uncertainty: Map of each head, shape (1, H, W).
         views: Name of the test-time augmentation that the maps are means of, ``''`` for none.
         membership: Which classes are in the prediction set, shape (1, K, H, W), bool, or ``None``.
+        flags: Which pixels each decision flags, shape (1, H, W), bool.
+        decisions: What each promises, in plain values.
     """
 
     scores: Tensor
@@ -34,6 +36,8 @@ class ImageResult:
     uncertainty: Mapping[str, Tensor] = field(default_factory=dict)
     views: str = ''
     membership: Tensor | None = None
+    flags: Mapping[str, Tensor] = field(default_factory=dict)
+    decisions: Mapping[str, Mapping] = field(default_factory=dict)
 
 
 def write_result(result: ImageResult, sample: SegDataSample) -> SegDataSample:
@@ -41,7 +45,8 @@ def write_result(result: ImageResult, sample: SegDataSample) -> SegDataSample:
 
     Returns:
         The sample with ``seg_logits`` and ``pred_sem_seg`` as mmseg has them and ``uncertainty`` (a map (1, H, W) per head);
-        with a set head ``prediction_set`` (``membership`` (K, H, W) and ``size`` (1, H, W)); with a calibrator
+        with decisions ``flags`` (a bool map (1, H, W) each); with a set head ``prediction_set`` (``membership`` (K, H, W) and
+        ``size`` (1, H, W)); with a calibrator
         ``calibrated_logits`` (K, H, W) and, beside them or wherever ``seg_logits`` are no logits of a softmax,
         ``class_logits`` (K, H, W), those of the base model. Its metainfo says what the logits mean
         (``class_distribution``), and which views were averaged (``test_time_views``).
@@ -58,6 +63,9 @@ def write_result(result: ImageResult, sample: SegDataSample) -> SegDataSample:
     if result.membership is not None:
         fields['prediction_set'] = PixelData(membership=result.membership[0],
                                              size=result.membership[0].sum(dim=0, keepdim=True))
+    if result.flags:
+        fields['flags'] = PixelData(**result.flags)
+        sample.set_metainfo(dict(decisions=dict(result.decisions)))
     sample.set_data(fields)
     sample.set_metainfo(dict(class_distribution=result.distribution.name, test_time_views=result.views))
     return sample

@@ -46,6 +46,8 @@ class PosthocSegmentor(BaseModel):
             key in the results.
         calibrator: Config of a :class:`~mmseg_uncertainty.models.calibrators.Calibrator`, or ``None``.
         set_head: Config of a :class:`~mmseg_uncertainty.models.set_heads.SetHead`, or ``None``.
+        decisions: Configs of :class:`~mmseg_uncertainty.models.decisions.FlagThreshold` by name, which flag pixels by the
+            scores of heads.
         base: A :class:`~mmseg_uncertainty.models.bases.FrozenBase` or its config; by default an
             :class:`~mmseg_uncertainty.models.bases.MMSegBase` of ``segmentor``.
         data_preprocessor: How images are prepared; by default as the base model says.
@@ -71,6 +73,7 @@ class PosthocSegmentor(BaseModel):
                  test_cfg: dict | None = None,
                  tta: dict | None = None,
                  init_cfg: dict | None = None,
+                 decisions: Mapping[str, dict] | None = None,
                  **segmentor) -> None:
         if base is not None and segmentor:
             raise TypeError(f'PosthocSegmentor: base is a whole model, so {sorted(segmentor)} have no place beside it; remove '
@@ -89,6 +92,7 @@ class PosthocSegmentor(BaseModel):
             raise ValueError(f'{type(self.calibrator).__name__} with these options calibrates a softmax, and the base model has '
                              'one sigmoid per class; use TemperatureScaling or ClusteredTemperatureScaling.')
         self.set_head = None if set_head is None else MODELS.build(set_head)
+        self.decisions = build_named(dict(decisions or {}), 'decision', base.num_classes)
         for module in self.posthoc_modules():
             if hasattr(module, 'bind'):
                 module.bind(self)
@@ -142,6 +146,7 @@ class PosthocSegmentor(BaseModel):
         yield from self.uncertainty_heads.values()
         if self.set_head is not None:
             yield self.set_head
+        yield from self.decisions.values()
 
     def fittables(self) -> list[Fittable]:
         """The modules that ``CalibrationLoop`` fits."""
@@ -332,7 +337,10 @@ class PosthocSegmentor(BaseModel):
         membership = None
         if self.set_head is not None and self.tta is None:
             membership = self.set_head(self.set_head.probabilities(read.logits), base.predicted, place)
-        return ImageResult(scores, base.logits, predicted, self.distribution, calibrated, uncertainty, membership=membership)
+        flags = {} if self.tta is not None else {
+            name: decision(uncertainty[decision.head]) for name, decision in self.decisions.items()}
+        return ImageResult(scores, base.logits, predicted, self.distribution, calibrated, uncertainty, membership=membership,
+                           flags=flags, decisions={name: self.decisions[name].record() for name in flags})
 
 
 def _metas(inputs: Tensor, data_samples: Sequence[SegDataSample] | None) -> list[dict]:

@@ -1,0 +1,3 @@
+from .flag_threshold import FlagThreshold
+
+__all__ = ['FlagThreshold']
