@@ -131,6 +131,12 @@ def false_discovery_loss(table: FlagTable, units: np.ndarray | None = None) -> S
     """One minus the precision of the flags: share of flagged pixels that should not be, 0 where none is flagged.
 
     Arguments as in :func:`false_alarm_loss`; q = 1 - k / C, not monotone.
+
+    Examples:
+        >>> from mmseg_uncertainty.functional.flag_counts import tabulate_flags
+        >>> table = tabulate_flags(np.array([[0.9, 0.5, 0.1]]), kinds=np.array([[1, 0, 0]]))
+        >>> false_discovery_loss(table).at([0.0, 1.0]).round(2).tolist()
+        [[0.0, 0.67]]
     """
     return _ratio_loss(table, NEGATIVE, units, falls=True)
 

@@ -102,7 +102,8 @@ def test_decisions_are_fitted_saved_and_loaded(tmp_path):
     labels[torch.rand(labels.shape, generator=generator) < 0.2] = 0
     options = dict(num_classes=3, heads=['msp'],
                    decisions=dict(flagged=dict(head='msp', promise='false_alarms', alpha=0.1)))
-    model = mmseg_uncertainty.wrap(network, **options).fit([(images[index:index + 5], labels[index:index + 5]) for index in range(0, 30, 5)])
+    batches = [(images[index:index + 5], labels[index:index + 5]) for index in range(0, 30, 5)]
+    model = mmseg_uncertainty.wrap(network, **options).fit(batches)
     result = model.predict(images)
     threshold = float(model.posthoc.decisions.flagged.threshold)
     assert torch.equal(result.flags['flagged'], result.uncertainty['msp'] > threshold) and result.flags['flagged'].any()

@@ -146,6 +146,7 @@ def main() -> None:
     parser.add_argument('--config', default='local_configs/segformer/segformer_b0_camvid_OUTLIERS.py')
     parser.add_argument('--checkpoint', required=True, help='fitted by tools/train.py with the config')
     parser.add_argument('--heads', nargs='+', default=['msp', 'energy', 'fedc_outliers'], help='scores to measure')
+    parser.add_argument('--data', nargs='+', choices=ANOMALIES, default=list(ANOMALIES), help='data with anomalies')
     parser.add_argument('--every', type=int, default=3, help='images of the anomaly data from one to the next (default: 3)')
     parser.add_argument('--cache', type=Path, default=Path('work_dirs/decisions'), help='folder of the counts')
     parser.add_argument('--json', type=Path, help='file for all numbers')
@@ -167,8 +168,8 @@ def main() -> None:
 
     base = 'local_configs/_base_/datasets'
     calibration, sequences = counts('camvid', args.config, 1, 'classes')
-    every = {name: args.every for name in ANOMALIES}
-    tests = {name: counts(name, f'{base}/{name}.py', every[name], 'anomaly')[0] for name in ANOMALIES}
+    every = {name: args.every for name in args.data}
+    tests = {name: counts(name, f'{base}/{name}.py', every[name], 'anomaly')[0] for name in args.data}
     head = 'msp' if 'msp' in calibration else next(iter(calibration))
     rows, found = kept_promises(calibration[head], sequences), found_anomalies(calibration, tests)
     text = page(rows, found, len(sequences), every)
