@@ -65,15 +65,14 @@ PROTOCOLS: dict[str, BenchmarkProtocol] = {
         'all but the road; ' + _TRACK_VOID.format(10), 'all pixels together; components below 50 pixels vanish', _BEST_F1,
         '`HEAD/AP[pooled]`, `HEAD/FPR95[pooled]`, `HEAD/sIoU[obstacle]`, `HEAD/PPV[obstacle]`, `HEAD/F1*[obstacle]`'),
     'fishyscapes': BenchmarkProtocol(
-        'Fishyscapes Lost and Found, Static (version 3); its server, 2023-06', dict(anomaly=dict(mFishy={})), '2048×1024',
-        _OWN_SCALE, '255', 'all pixels together, step-wise AP', 'first one with a true-positive rate of 95 %, for FPR95',
-        '`HEAD/AP[pooled]`, `HEAD/FPR95[pooled]`, `HEAD/AUROC[pooled]`'),
+        'Fishyscapes Lost and Found, Static (version 3); its server, 2023-06',
+        dict(anomaly=dict(mFishy=dict(protocol='fishyscapes'))), '2048×1024', _OWN_SCALE, '255', 'all pixels together, step-wise AP', 'first one with a true-positive rate of 95 %, for FPR95',
+        '`HEAD/AP[fishyscapes]`, `HEAD/FPR95[fishyscapes]`, `HEAD/AUROC[fishyscapes]`'),
     'bravo': BenchmarkProtocol(
-        'BRAVO 2024; bravo_toolkit 2024-10', dict(
-            classes=dict(bravo={}, mIoU={}, IDM={}, ECE=dict(bins=15)), anomaly=dict(bravo={}, mFishy={})),
+        'BRAVO 2024; bravo_toolkit 2024-10', dict(classes=dict(bravo={}), anomaly=dict(bravo={})),
         '1280×720 to 2048×1024', _OWN_SCALE, '255; altered pixels in the semantic half', 'all pixels together; the toolkit draws '
         '100,000 of an image', 'first one with a true-positive rate of 95 %, for FPR95',
-        '`mIoU[pooled]`, `HEAD/IDM_AUROC[pooled]`, `HEAD/IDM_AP[pooled]`, `ECE[pooled]`; altered pixels `HEAD/AP[pooled]`'),
+        '`HEAD/BRAVO_hmean[bravo]` and its parts, by subset; of all subsets `HEAD/BRAVO_index[bravo]`'),
     'flowenedet-paper': BenchmarkProtocol(
         'Gudovskiy et al., UAI 2023; released code', dict(
             anomaly=dict(mFishy=dict(protocol='published')),
