@@ -66,7 +66,8 @@ PROTOCOLS: dict[str, BenchmarkProtocol] = {
         '`HEAD/AP[pooled]`, `HEAD/FPR95[pooled]`, `HEAD/sIoU[obstacle]`, `HEAD/PPV[obstacle]`, `HEAD/F1*[obstacle]`'),
     'fishyscapes': BenchmarkProtocol(
         'Fishyscapes Lost and Found, Static (version 3); its server, 2023-06',
-        dict(anomaly=dict(mFishy=dict(protocol='fishyscapes'))), '2048×1024', _OWN_SCALE, '255', 'all pixels together, step-wise AP', 'first one with a true-positive rate of 95 %, for FPR95',
+        dict(anomaly=dict(mFishy=dict(protocol='fishyscapes'))), '2048×1024', _OWN_SCALE, '255',
+        'all pixels together, step-wise AP', 'first one with a true-positive rate of 95 %, for FPR95',
         '`HEAD/AP[fishyscapes]`, `HEAD/FPR95[fishyscapes]`, `HEAD/AUROC[fishyscapes]`'),
     'bravo': BenchmarkProtocol(
         'BRAVO 2024; bravo_toolkit 2024-10', dict(classes=dict(bravo={}), anomaly=dict(bravo={})),
