@@ -109,10 +109,11 @@ def posthoc_model(base: Config, recipes: Sequence[Recipe], alpha: float | None =
 def _decide(model: ConfigDict, recipes: Sequence[Recipe], alpha: float | None) -> None:
     """Add decisions, about the score that was added last, else about MSP."""
     added = [name for recipe in recipes if recipe.part == 'heads' for name in recipe.config()]
-    for recipe in recipes:
-        for name, decision in recipe.config().items() if recipe.part == 'decisions' else ():
-            decision.update(dict(head=added[-1]) if added else {}, **({} if alpha is None else dict(alpha=alpha)))
-            model.setdefault('decisions', {})[name] = decision
+    changes = {**(dict(head=added[-1]) if added else {}), **({} if alpha is None else dict(alpha=alpha))}
+    decisions = {name: {**decision, **changes} for recipe in recipes if recipe.part == 'decisions'
+                 for name, decision in recipe.config().items()}
+    if decisions:
+        model.decisions = {**(model.get('decisions') or {}), **decisions}
 
 
 def runtime_config() -> dict:
