@@ -180,3 +180,19 @@ def test_the_smirnov_bound_holds_on_both_sides(right):
     assert ce.kolmogorov_smirnov_error(fine) == pytest.approx(before / 150)
     assert exact == pytest.approx((before + 25) / 150)
     assert ce.kolmogorov_smirnov_bound(fine) == pytest.approx(25 / 150, abs=.003)
+
+
+def test_one_pixel_hides_nothing():
+    sums = ce.sorted_sums(np.float32([.9]), np.array([True]))
+    assert ce.kolmogorov_smirnov_bound(sums) == pytest.approx(0, abs=.002)
+
+
+@pytest.mark.parametrize('bins', [1, 4, 15])
+def test_published_adaptive_bins_lie_between_interpolated_ranks(bins):
+    confidence, correct = confidences(size=333, sharpness=2)
+    ordered = np.sort(confidence.astype(float))
+    edges = np.interp(np.linspace(0, 333, bins + 1), np.arange(333), ordered)
+    gaps = [(confidence - correct.astype(float))[(low < confidence) & (confidence <= high)].sum()
+            for low, high in zip(edges[:-1], edges[1:])]
+    found = ce.published_adaptive_calibration_error(sorted_sums(confidence, correct), bins)
+    assert found == pytest.approx(np.abs(gaps).sum() / 333, abs=1e-8)

@@ -124,3 +124,9 @@ def test_equal_members_have_their_entropy_and_no_disagreement(name):
 def test_unknown_outputs_are_named():
     with pytest.raises(ValueError, match="'softmaxx'.*softmax"):
         class_distribution('softmaxx')
+
+
+def test_a_probability_at_the_threshold_is_background():
+    probabilities = torch.tensor([0.75, 0.25]).view(1, 2, 1)
+    assert OneSigmoid(0.25).choose(probabilities).item() == 0 and OneSigmoid(0.2).choose(probabilities).item() == 1
+    assert OneSigmoid(0.5).predict(torch.zeros(1, 1, 1)).item() == 0

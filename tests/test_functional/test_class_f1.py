@@ -4,6 +4,7 @@ import pytest
 import torch
 from sklearn.metrics import f1_score
 
+from mmseg_uncertainty.functional import device_counts
 from mmseg_uncertainty.functional.class_f1 import class_counts, f1_per_class, macro_f1
 
 
@@ -32,3 +33,11 @@ def test_batches_add_up_and_leading_dimensions_are_independent():
 
 def test_no_pixels_give_nan():
     assert np.isnan(macro_f1(np.zeros((3, 4), int)))
+
+
+def test_a_device_counts_the_same(monkeypatch):
+    predictions, labels = torch.from_numpy(np.random.default_rng(2).integers(0, 5, (2, 300)))
+    labels[::7] = 255
+    expected = class_counts(predictions, labels, 5)
+    monkeypatch.setattr(device_counts, 'on_host', lambda values: False)
+    assert torch.equal(class_counts(predictions, labels, 5), expected)

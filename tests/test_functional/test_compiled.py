@@ -31,7 +31,12 @@ def test_functions_are_cached_where_they_can_be():
     def twice(value):
         return 2 * value
 
-    assert twice(3) == 6 and twice.targetoptions['nogil']
+    assert twice(3) == 6 and twice.targetoptions['nogil'] and twice.stats.cache_path
+
+
+@pytest.mark.skipif(not hasattr(torch.compiler, 'is_compiling'), reason='torch 2.1 has it elsewhere')
+def test_torch_is_asked_where_it_does_not_warn():
+    assert is_compiling is torch.compiler.is_compiling
 
 
 def test_compiling_is_noticed():

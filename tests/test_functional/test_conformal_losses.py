@@ -128,3 +128,8 @@ def test_bad_input_is_named():
         binary_loss(table_of(0), 0)
     with pytest.raises(ValueError, match='class weights'):
         miscoverage_loss(table_of(0), [1.0])
+
+
+def test_the_first_label_beyond_the_classes_is_void():
+    table = tabulate(torch.tensor([[0.5, 0.4]]), torch.tensor([[1, 2]]), num_classes=2)
+    assert table.conformity.tolist() == [0.5] and table.pixels.tolist() == [[0, 1]]

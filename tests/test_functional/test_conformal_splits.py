@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmseg_uncertainty.functional.conformal_splits import block_positions, block_split, frame_blocks, random_split
+from mmseg_uncertainty.functional.conformal_splits import (block_positions, block_split, check_distinct, frame_blocks,
+                                                             random_split)
 
 sequences = st.lists(st.sampled_from(['a', 'b', 'c']), min_size=1, max_size=40)
 
@@ -49,3 +50,10 @@ def test_any_cut_of_the_positions_divides_by_whole_blocks():
         assert not set(blocks[taken]) & set(blocks[~taken])
     assert (positions != block_positions(blocks, seed=2)).any()
     np.testing.assert_allclose(np.sort(block_positions(np.arange(4), 0)), [0.125, 0.375, 0.625, 0.875])
+
+
+@pytest.mark.parametrize(('number', 'more'), [(2, ''), (3, ''), (4, ' and 1 more'), (7, ' and 4 more')])
+def test_three_repeated_images_are_named_and_the_others_counted(number, more):
+    names = [f'{index}.png' for index in range(number)]
+    with pytest.raises(ValueError, match=rf'{min(number, 3) - 1}.png \(2 times\){more}\. Each'):
+        check_distinct(names * 2, 'CRC')

@@ -51,3 +51,14 @@ def test_opposite_members_disagree_by_one_bit():
     assert streamed(logits).mutual_information().item() == pytest.approx(math.log(2))
     with pytest.raises(ValueError, match='no model was added'):
         EnsembleStatistics().mean()
+
+
+def test_sums_of_one_image_are_those_of_its_members():
+    logits = member_logits(0)
+    whole = streamed(logits)
+    parts = [whole.of(index) for index in range(2)]
+    for index, part in enumerate(parts):
+        alone = streamed(logits[:, index:index + 1])
+        for name in ('mean', 'entropy', 'msp', 'mutual_information'):
+            assert_close(getattr(part, name)(), getattr(alone, name)())
+    assert_close(EnsembleStatistics.joined(parts).mutual_information(), whole.mutual_information())

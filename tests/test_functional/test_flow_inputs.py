@@ -77,3 +77,13 @@ def test_maps_relative_to_their_image_forget_its_light_and_contrast():
 @pytest.mark.parametrize('size', [(1, 1), (4, 6)])
 def test_maps_that_are_constant_over_their_image_become_zero(size):
     assert_close(flow_inputs.standardize_over_image(torch.full((1, 2, *size), 7.)), torch.zeros(1, 2, *size))
+
+
+def test_the_published_input_is_its_formula():
+    logits, means, variances = logits_of(1), torch.arange(5.0).double(), torch.arange(1.0, 6.0).double()
+    standardized = (logits - means[:, None, None]) / variances.sqrt()[:, None, None]
+    share = standardized.exp().sum(1) / (1 + standardized.exp().sum(1))
+    channels = flow_inputs.published_flow_input(logits, means, variances)
+    assert channels.shape == (2, 2, 3, 4)
+    assert_close(channels[:, 0], share.log())
+    assert_close(channels[:, 1], (1e-6 + 1 - share).log())

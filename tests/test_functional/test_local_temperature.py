@@ -29,3 +29,15 @@ def test_open_gates_choose_one_branch():
     assert mix_branches(branches, gates, image_branch, torch.full((1, 1, 1, 1), 50.)).item() == 3
     assert mix_branches(branches, -gates, image_branch, torch.full((1, 1, 1, 1), 50.)).item() == 0
     assert mix_branches(branches, gates, image_branch, torch.full((1, 1, 1, 1), -50.)).item() == 9
+
+
+def test_branches_are_mixed_as_the_formula_says():
+    generator = torch.Generator().manual_seed(0)
+    branches, gates, image, gate = (torch.randn(2, channels, 3, 4, generator=generator) for channels in (4, 3, 1, 1))
+
+    def mix(opened, first, second):
+        return opened.sigmoid() * first + (1 - opened.sigmoid()) * second
+
+    left, right = mix(gates[:, 0], branches[:, 0], branches[:, 1]), mix(gates[:, 1], branches[:, 2], branches[:, 3])
+    expected = mix(gate[:, 0], mix(gates[:, 2], left, right), image[:, 0])
+    assert_close(mix_branches(branches, gates, image, gate)[:, 0], expected)

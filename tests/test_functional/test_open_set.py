@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmseg_uncertainty.functional import device_counts
 from mmseg_uncertainty.functional.open_set import (open_set_curve, open_set_limits, open_set_scores, outcome_groups,
                                                    published_areas, threshold_bin)
 from mmseg_uncertainty.functional.score_histogram import ScoreHistogram
@@ -112,3 +113,11 @@ def test_limits_hold_whatever_is_rejected_between_them(seed):
         for corner_of, limit in ((known, high), (1 - known, low)):
             if corner is corner_of:
                 np.testing.assert_allclose(scores.iou[:-1], limit.iou[:-1])
+
+
+@pytest.mark.parametrize('void', ['ignore', 'unknown'])
+def test_a_device_finds_the_same_groups(void, monkeypatch):
+    _, predictions, labels = pixels(3)
+    expected = groups_of(predictions, labels, void)
+    monkeypatch.setattr(device_counts, 'on_host', lambda values: False)
+    np.testing.assert_array_equal(groups_of(predictions, labels, void), expected)

@@ -104,3 +104,8 @@ def test_kmeans_is_seeded_by_the_name_that_scipy_has_for_it(monkeypatch, name):
     monkeypatch.setattr(position_groups, 'kmeans2', renamed)
     monkeypatch.setattr(position_groups, 'RANDOM', name)
     assert np.array_equal(kmeans_map(features, 3), expected) and told[0] == {name}
+
+
+def test_a_level_that_a_bin_meets_exactly_is_reached_in_it():
+    features = curve_features(np.array([[[2, 2, 0, 4]]]), np.array([0.25, 0.5, 1.0]), prior=1.0)
+    np.testing.assert_array_equal(features, [[[0.25, 0.5, 1.0]]])

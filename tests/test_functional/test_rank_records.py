@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmseg_uncertainty.functional import ranking, risk_coverage
+from mmseg_uncertainty.functional import ranking, ranking_resamples, risk_coverage
 from mmseg_uncertainty.functional.rank_records import (compact_blocks, counts_above, rank_blocks, rank_blocks_of_tensor)
 from mmseg_uncertainty.functional.ranking_resamples import column_edges, columns_of, resampled_rankings
 from mmseg_uncertainty.functional.score_histogram import ScoreHistogram, rank_exactly, score_keys
@@ -113,3 +113,14 @@ def test_the_best_ranking_has_most_positives_and_fewest_negatives_above_every_ed
     for found, positives, negatives in ((part.best, [6, 2], [2, 8]), (part.worst, [4, 4], [6, 4]), (part.middle, [5, 3], [4, 6])):
         np.testing.assert_array_equal(found, [[positives], [negatives]])
     assert part.doubt == 2
+
+
+def test_of_many_scores_some_are_candidates_the_most_uncertain_among_them(monkeypatch):
+    monkeypatch.setattr(ranking_resamples, 'CANDIDATES', 64)
+    pooled = ScoreHistogram()
+    for scores, wrong in images_of('normal'):
+        pooled.update(scores, wrong.astype(np.uint8))
+    ranked = pooled.ranked()
+    edges = column_edges(ranked)
+    assert ranked.thresholds.size > 1000 and edges.size <= 64 and edges[-1] == 0
+    np.testing.assert_array_equal(edges[:32], score_keys(ranked.thresholds[:32], 32))

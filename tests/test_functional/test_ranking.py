@@ -158,3 +158,11 @@ def test_published_variants_stay_within_their_bounds(name, rate):
         assert error <= bound + 1e-12
         tightest = min(tightest, bound - error) if cuts.size < positives.size else tightest
     assert tightest < (.01 if options else .1)
+
+
+def test_bounds_of_the_published_variants_are_the_farther_end():
+    """By hand: all negatives of each bin first, and the stretch that holds the rate."""
+    assert ranking.precision_recall_trapezoid_bound(np.int64([1, 1]), np.int64([1, 1])) == pytest.approx(11 / 24)
+    counts = np.int64([2, 1, 1]), np.int64([1, 1, 2])
+    assert ranking.interpolated_fpr_at_tpr(*counts) == pytest.approx(.9)
+    assert ranking.interpolated_fpr_at_tpr_bound(*counts) == pytest.approx(.4)

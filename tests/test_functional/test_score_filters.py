@@ -62,3 +62,12 @@ def test_wrong_options_are_named():
         score_filters.gaussian_smoothing(torch.zeros(1, 3, 3), padding_mode='zeros')
     with pytest.raises(ValueError, match='kernel_size=4'):
         score_filters.gaussian_smoothing(torch.zeros(1, 3, 3), kernel_size=4)
+
+
+def test_suppression_and_smoothing_are_those_of_the_paper_by_default():
+    generator = torch.Generator().manual_seed(1)
+    score, class_map = torch.rand(1, 30, 40, generator=generator), torch.zeros(1, 30, 40, dtype=torch.long)
+    class_map[:, 12:20, 15:30] = 1
+    suppressed = score_filters.boundary_suppression(score, class_map, radius=3)
+    expected = score_filters.gaussian_smoothing(suppressed, 7, sigma=1.0, dilation=6, padding_mode='replicate')
+    assert torch.equal(score_filters.suppress_boundaries_and_smooth(score, class_map), expected)

@@ -35,3 +35,16 @@ def test_sizes_run_from_one_class_to_all(swept):
     assert histogram.shape == (3, SIZE_BINS) and histogram.sum() == 5 * valid.sum()
     sizes = mean_sizes(histogram, valid.sum((1, 2)).numpy(), [1.0, 0.0])
     np.testing.assert_allclose(sizes, [[1, 5], [1, 5], [0, 0]])
+
+
+def test_predicted_classes_are_in_every_set():
+    generator = torch.Generator().manual_seed(1)
+    probabilities = torch.randn(2, 4, 150, 130, generator=generator).softmax(1)
+    predicted, valid = torch.randint(4, (2, 150, 130), generator=generator), torch.ones(2, 150, 130, dtype=torch.bool)
+    family = SetFamily('lac')
+    histogram = size_histogram(family, probabilities, valid, predicted).numpy()
+    np.testing.assert_allclose(mean_sizes(histogram, np.full(2, 150 * 130), [1.0]), 1)
+    sizes = mean_sizes(histogram, np.full(2, 150 * 130), [0.4])[:, 0]
+    for threshold, ahead in ((0.4, 1), (0.4 * (1 - 2**-5), -1)):
+        direct = set_sizes(family.sets(probabilities, threshold, predicted)).double().mean((1, 2)).numpy()
+        assert (ahead * (sizes - direct) >= -1e-9).all()

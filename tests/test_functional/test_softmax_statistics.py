@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mmseg_uncertainty.functional.calibration_error import reliability_sums
-from mmseg_uncertainty.functional.softmax_statistics import class_reliability_sums, softmax_statistics
+from mmseg_uncertainty.functional.softmax_statistics import class_reliability_sums, pixel_softmax, softmax_statistics
 
 
 def test_class_probabilities_sums_match_one_versus_rest():
@@ -30,3 +30,14 @@ def test_softmax_statistics_are_those_of_torch():
     assert statistics.nll == pytest.approx(float(torch.nn.functional.cross_entropy(logits.T, labels, reduction='sum')))
     assert statistics.brier == pytest.approx(float((probabilities - onehot).square().sum()), rel=1e-6)
     np.testing.assert_array_equal(statistics.correct, probabilities.argmax(0) == labels)
+
+
+def test_classes_that_do_not_exclude_each_other_are_coins():
+    generator = torch.Generator().manual_seed(0)
+    logits, labels = 3 * torch.randn(5, 200, generator=generator), torch.randint(5, (200, ), generator=generator)
+    pixels = pixel_softmax(logits, labels, exclusive=False)
+    probabilities, onehot = logits.double().sigmoid(), torch.nn.functional.one_hot(labels, 5).T.double()
+    np.testing.assert_allclose(pixels.brier, (probabilities - onehot).square().sum(0), rtol=1e-5)
+    coins = torch.nn.functional.binary_cross_entropy(probabilities, onehot, reduction='none').sum(0)
+    np.testing.assert_allclose(pixels.nll, coins, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(pixels.confidence, probabilities.amax(0), rtol=1e-6)

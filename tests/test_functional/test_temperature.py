@@ -142,3 +142,10 @@ def test_predictions_are_kept_and_so_is_the_largest_value(seed):
     assert torch.equal(kept.argmax(dim=1), logits.argmax(dim=1))
     assert_close(kept.sort(dim=1).values, calibrated.sort(dim=1).values)
     assert keep_predictions(logits, logits) is logits
+
+
+def test_the_search_goes_as_far_upwards_as_downwards():
+    upwards, downwards = (SlopeCurve(np.r_[1., 2.], np.array([[sign, 0.], [sign, 0.]])) for sign in (-1., 1.))
+    up, down = upwards.next_nodes()[1:-1], downwards.next_nodes()[1:-1]
+    np.testing.assert_allclose(np.sort(2 / up), down)
+    assert up[-1] > 1e6
