@@ -208,7 +208,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--per-module', type=int, default=5, metavar='N', help='most mutants of one module, drawn at random')
     parser.add_argument('--seed', type=int, default=0, help='seed of the draw')
     parser.add_argument('--jobs', type=int, default=2, metavar='N', help='mutants at the same time')
-    parser.add_argument('--timeout', type=float, default=300., metavar='SECONDS', help='a mutant that runs longer is killed')
+    parser.add_argument('--timeout', type=float, default=900., metavar='SECONDS', help='a mutant that runs longer is killed')
     parser.add_argument('--out', type=Path, default=ROOT / 'work_dirs/mutants.json', metavar='FILE.json',
                         help='verdicts; a run that was stopped goes on from them')
     return parser.parse_args()
@@ -245,7 +245,7 @@ def main() -> None:
             bar.update()
     failing = {verdict['path'] for verdict in verdicts.values() if not verdict['line'] and not verdict['survived']}
     for path in sorted(failing):
-        print(f'{path}: its tests fail without any change, so that its mutants do not count')
+        print(f'{path}: its tests fail without any change or outlast --timeout, so that its mutants do not count')
     counted = {name: verdict for name, verdict in verdicts.items() if verdict['line'] and verdict['path'] not in failing}
     alive = sorted(name for name, verdict in counted.items() if verdict['survived'])
     print('\n'.join(alive))

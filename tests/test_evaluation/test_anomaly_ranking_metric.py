@@ -168,3 +168,9 @@ def test_concentrated_scores_lose_nothing(evaluate, anomaly_samples, transform, 
         bound = streamed[key.replace('[', '_bound[')]
         assert abs(streamed[key] - exact[key]) <= bound + 1e-9
         assert bound < (1e-9 if transform(1e9) < 1e9 else 5), key
+
+
+def test_exact_scores_of_several_processes_are_refused_unless_images_are_measured_alone():
+    with pytest.raises(ValueError, match='exact=True sorts the scores of one process'):
+        AnomalyRankingMetric(exact=True).merge_processes()
+    AnomalyRankingMetric('per_image', exact=True).merge_processes()

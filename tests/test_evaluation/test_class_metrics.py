@@ -78,3 +78,12 @@ def test_a_class_that_is_never_found_is_named_beside_the_mean_that_leaves_it_out
     assert 'thing' in warnings[0] and 'absent' not in warnings[0] and 'macroF1' in warnings[0]
     both = evaluate(MacroF1Metric(resamples=0), samples, dict(classes=('ground', 'thing', 'absent')))
     assert both['macroF1[pooled]'] == pytest.approx(metrics['mFscore[pooled]'] / 2)
+
+
+def test_pixels_are_labelled_or_void(class_samples):
+    metric = ClassIoUMetric()
+    metric.dataset_meta = META
+    for part in class_samples():
+        labels = part['gt_sem_seg']['data']
+        record = metric.measure(part)
+        assert (int(record['pixels']), int(record['void'])) == (labels.numel(), int((labels == 255).sum())) and record['void'] > 0

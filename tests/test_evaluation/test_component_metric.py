@@ -131,3 +131,10 @@ def test_no_anomaly_is_nan_and_class_labels_are_refused(evaluate, objects, warni
     assert 'masks of 0 and 255 hold no anomaly; write anomalies as 1' in warnings.text
     with pytest.raises(ValueError, match='components needs anomaly labels'):
         ComponentMetric().dataset_meta = dict(classes=('a', 'b'))
+
+
+@pytest.mark.parametrize(('threshold', 'source'), [(None, 'best pixel F1'), (.5, 'given')])
+def test_it_is_said_where_the_threshold_comes_from(evaluate, objects, threshold, source):
+    metric = ComponentMetric(threshold=threshold, smallest_prediction=0, resamples=0)
+    evaluate(metric, objects, META)
+    assert metric.provenance['threshold_from'] == source

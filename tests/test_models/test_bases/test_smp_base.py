@@ -4,7 +4,7 @@ import torch
 from mmseg.registry import MODELS
 from torch.testing import assert_close
 
-from mmseg_uncertainty.models.bases import SegmentationModelsBase, base_of
+from mmseg_uncertainty.models.bases import SegmentationModelsBase, base_of, smp_base
 from tests.outside import CLASSES
 
 SIZES = dict(dpt=(224, 224), pan=(128, 128))
@@ -101,3 +101,10 @@ def test_what_is_missing_or_unknown_is_named(smp):
         SegmentationModelsBase('unet')
     with pytest.raises(ValueError, match='no config.json'):
         SegmentationModelsBase(path='nowhere')
+
+
+@pytest.mark.parametrize(('known', 'scale'), [({}, 255), (dict(input_range=None), 255), (dict(input_range=[0, 1]), 255),
+                                              (dict(input_range=[0, 255]), 1)])
+def test_means_are_brought_to_the_range_of_images(monkeypatch, known, scale):
+    monkeypatch.setattr(smp_base, '_settings', lambda encoder: dict(mean=[0.5], std=[0.25], **known))
+    assert smp_base.normalization('any') == dict(mean=[0.5 * scale], std=[0.25 * scale], channel_order='rgb')

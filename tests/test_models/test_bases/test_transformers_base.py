@@ -11,7 +11,7 @@ from torch.testing import assert_close
 
 from mmseg_uncertainty.apis import load_posthoc
 from mmseg_uncertainty.models.bases import TransformersBase, base_of
-from mmseg_uncertainty.models.bases.transformers_files import ImagePreparation
+from mmseg_uncertainty.models.bases.transformers_files import ImagePreparation, read_preparation
 from tests.outside import (BY_MASKS, CLASSES, TASK_TOKENS, TRANSFORMERS, balanced, shaken, transformers_config,
                            transformers_network)
 from tests.tiny import tiny_posthoc
@@ -283,3 +283,14 @@ def _encoder(stage, part, rest, value):
     if layer in ('ffn.layers.0', 'ffn.layers.4') and name == 'weight':
         value = value.flatten(1)
     return {f'{block}.{BLOCK[layer]}.{name}': value}
+
+
+@pytest.mark.parametrize(('settings', 'mean'), [
+    (dict(image_mean=[0.1] * 3), 25.5), (dict(do_normalize=False), 0.), (dict(image_processor=dict(image_mean=[0.2] * 3)), 51.)])
+def test_a_file_counts_where_it_says_how_images_are_prepared(settings, mean, tmp_path):
+    path = tmp_path / 'preprocessor_config.json'
+    path.write_text(json.dumps(settings))
+    found = read_preparation(tmp_path, 'Segformer')
+    assert found.source == path and found.mean == pytest.approx([mean] * 3)
+    path.write_text(json.dumps(dict(feature_size=3)))
+    assert read_preparation(tmp_path, 'Segformer') == ImagePreparation.of({}, 'Segformer')

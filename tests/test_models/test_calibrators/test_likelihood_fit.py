@@ -90,6 +90,18 @@ def test_void_pixels_take_no_place_in_the_sample(monkeypatch):
     np.testing.assert_allclose(coarse.coarse_curve().slopes, exact.coarse_curve().slopes, rtol=1e-6)
 
 
+@pytest.mark.parametrize('left', [[], [0], [1], [0, 1]])
+def test_one_group_that_is_not_found_costs_another_pass(left):
+    calibrator = TemperatureScaling(2, classwise=True)
+    groups = LikelihoodFit(2)
+    groups.nodes = [np.ones(3 if group in left else 0) for group in range(2)]
+    assert groups.needs_another_pass() == bool(left)
+    done = LikelihoodFit()
+    done.nodes = [np.ones(0)]
+    calibrator._fits = [done, groups]
+    assert calibrator.needs_another_pass(1) == bool(left) and not calibrator.needs_another_pass(0)
+
+
 def test_every_class_has_the_temperature_of_its_own_pixels():
     images = [drawn((60, 70), 1., seed) for seed in range(3)]
     images = [(logits * (1 + logits.argmax(0)), labels) for logits, labels in images]

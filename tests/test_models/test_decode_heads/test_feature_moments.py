@@ -43,3 +43,7 @@ def test_broken_features_are_refused_where_they_are_labelled():
     features[(labels == 1).nonzero()[0]] = torch.inf
     with pytest.raises(ValueError, match='NaN or infinite'):
         streamed((features, labels))
+
+
+def test_sums_are_not_saved():
+    assert not StreamedFeatureMoments(3, 4).state_dict()

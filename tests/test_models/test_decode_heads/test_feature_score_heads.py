@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
+from mmseg_uncertainty.functional.feature_distances import whitening
 from mmseg_uncertainty.models.decode_heads import MahalanobisHead, NearestNeighborHead, ViMHead
 from mmseg_uncertainty.structures import FrozenOutputs
 from tests.tiny import model_around
@@ -121,3 +122,11 @@ def test_wrong_use_is_named():
         head.finish_stage(0)
     with pytest.raises(ValueError, match='yields none'):
         head.update(FrozenOutputs(torch.zeros(1), torch.zeros(1), None), torch.zeros(1, 2, 2), [{}])
+
+
+def test_options_are_those_of_the_docs_by_default():
+    head = fit(MahalanobisHead(K), list(range(6)), 6)
+    assert_close(head.factor, whitening(head.streamed.moments().within_covariance(), 1e-3).float())
+    neighbours = NearestNeighborHead(K)
+    neighbours.allocate(C)
+    assert neighbours.bank.shape == (K, 256, C) and neighbours.neighbor == 5

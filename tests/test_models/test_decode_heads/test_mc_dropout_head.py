@@ -1,6 +1,8 @@
 """MCDropoutHead: samples are what dropout in front of the classifier gives."""
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from mmseg.models.decode_heads import FCNHead
@@ -99,3 +101,9 @@ def test_the_segmentor_binds_its_classifier():
     assert sample.uncertainty.mcd.shape == (1, 32, 32)
     assert segmentor.uncertainty_heads.mcd.dropout_ratio == 0.25
     assert not any('mcd' in key for key in segmentor.state_dict())
+
+
+def test_a_measure_is_shown_between_its_smallest_and_largest_value():
+    ends = {measure: MCDropoutHead(measure=measure).scale(4).range for measure in MEASURES}
+    assert ends == dict(published=(-1, -0.25), msp=(0, 0.75), entropy=(0, pytest.approx(math.log(4))),
+                        mutual_information=(0, pytest.approx(math.log(4))))

@@ -91,3 +91,12 @@ def test_void_pixels_count_neither_in_the_subspace_nor_in_the_scale():
     spoiled = torch.where((labels == 255)[..., None], 1e3 * torch.ones(C), features)
     for key, value in fitted(base, (features, labels)).state_dict().items():
         assert torch.equal(value, fitted(base, (spoiled, labels)).state_dict()[key]), key
+
+
+def test_constant_maps_of_the_origin_have_zero_logits_whatever_the_window():
+    base = DecodeHead()
+    base.conv_seg = nn.Conv2d(C, K, 3)
+    head = ViMHead(K, dimensions=DIMENSIONS)
+    head.bind(model_around(base))
+    origin = head._zero_of_the_classifier().float()
+    np.testing.assert_allclose(base.conv_seg(origin.view(1, C, 1, 1).expand(1, C, 3, 3)).detach(), 0, atol=1e-5)

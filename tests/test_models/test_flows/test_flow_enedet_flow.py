@@ -183,3 +183,12 @@ def test_log_density_of_a_map_is_that_of_its_pixels_together():
         kinds = torch.tensor(wrong).view(1, 1, 2, 3)
         whole = flow.base.log_prob(u).gather(1, kinds).sum() + torch.linalg.slogdet(jacobian).logabsdet
         assert_close(flow.log_prob(z).gather(1, kinds).sum(), whole)
+
+
+def test_a_new_flow_has_seen_nothing_and_saves_what_it_learns_alone():
+    flow = FlowEneDetFlow(2)
+    assert not flow.initialized
+    coupling = AffineCoupling([(2, 1, 1)])
+    assert set(coupling.state_dict()) == {name for name, _ in coupling.named_parameters()}
+    assert coupling((torch.randn(1, 2, 9, 8), ))[0][0].shape == (1, 2, 9, 8)
+    assert {tuple(layer.kernel_size) for layer in coupling.modules() if isinstance(layer, torch.nn.Conv2d)} >= {(7, 7)}

@@ -4,6 +4,7 @@ import json
 import pytest
 import torch
 from mmseg.registry import MODELS
+from sklearn.metrics import matthews_corrcoef
 from torch.nn import functional as F
 from torch.testing import assert_close
 
@@ -94,3 +95,22 @@ def test_options_out_of_range_are_named():
         MODELS.build(dict(type='SoftmaxFocalLoss', gamma=-1))
     with pytest.raises(ValueError, match='share=0'):
         MODELS.build(dict(type='TopKPixelLoss', share=0))
+
+
+def test_further_weights_multiply_those_of_the_classes():
+    loss, (logits, labels) = MODELS.build(dict(type='SoftmaxFocalLoss', class_weight=WEIGHT)), batch()
+    seen = []
+    loss.compute = lambda logits, labels, weights, ignore_index: seen.append(weights) or weights.sum()
+    further = torch.rand(labels.shape, generator=torch.Generator().manual_seed(2))
+    loss(logits, labels), loss(logits, labels, weight=further)
+    assert_close(seen[1], seen[0] * further)
+    assert not seen[1][labels == 255].any()
+
+
+def test_the_correlation_is_that_of_scikit_learn():
+    _, labels = batch()
+    labels = labels.clamp_max(3)
+    predicted = labels.where(torch.rand(labels.shape, generator=torch.Generator().manual_seed(1)) < 0.6, 0)
+    logits = 100 * F.one_hot(predicted, 4).movedim(-1, 1).float()
+    loss = MODELS.build(dict(type='MatthewsCorrelationLoss'))
+    assert loss(logits, labels).item() == pytest.approx(1 - matthews_corrcoef(labels.flatten(), predicted.flatten()), abs=1e-5)

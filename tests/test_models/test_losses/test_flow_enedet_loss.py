@@ -77,3 +77,12 @@ def test_a_batch_in_which_nothing_counts_has_zero_loss_and_finite_gradients():
 def test_unknown_options_are_named(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         FlowEneDetLoss(**options)
+
+
+def test_a_common_factor_of_the_weights_changes_nothing(batch):
+    predicted, labels, log_odds = batch
+    loss = FlowEneDetLoss(likelihood_weight=0.1)
+    wrong, weight = loss.targets(predicted, labels)
+    log_joint = torch.randn(2, 2, 6, 8)
+    for name, value in loss(log_odds, wrong, 1e-4 * weight, log_joint).items():
+        assert_close(value, loss(log_odds, wrong, weight, log_joint)[name])

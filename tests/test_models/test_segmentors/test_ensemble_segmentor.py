@@ -131,3 +131,9 @@ def test_what_cannot_work_is_named(members, tmp_path):
     assert isinstance(lonely, PosthocSegmentor)
     with pytest.raises(RuntimeError, match='EnsembleSegmentor'):
         lonely.predict(IMAGES, samples())
+
+
+def test_members_need_no_weights_of_heads(members):
+    ensemble = ensemble_of(members, heads=dict(sml=dict(type='StandardizedMaxLogitHead')))
+    weights = ensemble._base_weights(members[1][1])
+    assert all(torch.equal(value, members[0][1].state_dict()[key]) for key, value in weights.items()) and weights

@@ -215,3 +215,10 @@ def test_reduced_precision_is_near_and_can_be_taken_back(mode):
     assert fast.seg_logits.data.dtype == fast.uncertainty.msp.dtype == fast.uncertainty.fedc.dtype == torch.float32
     posthoc.hasten()
     assert torch.equal(predicted().seg_logits.data, exact.seg_logits.data)
+
+
+@pytest.mark.parametrize(('mode', 'resolution', 'kept'), [('whole', None, 1), ('slide', None, 0), ('slide', 'native', 9)])
+def test_windows_are_kept_for_fits_that_read_them_and_where_there_is_one(mode, resolution, kept):
+    head = dict(type='MSPHead') if resolution is None else dict(type='MSPHead', resolution=resolution)
+    _, posthoc = build_pair(tiny_base(mode), uncertainty_heads=dict(msp=head))
+    assert len(posthoc.frozen_outputs(torch.rand(1, 3, *SIZE), samples(1, labels=True)).windows) == kept
