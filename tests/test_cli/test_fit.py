@@ -94,9 +94,11 @@ def test_every_recipe_is_fitted(tiny, name):
               options={'model.test_cfg': dict(mode='slide', crop_size=(64, 64), stride=(32, 32))} if name == 'fedu' else None)
     recipe = RECIPES[name]
     state = torch.load(out, weights_only=False)['state_dict']
-    expected = [f'uncertainty_heads.{head}.' for head in recipe.heads if head != 'mc_dropout'] or [f'{recipe.part}.']
+    part = 'uncertainty_heads' if recipe.part == 'heads' else recipe.part
+    expected = [f'{part}.{name}.' for name in recipe.heads if name != 'mc_dropout'] or [f'{part}.']
     assert all(any(key.startswith(prefix) for key in state) for prefix in expected)
-    call('test', [str(out.with_suffix('.py')), str(out), *FOLDERS, '--allow-overlap', '--eval', 'mIoU'])
+    evaluators = ['mIoU', 'decisions'] if recipe.part == 'decisions' else ['mIoU']
+    call('test', [str(out.with_suffix('.py')), str(out), *FOLDERS, '--allow-overlap', '--eval', *evaluators])
 
 
 def test_an_interrupted_fit_goes_on_and_ends_with_the_same_weights(tiny, monkeypatch):
