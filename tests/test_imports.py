@@ -67,6 +67,14 @@ print(json.dumps(sorted(name for name in sys.modules if name.startswith('mmseg_u
     assert imported == sorted(f'mmseg_uncertainty.runtime.{file.stem}' for file in folder.glob('[!_]*.py'))
 
 
+def test_the_mathematics_of_streams_need_no_torch():
+    program = '''
+from mmseg_uncertainty.functional import betting, running_risk, stream_p_values
+print(betting.alarm_log_wealth(0.5))
+'''
+    assert float(run_without((*HOST, 'torch', 'torchvision'), program)) > 0
+
+
 @pytest.mark.parametrize('part', ['models', 'apis', 'plain', 'evaluation', 'registered'])
 def test_what_plugs_into_mmsegmentation_says_so(part):
     program = f'''
