@@ -4,9 +4,11 @@ from importlib import import_module
 __version__ = '0.1.0'
 
 _PLACES = {
+    'RiskMonitor': 'runtime.risk_monitor', 'StreamMonitor': 'runtime.stream_monitor',
     'UncertaintyInferencer': 'apis', 'UncertaintyModel': 'plain', 'evaluate': 'plain', 'evaluate_arrays': 'plain',
     'load': 'plain', 'wrap': 'plain'}
-__all__ = ['UncertaintyInferencer', 'UncertaintyModel', '__version__', 'evaluate', 'evaluate_arrays', 'load', 'wrap']
+__all__ = ['RiskMonitor', 'StreamMonitor', 'UncertaintyInferencer', 'UncertaintyModel', '__version__', 'evaluate',
+           'evaluate_arrays', 'load', 'wrap']
 
 
 def __getattr__(name: str) -> object:
