@@ -160,3 +160,11 @@ def test_a_score_equal_to_the_threshold_is_rejected(evaluate, class_samples):
     kept = (scores < threshold)[labels != 255].double().mean()
     assert metrics['msp/kept[pooled]'] == pytest.approx(100 * float(kept))
     assert metrics['msp/oIoU[pooled]'] == pytest.approx(direct(samples, 'msp', threshold))
+
+
+def test_published_accuracy_is_the_share_of_hits(evaluate, class_samples):
+    metric = PublishedOpenSetMetric()
+    metrics = evaluate(metric, class_samples(), META)
+    for head, areas in metric.areas.items():
+        name = next(key for key in metrics if key.startswith(f'{head}/aAcc'))
+        assert metrics[name] == pytest.approx(100 * areas['intersect'].sum() / areas['label'].sum())
