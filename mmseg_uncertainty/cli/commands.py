@@ -24,6 +24,7 @@ COMMANDS = dict(
     app='look at thresholds, promises and uncertainty in the browser',
     export='write a model with its uncertainty to ONNX or TorchScript',
     sweep='measure models on datasets under corruptions',
+    monitor='watch a stream of frames without labels, and raise an alarm when it changes',
     submit='write the files of SegmentMeIfYouCan, Fishyscapes and BRAVO, and check them',
     models='list the models that go by a name',
     datasets='list the datasets that can be read, and what of them is missing')
