@@ -30,7 +30,7 @@ demo: install
 	$(RUN) tools/demo.py --out work_dirs/demo
 
 test: install
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -q --numprocesses auto --dist loadfile tests
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -q --numprocesses auto --dist loadfile --no-loadscope-reorder tests
 
 # Pure mathematics, structures and the front door.
 test-fast: install

@@ -12,7 +12,16 @@ import mmseg_uncertainty.registered  # noqa: E402,F401
 from mmengine.registry import init_default_scope  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
+# Files whose tests take minutes; a process that takes one of them last is alone at the end.
+LONGEST_FIRST = ('test_zoo_table.py', 'test_refusals.py', 'test_tools', 'test_cli', 'test_app', 'test_models')
 torch.set_num_threads(1)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Tests of the longest files first, else in their order."""
+    items.sort(key=lambda item: next(
+        (place for place, name in enumerate(LONGEST_FIRST) if name in item.path.parts), len(LONGEST_FIRST)))
 
 
 @pytest.fixture(autouse=True)
