@@ -76,7 +76,7 @@ def main() -> None:
     written, drawn = draw_calibration(model.set_head, args.out), 0
     counts = np.zeros((2, GRID[0] * GRID[1]), dtype=np.int64)
     for batch in loader:
-        check_batch(model, batch['inputs'], batch['data_samples'])
+        check_batch(model, batch)
         with torch.no_grad():
             samples = model.test_step(batch)
         for sample in samples:

@@ -67,7 +67,7 @@ class BravoSubmission(Submission):
     def pack(self) -> Path:
         """Make ``submission.tar`` of all images, in their order and without times, so that equal images make equal files."""
         path = self.folder / TAR
-        with whole_file(path) as partial, tarfile.open(partial, 'w') as tar:
+        with whole_file(path) as partial, tarfile.TarFile(partial, 'w') as tar:
             for frame in self.frames:
                 for file in self.files(frame).values():
                     content = file.read_bytes()

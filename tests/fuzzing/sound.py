@@ -43,6 +43,7 @@ CALLS = dict(
     export=('export', 'scores.py', 'base.pth', '--out', 'm.pt', '--sizes', '64x96'),
     export_onnx=('export', 'scores.py', 'base.pth', '--out', 'm.onnx', '--sizes', '64x96'),
     sweep=('sweep', 'plan.yaml', '--work-dir', 'run'),
+    monitor=('monitor', 'images', 'scores.py', 'base.pth', '--calibration', 'images', '--out', 'out'),
     submit=('submit', 'fishyscapes', 'scores.py', 'base.pth', '--head', 'msp', '--images', 'images', '--out', 'out'),
     app=('app', 'scores.py', 'base.pth', '--examples', 'images', '--device', 'cpu'),
     models=('models', ), datasets=('datasets', ))
@@ -58,6 +59,7 @@ INPUTS = dict(
     train=dict(image='images/1.png', label='labels/1.png', config='train.py', checkpoint='base.pth'),
     train_statistics=dict(image='images/1.png', label='labels/1.png', config='statistics.py', checkpoint='base.pth'),
     export=dict(config='scores.py', checkpoint='base.pth'), export_onnx=dict(config='scores.py', checkpoint='base.pth'),
+    monitor=dict(image='images/1.png', config='scores.py', checkpoint='base.pth'),
     submit=dict(image='images/1.png', config='scores.py', checkpoint='base.pth'),
     sweep=dict(image='images/1.png', label='labels/1.png', plan='plan.yaml', config='scores.py', checkpoint='base.pth'),
     app=dict(image='images/1.png', config='scores.py', checkpoint='base.pth'), models={}, datasets={})
@@ -66,7 +68,8 @@ OUTPUTS = dict(
     infer=dict(out=True), infer_onnx=dict(out=True), fit=dict(out=False, work_dir=True),
     fit_flow=dict(out=False, work_dir=True), test=dict(out=False, work_dir=True), test_folder=dict(out=False),
     report=dict(out=True), train=dict(work_dir=True), train_statistics=dict(work_dir=True), export=dict(out=False),
-    export_onnx=dict(out=False), submit=dict(out=True), sweep=dict(work_dir=True), app={}, models={}, datasets={})
+    export_onnx=dict(out=False), monitor=dict(out=True), submit=dict(out=True), sweep=dict(work_dir=True), app={},
+    models={}, datasets={})
 
 
 def write_sound(folder: Path) -> None:

@@ -1,7 +1,7 @@
 """Labels are classes, void or what else is allowed, and whatever is none of them is named."""
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mmseg_uncertainty.functional.label_space import LabelSpace, equals_any
@@ -16,6 +16,7 @@ def rows(labels):
     return torch.tensor(labels, dtype=torch.int64).reshape(-1, 4)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(space=SPACES, labels=LABELS)
 def test_exactly_classes_void_and_the_others_are_allowed(space, labels):
     allowed = {*range(space.num_classes), space.ignore_index, *space.others}

@@ -65,7 +65,7 @@ def test_what_a_test_notices_is_killed_and_what_none_sees_survives(tool):
 
 
 def test_tests_that_mirror_or_import_a_module_are_run(tool):
-    assert tool.tests_of('mmseg_uncertainty/functional/half.py') == ['tests/test_functional/test_half.py']
+    assert tool.tests_of('mmseg_uncertainty/functional/half.py') == ('tests/test_functional/test_half.py', )
 
 
 @pytest.mark.parametrize('test, line', [(TEST, ' of 2 mutants killed'), (TEST.replace('== 2', '== 3'), 'fail without any change')])

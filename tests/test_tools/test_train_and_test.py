@@ -152,13 +152,18 @@ def test_broken_files_are_named_then_skipped_and_counted(run_tool, base, scores_
     (('--eval', 'mFish'), 'mFish.*mFishy'),
     (('--test-dataset', 'nowhere'), 'nowhere.*fs_static'),
     (('--corrupt-type', 'snowfall'), 'snowfall.*snow'),
-    (('--corrupt-type', 'snow', '--corrupt-severity', '6'), 'severity=6'),
     (('--eval', 'mFishy', '--test-dataset', 'folder', '--data-root', 'missing'), 'missing does not exist'),
     (('--eval', 'mFishy'), 'mFishy needs anomaly labels'),
 ])
 def test_a_wrong_option_is_named_with_the_right_ones(run_tool, base, scores_config, arguments, message):
     with pytest.raises(ValueError, match=message):
         run_tool('test', scores_config, base, *arguments)
+
+
+def test_a_severity_out_of_range_is_named(run_tool, base, scores_config, capsys):
+    with pytest.raises(SystemExit):
+        run_tool('test', scores_config, base, '--corrupt-type', 'snow', '--corrupt-severity', '6')
+    assert "'6' does not fit, expected a whole number from 0 to 5" in capsys.readouterr().err
 
 
 def test_another_class_count_is_refused(run_tool, tmp_path, base):

@@ -154,7 +154,8 @@ def page(rows: list[dict], found: list[dict], images: int, every: dict[str, int]
 def main() -> None:
     """Run the measurements."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--config', default='local_configs/segformer/segformer_b0_camvid_OUTLIERS.py')
+    parser.add_argument('--config', default='local_configs/segformer/segformer_b0_camvid_OUTLIERS.py',
+                        help='of the model; default: %(default)s')
     parser.add_argument('--checkpoint', required=True, help='fitted by tools/train.py with the config')
     parser.add_argument('--heads', nargs='+', default=['msp', 'energy', 'fedc_outliers'], help='scores to measure')
     parser.add_argument('--data', nargs='+', choices=ANOMALIES, default=list(ANOMALIES), help='data with anomalies')
