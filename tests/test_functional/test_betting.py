@@ -69,7 +69,7 @@ def test_a_shift_is_seen_soon(name):
 
 
 @pytest.mark.parametrize('gamblers', [PowerMixture(nodes=10), SimpleJumper(BOTH_WAYS, 0.3), SimpleJumper(SMALL_ONLY, 0.3)],
-                         ids=str)
+                         ids=['power', 'both_ways', 'small_only'])
 def test_a_bet_is_fair_for_uniform_p_values_whatever_came_before(gamblers):
     before = gamblers.bet(0.2)
     state = gamblers.state()
