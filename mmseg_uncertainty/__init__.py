@@ -1,5 +1,5 @@
 """Post-hoc uncertainty for trained segmentation models; importing this imports nothing else."""
-from importlib import import_module
+from .lazy_names import lazy_names
 
 __version__ = '0.1.0'
 
@@ -10,12 +10,4 @@ _PLACES = {
 __all__ = ['RiskMonitor', 'StreamMonitor', 'UncertaintyInferencer', 'UncertaintyModel', '__version__', 'evaluate',
            'evaluate_arrays', 'load', 'wrap']
 
-
-def __getattr__(name: str) -> object:
-    if name not in _PLACES:
-        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    return getattr(import_module(f'{__name__}.{_PLACES[name]}'), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_PLACES])
+__getattr__, __dir__ = lazy_names(__name__, _PLACES, globals())

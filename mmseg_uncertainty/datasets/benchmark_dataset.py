@@ -43,11 +43,6 @@ class BenchmarkDataset(CheckedSegDataset):
         return [(path, labels.get(key)) for key, path in self.images_in(image_folder).items()]
 
 
-def track_meta(track: str) -> dict[str, str]:
-    """METAINFO of images whose components count as on a track of SegmentMeIfYouCan, ``'anomaly'`` or ``'obstacle'``."""
-    return dict(track=track)
-
-
 def chosen(name: str, option: str, value: str, known: Sequence[str]) -> str:
     """A value that is one of those known.
 

@@ -8,7 +8,7 @@ from mmseg.registry import DATASETS
 from mmseg_uncertainty.submissions.splits import LAF_KNOWN, LAF_UNLABELLED
 
 from .anomaly_tables import LOST_AND_FOUND
-from .benchmark_dataset import BenchmarkDataset, chosen, track_meta
+from .benchmark_dataset import BenchmarkDataset, chosen
 
 FRAMES = ('all', 'labelled', 'no_known')
 # Frames of the training part whose labels are empty, by their place in the sorted list of 1,036.
@@ -42,7 +42,7 @@ class LostAndFoundDataset(BenchmarkDataset):
         options.setdefault('data_prefix', dict(img_path=f'leftImg8bit/{split}', seg_map_path=f'gtCoarse/{split}'))
         options.setdefault('image_tails', ('_leftImg8bit', ))
         options.setdefault('label_tails', ('_gtCoarse_labelIds', ))
-        options['metainfo'] = track_meta('obstacle') | options.get('metainfo', {})
+        options['metainfo'] = dict(track='obstacle') | options.get('metainfo', {})
         super().__init__(data_root=str(data_root), **options)
 
     def labels_in(self, folder: str | Path) -> dict[str, Path]:

@@ -7,7 +7,7 @@ from mmseg.registry import DATASETS
 
 from mmseg_uncertainty.submissions.splits import SMIYC
 
-from .benchmark_dataset import BenchmarkDataset, chosen, track_meta
+from .benchmark_dataset import BenchmarkDataset, chosen
 from .dataset_error import DatasetError
 
 TRACKS = {name: split for name, split in SMIYC.items() if name.startswith(('AnomalyTrack', 'ObstacleTrack'))}
@@ -37,7 +37,7 @@ class SmiycDataset(BenchmarkDataset):
         options.setdefault('data_prefix', dict(img_path='images', seg_map_path='labels_masks'))
         options.setdefault('label_tails', ('_labels_semantic', ))
         options.setdefault('labelled', split.endswith('-validation'))
-        options['metainfo'] = track_meta('anomaly' if split.startswith('AnomalyTrack') else 'obstacle') | options.get('metainfo', {})
+        options['metainfo'] = dict(track='anomaly' if split.startswith('AnomalyTrack') else 'obstacle') | options.get('metainfo', {})
         super().__init__(data_root=str(data_root), **options)
 
     def images_in(self, folder: str | Path) -> dict[str, Path]:

@@ -1,6 +1,7 @@
 """The mathematics; names are imported once they are asked for, so that what counts in NumPy alone needs no torch."""
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from mmseg_uncertainty.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from .class_summary import ClassSummary, summarize
@@ -20,12 +21,4 @@ __all__ = [
     'standardized_max_logit', 'summarize'
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name not in _PLACES:
-        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    return getattr(import_module(f'{__name__}.{_PLACES[name]}'), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_PLACES])
+__getattr__, __dir__ = lazy_names(__name__, _PLACES, globals())
