@@ -1,4 +1,4 @@
-# Everything at once, for looking at: scores, flows, temperature and prediction sets. Fit segformer_b0_toy_roads_FED.py first,
+# Everything at once, for looking at: scores, flows, temperature, prediction sets and flags. Fit segformer_b0_toy_roads_FED.py first,
 # then this with `--load-from` the checkpoint of that.
 _base_ = [
     '../_base_/models/segformer_b0_toy_roads.py',
@@ -14,5 +14,6 @@ model = dict(
     uncertainty_heads=_base_.heads,
     calibrator=_base_.calibrator,
     # A histogram's precision: the curves stay small enough to ship, and rounding can only make the sets larger.
-    set_head=dict(num_classes=8, mantissa_bits=6, **_base_.set_head))
+    set_head=dict(num_classes=8, mantissa_bits=6, **_base_.set_head),
+    decisions=dict(flagged=dict(type='FlagThreshold', head='fedc', promise='false_alarms', alpha=0.05, bits=12)))
 train_cfg = dict(calibrator_share=0.25)

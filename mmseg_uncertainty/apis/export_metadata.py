@@ -8,7 +8,8 @@ import torch
 
 from mmseg_uncertainty.models.set_heads import ConformalRiskControlHead, KandinskyHead
 from mmseg_uncertainty.models.set_heads.set_head import SetHead
-from mmseg_uncertainty.runtime.exported_predictor import FORMAT
+from mmseg_uncertainty.runtime.exported_predictor import FLAG_PREFIX, FORMAT
+from mmseg_uncertainty.runtime.flag_summary import plain_record
 
 from .exported_segmentor import ExportedSegmentor, takes_rgb
 from .small_inputs import SMALLEST_SIDE
@@ -41,6 +42,7 @@ def export_metadata(segmentor: ExportedSegmentor, opset: int | None = None) -> d
         units={name: f'{scale.units}; higher is more uncertain' for name, scale in scales.items()},
         scales={name: asdict(scale) for name, scale in scales.items()},
         sets=_sets(model.set_head),
+        decisions={name: plain_record(decision.record()) for name, decision in model.decisions.items()},
         provenance=getattr(model, 'provenance', {}))
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in content.items()}
 
@@ -68,6 +70,7 @@ def tensors(segmentor: ExportedSegmentor) -> dict[str, dict]:
             return [2]
         return [axes[name].get(index, channels.get(name)) for index in range(3 + (name in channels))]
 
+    types |= {name: 'bool' for name in segmentor.output_names if name.startswith(FLAG_PREFIX)}
     return {name: dict(type=types.get(name, 'float32'), shape=shape(name))
             for name in (*segmentor.input_names, *segmentor.output_names)}
 

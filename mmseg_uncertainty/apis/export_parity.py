@@ -61,14 +61,14 @@ def image_parity(inferencer: UncertaintyInferencer,
     Returns:
         A row for each size: ``size``, ``agreement`` (share of pixels with the same label), ``gap`` (how far the model is
         from the file's label where they differ, 0 where they do not, in logits or in probability for one sigmoid) and
-        ``difference`` by head (as above) and of ``set_membership``.
+        ``difference`` by head (as above), of flags by decision and of ``set_membership``.
     """
     heads = list(inferencer.scales if heads is None else heads)
     return [dict(size=tuple(size), **_compare_images(inferencer, predict, street(*size), heads)) for size in sizes]
 
 
 def predicts_the_same(rows: Iterable[dict], tolerance: float = IMAGE_TOLERANCE) -> bool:
-    """Whether labels differ at ties only, maps by less than ``tolerance``, and sets in at most that share of entries."""
+    """Whether labels differ at ties only, maps by less than ``tolerance``, and sets and flags in at most that share of entries."""
     return all(max(row['gap'], *row['difference'].values(), 0) < tolerance for row in rows)
 
 
@@ -99,6 +99,8 @@ def _compare_images(inferencer: UncertaintyInferencer, predict: Callable[[np.nda
                   for name in heads}
     if found.set_membership is not None and 'prediction_set' in sample:
         difference['set_membership'] = _difference(sample.prediction_set.membership.cpu().numpy(), found.set_membership)
+    difference |= {f'flags_{name}': _difference(sample.flags.get(name)[0].cpu().numpy(), flags)
+                   for name, flags in found.flags.items() if 'flags' in sample}
     return dict(agreement=float((expected == found.labels).mean()),
                 gap=_gap(inferencer.model, sample, torch.from_numpy(np.array(found.labels))), difference=difference)
 

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from mmseg_uncertainty.models import EnsembleSegmentor, PosthocSegmentor
 from mmseg_uncertainty.models.calibrators import LocalTemperatureScaling
+from mmseg_uncertainty.models.decisions import FlagThreshold
 from mmseg_uncertainty.models.decode_heads import NearestNeighborHead
 from mmseg_uncertainty.models.set_heads import ConformalRiskControlHead
 from mmseg_uncertainty.runtime.resizing import Resizing
@@ -55,10 +56,12 @@ class ExportedSegmentor(nn.Module):
         self.heads = list(model.uncertainty_heads) if heads is None else list(dict.fromkeys(heads))
         for name in set(model.uncertainty_heads) - set(self.heads):
             del model.uncertainty_heads[name]
+        for name in [name for name, decision in model.decisions.items() if decision.head not in self.heads]:
+            del model.decisions[name]
         make_traceable(model)
         # Nothing predicts from the curves of calibration images.
         for module in model.modules():
-            if isinstance(module, ConformalRiskControlHead):
+            if isinstance(module, (ConformalRiskControlHead, FlagThreshold)):
                 module.curves = None
         self.window_pass = WindowPass(model, [name for name in self.heads if name in model.native_heads()])
         self.sliding_pass: nn.Module | None = None
@@ -82,7 +85,8 @@ class ExportedSegmentor(nn.Module):
     def output_names(self) -> list[str]:
         """Names of what :meth:`forward` returns."""
         return ['labels', 'logits', *(['probabilities'] if self.probabilities else []),
-                *(f'uncertainty_{name}' for name in self.heads), *(['set_membership'] if self.model.set_head else [])]
+                *(f'uncertainty_{name}' for name in self.heads), *(f'flags_{name}' for name in self.model.decisions),
+                *(['set_membership'] if self.model.set_head else [])]
 
     def example_inputs(self, batch: int, height: int, width: int, seed: int = 0) -> tuple[Tensor, ...]:
         """Random images of this size, as the test pipeline leaves them, and whatever else :meth:`forward` takes."""
@@ -125,7 +129,8 @@ class ExportedSegmentor(nn.Module):
 
         Returns:
             As named by :attr:`output_names`, H × W being ``image_size`` or the size of the input: labels (N, H, W) int64,
-            logits and probabilities (N, K, H, W), uncertainty maps (N, H, W), set membership (N, K, H, W) bool.
+            logits and probabilities (N, K, H, W), uncertainty maps (N, H, W), flags (N, H, W) bool, set
+            membership (N, K, H, W) bool.
         """
         model, distribution = self.model, self.model.distribution
         images = self.normalize(images) if self.preprocess else images
@@ -138,10 +143,11 @@ class ExportedSegmentor(nn.Module):
         calibrated = self._calibrate(output, self._to_image(padded, content, image_size), pooled)
         read = GridOutputs(calibrated, predicted=output.predicted, distribution=distribution)
         at_cells = dict(zip(self.window_pass.heads, native))
-        uncertainty = [at_cells[name] if name in at_cells else model.uncertainty_heads[name](read) for name in self.heads]
+        uncertainty = {name: at_cells[name] if name in at_cells else model.uncertainty_heads[name](read) for name in self.heads}
+        flags = [uncertainty[decision.head] > float(decision.threshold) for decision in model.decisions.values()]
         probabilities = [distribution.probabilities(calibrated)] if self.probabilities else []
         sets = [self._sets(calibrated, output, labels)] if model.set_head else []
-        return (labels, scores, *probabilities, *uncertainty, *sets)
+        return (labels, scores, *probabilities, *uncertainty.values(), *flags, *sets)
 
     def _passed(self, padded: Tensor, content: tuple) -> tuple[Tensor, Tensor]:
         """Maps of the padded input, and pooled features; see :class:`WindowPass`."""
@@ -235,7 +241,7 @@ def check_exportable(model: PosthocSegmentor, heads: list[str] | None) -> None:
     if isinstance(model, EnsembleSegmentor):
         raise ValueError('An EnsembleSegmentor runs its members one after the other through the same layers, and a graph has '
                          'one set of weights. Export every member by itself, and average their probabilities.')
-    for part in (model.calibrator, model.set_head):
+    for part in (model.calibrator, model.set_head, *model.decisions.values()):
         if part is not None and not part.is_fitted():
             raise ValueError(f'{type(part).__name__} is not fitted yet; fit it with tools/train.py and export the checkpoint '
                              'that this saves.')

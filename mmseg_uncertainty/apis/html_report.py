@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from io import BytesIO
+from math import isnan
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,8 @@ def write_report(path: str | Path,
     pictures = ''.join(f'<h2>{escape(heading)}</h2>' + ''.join(_ranked_figure(image, runner) for image in images)
                        for heading, images in (('Worst images', ranked.worst), ('Best images', ranked.best)) if images)
     body = (f'<h1>{escape(title)}</h1><p class="facts">{escape(facts)}</p><h2>Results</h2>'
-            f'{metrics_tables(results["metrics"])}<h2>Curves</h2>{curves or "<p>The evaluators drew none.</p>"}{pictures}'
+            f'{metrics_tables(results["metrics"])}{decisions_section(results)}'
+            f'<h2>Curves</h2>{curves or "<p>The evaluators drew none.</p>"}{pictures}'
             f'{_provenance(results, runner, command or sys.argv)}')
     page = (f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style>'
             f'</head><body>{body}</body></html>\n')
@@ -83,6 +85,28 @@ def metrics_tables(metrics: Mapping[str, float]) -> str:
         rows.setdefault(head, {})[name] = value
     heads = {head: values for head, values in rows.items() if head}
     return ''.join(_table(part) for part in (heads, {'model': rows['']} if '' in rows else {}) if part)
+
+
+def decisions_section(results: Mapping) -> str:
+    """What was promised of each decision and what it came to, in words; ``''`` where none was measured.
+
+    Args:
+        results: What :func:`~mmseg_uncertainty.apis.results_file.results_of_test` returns.
+    """
+    promises = {name: text for evaluator in results['evaluators'] for name, text in evaluator.get('promises', {}).items()}
+    lines = ''.join(f'<li><b>{escape(name)}</b>: {escape(text)}. {_realized(results["metrics"], name)}</li>'
+                    for name, text in promises.items())
+    return f'<h2>Decisions</h2><ul>{lines}</ul>' if lines else ''
+
+
+def _realized(metrics: Mapping[str, float], decision: str) -> str:
+    key, promised = next((key, value) for key, value in metrics.items()
+                         if key.startswith(f'{decision}/') and '_promised[' in key)
+    if isnan(promised):
+        return 'The calibration images were too few for this promise.'
+    value, low, high = (metrics.get(key.replace('_promised[', f'{side}[')) for side in ('', '_low', '_high'))
+    interval = '' if low is None or high is None else f' ({100 * low:.2f} … {100 * high:.2f})'
+    return f'Here: {100 * value:.2f} %{interval}, {"at least" if "/precision_" in key else "at most"} {100 * promised:g} % promised.'
 
 
 def _table(rows: Mapping[str, Mapping[str, float]]) -> str:

@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 from mmseg_uncertainty.datasets import Corruptions
 from mmseg_uncertainty.evaluation import evaluator_config
 
-from .config_files import type_name
+from .config_files import model_of, type_name
 
 LOADERS = ('LoadImageFromFile', 'RenderToyRoads')
 
@@ -95,6 +95,14 @@ def use_evaluators(config: Config, names: Sequence[str], **options) -> None:
     """
     config.test_evaluator = [evaluator_config(name, **options) for name in names]
     config.setdefault('test_cfg', dict(type='TestLoop'))
+
+
+def reject_what_is_flagged(config: Config) -> None:
+    """Measure oIoU at the thresholds of the model's decisions too, wherever it is measured and decisions are made."""
+    model = model_of(config)
+    measured = [metric for metric in config.get('test_evaluator') or () if type_name(metric['type']) == 'OpenSetMetric']
+    if model.get('decisions') and not model.get('tta') and len(measured) == 1 and measured[0].get('threshold') is None:
+        config.test_evaluator = [*config.test_evaluator, dict(measured[0], threshold='decisions')]
 
 
 def add_hooks(config: Config, need_heads: bool, allow_overlap: bool = False) -> None:

@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 from mmseg_uncertainty.datasets import DatasetError
 from mmseg_uncertainty.models import PosthocSegmentor
 from mmseg_uncertainty.models.segmentors.test_time_views import TestTimeViews
+from mmseg_uncertainty.runtime.flag_summary import flagging_scales, summarize_flags
 from mmseg_uncertainty.runtime.image_sources import ImageSource, count_images, each_image, find_images, read_image
 from mmseg_uncertainty.runtime.prediction import Prediction
 from mmseg_uncertainty.runtime.prediction_files import save_prediction, summarize_prediction
@@ -47,8 +48,8 @@ class UncertaintyInferencer(BaseInferencer):
             need no fitting.
         weights: Checkpoint that fills the base model and all heads; a named model has its own.
         device: Where to run; by default the best there is.
-        thresholds: Value at which a pixel is flagged, by head; by default that of
-            :meth:`~mmseg_uncertainty.models.decode_heads.ScoreHead.scale`.
+        thresholds: Value from which on a pixel is flagged, by head; see
+            :func:`~mmseg_uncertainty.runtime.flag_summary.flagging_scales`.
         show_progress: Whether to show a progress bar.
         max_pixels: Most pixels of one pass through the network; larger inputs are cut in tiles.
         tta: Arguments of :class:`~mmseg_uncertainty.models.segmentors.test_time_views.TestTimeViews`, to average predictions
@@ -80,10 +81,8 @@ class UncertaintyInferencer(BaseInferencer):
         heads = self.model.uncertainty_heads
         self.classes, self.palette = self.model.dataset_meta['classes'], self.model.dataset_meta['palette']
         self.scales = {name: head.scale(self.model.num_classes) for name, head in heads.items()}
-        for name, threshold in (thresholds or {}).items():
-            if name not in self.scales:
-                raise ValueError(f'A threshold names the head {name!r}; this model has {sorted(self.scales)}.')
-            self.scales[name] = self.scales[name].flagging_at(threshold)
+        self.decisions = {name: decision.record() for name, decision in self.model.decisions.items()}
+        self.scales = flagging_scales(self.scales, self.decisions, thresholds or {})
 
     def __call__(self,
                  inputs: str | Path | np.ndarray | Sequence[str | Path | np.ndarray],
@@ -141,7 +140,7 @@ class UncertaintyInferencer(BaseInferencer):
         return dict(predictions=list(predictions), visualization=visualization)
 
     def _summary(self, prediction: Prediction) -> dict:
-        flags = {name: self.model.decisions[name].describe(flagged) for name, flagged in prediction.flags.items()}
+        flags = summarize_flags(prediction, self.decisions)
         return summarize_prediction(prediction, self.classes, self.scales, flags)
 
     def _predict(self, batch: list[dict]) -> list[SegDataSample]:

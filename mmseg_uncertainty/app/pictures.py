@@ -88,6 +88,19 @@ def curve_picture(promise: Promise, risks: np.ndarray, sizes: np.ndarray, alpha:
     return figure_pixels(figure)
 
 
+def trade_off_picture(trade_off: np.ndarray, chosen: tuple[float, float], of: str) -> np.ndarray:
+    """What is found against what is flagged for nothing, over the calibration images, with the chosen threshold."""
+    figure = Figure(figsize=(7.2, 2.7), dpi=100, layout='constrained')
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.plot(*trade_off.T, color='#0f766e')
+    axes.plot(*chosen, 'o', color='#b45309', clip_on=False)
+    axes.set(xlabel='false alarms', ylabel=f'{of} found', xlim=(0, 1), ylim=(0, 1))
+    axes.grid(alpha=0.25)
+    axes.spines[['top', 'right']].set_visible(False)
+    return figure_pixels(figure)
+
+
 def legend(classes: Sequence[str], palette: Sequence[Sequence[int]], shown: Sequence[int]) -> str:
     """Chips with the colours of some classes."""
     chips = ''.join(f'<span class="chip"><i style="background:rgb{tuple(palette[index])}"></i>{escape(classes[index])}</span>'

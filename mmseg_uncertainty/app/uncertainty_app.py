@@ -1,4 +1,4 @@
-"""The page: three tabs over one predicted image."""
+"""The page: tabs over one predicted image."""
 from __future__ import annotations
 
 import math
@@ -13,10 +13,12 @@ from mmseg_uncertainty.datasets import DatasetError
 from mmseg_uncertainty.functional.conformal_losses import LOSSES
 from mmseg_uncertainty.functional.prediction_sets import SetFamily
 from mmseg_uncertainty.label_values import VOID
+from mmseg_uncertainty.runtime.flag_summary import first_flagged
 from mmseg_uncertainty.runtime.image_checks import IMAGE_SUFFIXES, SKIP_HINT
 from mmseg_uncertainty.runtime.image_sources import ImageSource, read_image
 
 from . import pictures
+from .decision_curves import DecisionCurves
 from .explored_image import MOST_PIXELS, ExploredImage, ImageStore
 from .held_out_examples import Example
 from .promise_curves import promise_curves
@@ -41,6 +43,7 @@ class UncertaintyApp:
         self.inferencer, self.examples, self.title = inferencer, list(examples), title
         self.store = ImageStore(inferencer)
         self.curves = promise_curves(inferencer.model)
+        self.decisions = {name: DecisionCurves(decision) for name, decision in inferencer.model.decisions.items()}
         self.classes, self.palette = inferencer.classes, inferencer.palette
         self.heads = list(inferencer.scales)
 
@@ -59,7 +62,7 @@ class UncertaintyApp:
                     sources = self._sources()
                 with gr.Column(scale=3):
                     with gr.Tabs():
-                        tabs = [self._thresholding(key), self._promises(key), self._uncertainty(key)]
+                        tabs = [self._thresholding(key), self._promises(key), self._decisions(key), self._uncertainty(key)]
             self._connect(key, sources, tabs)
         return page
 
@@ -190,6 +193,50 @@ class UncertaintyApp:
         curve = pictures.curve_picture(promise, self.curves.risks(loss, **options), self.curves.sizes, alpha, name)
         return pictures.size_picture(explored, sizes), facts, curve
 
+    def _decisions(self, key: gr.State) -> dict:
+        with gr.Tab('Decisions', elem_id='tab-decisions'):
+            missing = not self.decisions
+            gr.Markdown(
+                'This model makes no decisions. Fit one with `mmseg-uncertainty fit … --add false_alarms`, and open the checkpoint '
+                'that it writes.' if missing else
+                'Choose what an error may cost; the threshold follows from the counts of the calibration images, at once. '
+                '**The promise** is about further images exchangeable with them, not about this one.')
+            names, first = list(self.decisions), next(iter(self.decisions), None)
+            kinds = [] if missing else written_promises(self.decisions[first].kinds)
+            with gr.Row(visible=not missing):
+                name = gr.Dropdown(names, value=first, label='decision', elem_id='decision', visible=len(names) > 1)
+                kind = gr.Radio(kinds, value=None if missing else kinds[0][1], label='what to keep low', elem_id='decision-kind')
+                alpha = gr.Slider(0.005, 0.5, 0.05, step=0.005, label='α, at most', elem_id='decision-alpha')
+            facts = gr.Markdown(elem_id='decision-facts')
+            picture = gr.Image(label='Flagged pixels', interactive=False, elem_id='decision-picture', visible=not missing,
+                               buttons=['fullscreen'])
+            curve = gr.Image(show_label=False, interactive=False, elem_id='decision-curve', visible=not missing, buttons=[])
+        if missing:
+            return dict(fn=lambda: None) | LIVE
+        redraw = dict(fn=self.draw_decision, inputs=[key, name, kind, alpha], outputs=[picture, facts, curve])
+        name.change(lambda name: gr.update(choices=written_promises(self.decisions[name].kinds), value='false_alarms'), name, kind,
+                    **LIVE)
+        gr.on([name.change, kind.change, alpha.change], **redraw, **LIVE)
+        return redraw | LIVE
+
+    def draw_decision(self, key: str, name: str, kind: str, alpha: float) -> tuple[np.ndarray, str, np.ndarray]:
+        """Flagged pixels, facts and trade-off of one promise."""
+        explored, curves = self.explored(key), self.decisions[name]
+        head, of = curves.decision.head, curves.decision.promise.of
+        promise, chosen = curves.choose(kind, alpha)
+        from_threshold = first_flagged(chosen.threshold)
+        alarms, found = curves.rates(chosen.threshold)
+        kept = f'score `{head}` above **{chosen.threshold:.4g}**, from {chosen.result.num_images} images'
+        if not chosen.result.feasible:
+            kept = (f'**{chosen.result.num_images} calibration images are too few for this promise**, which needs at least '
+                    f'{chosen.result.images_needed}, so {"nothing" if chosen.threshold > 0 else "everything"} is flagged')
+        facts = (f'**{promise.text[0].upper()}{promise.text[1:]}.**  \n{kept} · calibration images: {100 * alarms:.1f} % false '
+                 f'alarms{"" if math.isnan(found) else f", {100 * found:.0f} % of the {of} found"}  \nthis image: '
+                 f'{written_flags(explored, explored.maps[head] >= from_threshold)}')
+        limits = pictures.slider_limits(self.inferencer.scales[head], explored.maps[head])
+        return (pictures.heat_picture(explored, head, from_threshold, limits), facts,
+                pictures.trade_off_picture(curves.trade_off, (alarms, found), of))
+
     def _uncertainty(self, key: gr.State) -> dict:
         with gr.Tab('Uncertainty', elem_id='tab-uncertainty'):
             with gr.Row():
@@ -264,6 +311,13 @@ def written_sizes(sizes: np.ndarray, num_classes: int) -> str:
 def written_losses() -> list[tuple[str, str]]:
     """Losses as the page names them."""
     return [('missed pixels', 'miscoverage'), ('images below τ', 'binary'), ('missed class', 'class_miss')]
+
+
+def written_promises(kinds: Sequence[str]) -> list[tuple[str, str]]:
+    """Promises as the page names them."""
+    names = dict(false_alarms='false alarms', misses='misses', frame_alarms='alarms of frames',
+                 selective_risk='risk of what is kept', precision='flags that are false')
+    return [(names[kind], kind) for kind in kinds]
 
 
 def written_flags(explored: ExploredImage, flagged: np.ndarray) -> str:

@@ -5,14 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.ndimage import label
 
+from .alarms import has_region
 from .score_histogram import NonFiniteScoreError, score_keys, scores_of_keys
 
 NEGATIVE, POSITIVE, UNKNOWN = range(3)
 LABEL_KINDS = ('classes', 'anomaly')
 FLAG_BITS, FEWEST_BITS, MOST_BITS = 16, 10, 18
-EIGHT_NEIGHBOURS = np.ones((3, 3), int)
 
 
 @dataclass(frozen=True)
@@ -126,21 +125,6 @@ def region_cell(cells: np.ndarray, size: int) -> int:
         else:
             high = middle
     return int(values[low])
-
-
-def has_region(flags: np.ndarray, size: int) -> bool:
-    """Whether flags (H, W), bool, hold an 8-connected region of at least ``size`` pixels.
-
-    Examples:
-        >>> has_region(np.array([[True, False], [False, True]]), size=2)  # diagonal neighbours
-        True
-    """
-    if np.count_nonzero(flags) < size:
-        return False
-    if size == 1:
-        return True
-    components, _ = label(flags, EIGHT_NEIGHBOURS)
-    return bool(np.bincount(components[flags]).max() >= size)
 
 
 def concatenate_flags(tables: Sequence[FlagTable]) -> FlagTable:

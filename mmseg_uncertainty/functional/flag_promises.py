@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .conformal_losses import StepLoss
-from .flag_counts import FlagTable, has_region, threshold_of_cell
+from .flag_counts import FlagTable, threshold_of_cell
 from .flag_losses import (TARGETS, cell_of_level, detection_table, false_alarm_loss, false_discovery_loss, frame_alarm_loss,
                           miss_loss, selective_risk_loss)
 from .risk_control import ControlledThreshold, RiskTarget, control_risk, hoeffding_bentkus_bound, images_needed, learn_then_test
@@ -27,7 +27,7 @@ class FlagPromise:
     ======================  ==============================================================================================
     ``'false_alarms'``      at most :math:`\alpha` of the pixels that should not be flagged are
     ``'misses'``            at most :math:`\alpha` of the pixels that should be flagged are not, in images with such pixels
-    ``'frame_alarms'``      an image without anomaly raises an alarm with probability :math:`\alpha` at most
+    ``'frame_alarms'``      an image (without anomaly) raises an alarm with probability :math:`\alpha` at most
     ``'selective_risk'``    at most :math:`\alpha` of the pixels that are not flagged are mistakes (or anomalies)
     ``'precision'``         at most :math:`\alpha` of the flagged pixels are flagged falsely
     ======================  ==============================================================================================
@@ -91,11 +91,13 @@ class FlagPromise:
     @property
     def text(self) -> str:
         """The promise in words."""
-        wrong, right = ('mistakes', 'right pixels') if self.of == 'mistakes' else ('anomalies', 'in-distribution pixels')
+        mistakes = self.of == 'mistakes'
+        wrong, right = ('mistakes', 'right pixels') if mistakes else ('anomalies', 'in-distribution pixels')
+        frames = 'frames' if mistakes else 'frames without an anomaly'
         alarm = f'{self.pixels} flagged pixels' if self.region is None else f'a flagged region of {self.region} pixels'
         claims = dict(false_alarms=f'of the {right} of an image are flagged', misses=f'of the {wrong} of an image are not flagged',
                       selective_risk=f'of the pixels that are kept are {wrong}', precision='of the flags are false',
-                      frame_alarms=f'of the frames without an anomaly raise an alarm, {alarm}')
+                      frame_alarms=f'of the {frames} raise an alarm, {alarm}')
         sure = 'on average' if self.target.control == 'crc' else f'with probability {1 - self.delta:g}'
         return f'at most {100 * self.alpha:g} % {claims[self.kind]}, {sure}'
 
@@ -153,18 +155,6 @@ def choose_threshold(table: FlagTable,
         True
     """
     return threshold_of_loss(promise.loss(table, units), promise, table.bits, repeats)
-
-
-def raises_alarm(flags: np.ndarray, promise: FlagPromise) -> bool:
-    """Whether the flags (H, W), bool, of an image raise an alarm, by their number or by a region.
-
-    Examples:
-        >>> raises_alarm(np.array([[True, False, True]]), FlagPromise('frame_alarms', alpha=0.1, region=2))
-        False
-    """
-    if promise.region is None:
-        return bool(np.count_nonzero(flags) >= promise.pixels)
-    return has_region(flags, promise.region)
 
 
 def threshold_of_loss(loss: StepLoss, promise: FlagPromise, bits: int, repeats: np.ndarray | None = None) -> FlagThreshold:

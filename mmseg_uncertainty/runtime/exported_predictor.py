@@ -13,7 +13,7 @@ from .tiles import CONTEXT, FILTER_REACH, MOST_LOGITS, TILE, allocate, tiles
 
 FORMAT = 2
 MAX_PIXELS = 2**21
-MAP_PREFIX = 'uncertainty_'
+MAP_PREFIX, FLAG_PREFIX = 'uncertainty_', 'flags_'
 # Tiles see as far as those of TiledPrediction, which adds a pixel for resizing.
 MARGIN = FILTER_REACH + CONTEXT + 1
 
@@ -32,6 +32,8 @@ class ExportedPredictor:
         self.run, self.max_pixels = run, max_pixels
         self.tensors, steps, self.rule, self.whole_image = (
             json.loads(meta[key]) for key in ('tensors', 'resizing', 'prediction', 'whole_image'))
+        self.decisions = {name: dict(record, threshold=float(record['threshold']))
+                          for name, record in json.loads(meta.get('decisions', '{}')).items()}
         self.resizing, self.inputs = Resizing(steps), [name for name in self.tensors if name in ('images', 'image_size')]
         self.outputs = [name for name in self.tensors if name not in self.inputs]
         self.raw_images, self.takes_rgb = 'uint8' in meta['images'], 'RGB' in meta['images']
@@ -69,7 +71,8 @@ class ExportedPredictor:
             labels=outputs['labels'],
             uncertainty={name[len(MAP_PREFIX):]: maps for name, maps in outputs.items() if name.startswith(MAP_PREFIX)},
             set_size=None if membership is None else membership.sum(axis=0),
-            set_membership=membership)
+            set_membership=membership,
+            flags={name: outputs[f'{FLAG_PREFIX}{name}'] for name in self.decisions})
 
     def _pass(self, image: np.ndarray, size: tuple[int, int]) -> dict[str, np.ndarray]:
         """Outputs of the model for one resized image, which was of this height and width."""
@@ -100,7 +103,9 @@ class ExportedPredictor:
         if 'set_membership' in outputs:
             sets = [_resize(values.astype(np.uint8), size, cv2.INTER_NEAREST) for values in outputs['set_membership']]
             resized['set_membership'] = np.stack(sets).astype(bool)
-        return dict(resized, labels=self._labels(outputs['logits'], size))
+        flags = {f'{FLAG_PREFIX}{name}': resized[MAP_PREFIX + record['head']] > record['threshold']
+                 for name, record in self.decisions.items()}
+        return dict(resized, **flags, labels=self._labels(outputs['logits'], size))
 
     def _labels(self, logits: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         """Predicted classes, shape ``size``, of logits (C, H', W') resized channel by channel."""

@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 
 from .dataset_error import DatasetError
 from .exported_predictor import FORMAT, MAX_PIXELS, ExportedPredictor
+from .flag_summary import flagging_scales, summarize_flags
 from .image_sources import ImageSource, count_images, each_image, find_images, read_image
 from .prediction import Prediction
 from .prediction_files import save_prediction, summarize_prediction
@@ -26,7 +27,8 @@ class OnnxSegmentor:
 
     Args:
         path: The file.
-        thresholds: Value at which a pixel is flagged, by head; by default that of the exported model.
+        thresholds: Value from which on a pixel is flagged, by head; see
+            :func:`~mmseg_uncertainty.runtime.flag_summary.flagging_scales`.
         providers: Execution providers of ONNX Runtime in the order to try, by default the CPU.
         threads: Threads of ONNX Runtime, 0 for as many as there are cores.
         show_progress: Whether to show a progress bar.
@@ -57,10 +59,7 @@ class OnnxSegmentor:
         self.predictor = ExportedPredictor(lambda feeds: session.run(None, feeds), meta, max_pixels)
         self.classes, self.palette, self.provenance = (json.loads(meta[key]) for key in ('classes', 'palette', 'provenance'))
         self.scales = {name: ScoreScale(**scale) for name, scale in json.loads(meta['scales']).items()}
-        for name, threshold in (thresholds or {}).items():
-            if name not in self.scales:
-                raise ValueError(f'A threshold names the head {name!r}; this model has {sorted(self.scales)}.')
-            self.scales[name] = self.scales[name].flagging_at(threshold)
+        self.scales = flagging_scales(self.scales, self.predictor.decisions, thresholds or {})
         self.provenance['onnx'] = Path(path).name
         self.provenance['onnx_sha256'] = hashlib.sha256(Path(path).read_bytes()).hexdigest()
         self.show_progress = show_progress
@@ -103,7 +102,8 @@ class OnnxSegmentor:
                 logging.getLogger(__name__).warning('Left out: %s', error)
                 results['skipped'].append(str(error))
                 continue
-            summary = summarize_prediction(prediction, self.classes, self.scales)
+            flags = summarize_flags(prediction, self.predictor.decisions)
+            summary = summarize_prediction(prediction, self.classes, self.scales, flags)
             if out_dir:
                 self._save(out_dir, source, image, prediction, summary)
             results['predictions'].append(prediction if return_predictions else summary)

@@ -3,13 +3,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import cv2
 import numpy as np
 from matplotlib import colormaps
 
-from .prediction_figure import colour
+HEAT_MAP, VOID_COLOUR = 'inferno', (0, 0, 0)
+ROWS_AT_ONCE, OUTLINES = 512, 600
 
-HEAT_MAP = 'inferno'
-ROWS_AT_ONCE = 512
+
+def colour(labels: np.ndarray, palette: Sequence[Sequence[int]]) -> np.ndarray:
+    """Paint a label map.
+
+    Args:
+        labels: Shape (H, W); values without a colour are void.
+        palette: Colours of the classes, RGB from 0 to 255.
+
+    Returns:
+        Shape (H, W, 3), uint8; void is black.
+    """
+    table = np.zeros((256, 3), np.uint8)
+    table[:] = VOID_COLOUR
+    table[:len(palette)] = palette
+    return table[labels.astype(np.uint8)]
 
 
 def overlay_classes(image: np.ndarray,
@@ -63,10 +78,12 @@ def outline_flags(image: np.ndarray, flags: np.ndarray, colour: Sequence[int] = 
         colour: RGB from 0 to 255.
 
     Returns:
-        Shape (H, W, 3), uint8, RGB: flagged pixels with a neighbour above, below or beside that is not flagged are coloured.
+        Shape (H, W, 3), uint8, RGB: flagged pixels next to others are coloured, lines being a pixel wide for every
+        600 pixels of the longer side.
     """
-    padded = np.pad(flags, 1, mode='edge')
-    inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    width = max(1, round(max(flags.shape) / OUTLINES))
+    inner = cv2.erode(flags.astype(np.uint8), cross, iterations=width, borderValue=1).astype(bool)
     drawn = image.copy()
     drawn[flags & ~inner] = colour
     return drawn

@@ -11,11 +11,11 @@ from matplotlib.patches import Patch
 
 from mmseg_uncertainty.label_values import VOID
 
+from .overlays import colour, outline_flags
 from .prediction import Prediction
 
 PANEL_WIDTH = 4.2
 ASPECT_RATIOS = (0.2, 3.0)
-VOID_COLOUR = (0, 0, 0)
 LARGEST_PANEL = 1600
 
 
@@ -26,7 +26,7 @@ def draw_prediction(image: np.ndarray,
                     ranges: dict[str, tuple[float, float]] | None = None,
                     columns: int = 4,
                     units: dict[str, str] | None = None) -> Figure:
-    """Draw input, prediction with legend, errors where labels exist, set sizes, and each uncertainty map.
+    """Draw input, prediction with legend, errors where labels exist, set sizes, what is flagged, and each uncertainty map.
 
     Args:
         image: Shape (H, W, 3), uint8, RGB.
@@ -43,7 +43,7 @@ def draw_prediction(image: np.ndarray,
     step = -(-max(prediction.size) // LARGEST_PANEL)
     every = (slice(None, None, step), ) * 2
     image, predicted, labels = image[every], prediction.labels[every], prediction.truth
-    panels = 2 + (labels is not None) + (prediction.set_size is not None) + len(prediction.uncertainty)
+    panels = 2 + (labels is not None) + (prediction.set_size is not None) + len(prediction.flags) + len(prediction.uncertainty)
     rows = -(-panels // columns)
     height = PANEL_WIDTH * np.clip(image.shape[0] / image.shape[1], *ASPECT_RATIOS) + 0.5
     figure = Figure(figsize=(PANEL_WIDTH * columns, height * rows), layout='constrained')
@@ -56,6 +56,8 @@ def draw_prediction(image: np.ndarray,
         axis = next(axes)
         drawn = _show(axis, prediction.set_size[every], 'set size', cmap='turbo', vmin=1, vmax=len(classes))
         figure.colorbar(drawn, ax=axis, shrink=0.8, label='classes')
+    for name, flags in sorted(prediction.flags.items()):
+        _show(next(axes), outline_flags(image, flags[every]), f'{name}: {100 * flags.mean():.1f} % flagged')
     for name, values in sorted(prediction.uncertainty.items()):
         values = values[every]
         low, high = (ranges or {}).get(name) or np.percentile(values, (1, 99))
@@ -75,22 +77,6 @@ def figure_pixels(figure: Figure) -> np.ndarray:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
-
-
-def colour(labels: np.ndarray, palette: Sequence[Sequence[int]]) -> np.ndarray:
-    """Paint a label map.
-
-    Args:
-        labels: Shape (H, W); values without a colour are void.
-        palette: Colours of the classes, RGB from 0 to 255.
-
-    Returns:
-        Shape (H, W, 3), uint8; void is black.
-    """
-    table = np.zeros((256, 3), np.uint8)
-    table[:] = VOID_COLOUR
-    table[:len(palette)] = palette
-    return table[labels.astype(np.uint8)]
 
 
 def _truth(labels: np.ndarray, predicted: np.ndarray, classes: int) -> tuple[np.ndarray, str]:

@@ -96,6 +96,28 @@ def sizes(facts):
     return float(facts.split('expected set size')[1].split()[0])
 
 
+def test_decisions_follow_what_an_error_may_cost(screen):
+    screen.open_tab('Decisions')
+    facts = screen.until_text('#decision-facts', 'false alarms')
+    picture, curve = screen.until_drawn('#decision-picture img'), screen.until_drawn('#decision-curve img')
+    assert 'At most 5 % of the right pixels' in facts and 'from 200 images' in facts
+    screen.slide('#decision-alpha', 0.2)
+    looser = screen.until_text('#decision-facts', 'At most 20 %')
+    screen.until_drawn('#decision-picture img', picture)
+    screen.until_drawn('#decision-curve img', curve)
+    assert flagged(looser) > flagged(facts)
+    screen.choose('#decision-kind', 'misses')
+    screen.until_text('#decision-facts', 'At most 20 % of the mistakes')
+    screen.choose('#decision-kind', 'false alarms')
+    screen.slide('#decision-alpha', 0.05)
+    screen.until_text('#decision-facts', 'At most 5 % of the right pixels')
+    screen.keep('app_decisions')
+
+
+def flagged(facts):
+    return float(facts.split('this image:')[1].split('%')[0])
+
+
 def test_uncertainty_flags_and_names_the_classes_of_a_pixel(screen):
     screen.open_tab('Uncertainty')
     before = screen.until_drawn('#uncertainty-picture img')

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from mmseg_uncertainty.evaluation import OpenSetMetric, PublishedOpenSetMetric
+from mmseg_uncertainty.evaluation.metrics.sample_fields import SampleError
 from mmseg_uncertainty.functional.open_set import outcome_groups
 
 META = dict(classes=tuple('abcd'), dataset_name='toy streets')
@@ -31,6 +32,22 @@ def test_a_given_threshold_is_direct_counting(evaluate, class_samples):
         assert value == pytest.approx(direct(samples, head, threshold))
         assert metrics[f'{head}/oIoU_low[pooled]'] <= value <= metrics[f'{head}/oIoU_high[pooled]']
         assert metrics[f'{head}/best_oIoU[pooled]'] >= value - .5
+
+
+def test_decisions_reject_what_they_flag(evaluate, class_samples):
+    samples = class_samples()
+    for sample in samples:
+        scores = sample['uncertainty']['msp']
+        sample['flags'] = dict(kept=scores > .37, none=scores > np.inf)
+        sample['decisions'] = dict(kept=dict(head='msp', threshold=float(np.float32(.37))), none=dict(head='msp', threshold=np.inf))
+    metric = OpenSetMetric(threshold='decisions', resamples=20)
+    metrics = evaluate(metric, samples, META)
+    above = float(np.nextafter(np.float32(.37), np.float32(1)))
+    assert metrics['kept/oIoU[pooled]'] == pytest.approx(direct(samples, 'msp', above)) and 'msp/oIoU[pooled]' not in metrics
+    assert metrics['kept/oIoU_low[pooled]'] <= metrics['kept/oIoU[pooled]'] and metric.provenance['threshold_from'] == 'decisions'
+    assert metrics['none/kept[pooled]'] == 100 and metrics['none/oIoU[pooled]'] == pytest.approx(direct(samples, 'msp', np.inf))
+    with pytest.raises(SampleError, match='carries no flags'):
+        evaluate(OpenSetMetric(threshold='decisions'), class_samples(), META)
 
 
 def test_the_calibration_split_sets_the_threshold_and_is_left_out(evaluate, class_samples):

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import label
 
-from mmseg_uncertainty.functional.flag_counts import (NEGATIVE, POSITIVE, UNKNOWN, concatenate_flags, has_region, region_cell,
+from mmseg_uncertainty.functional.alarms import has_region
+from mmseg_uncertainty.functional.flag_counts import (NEGATIVE, POSITIVE, UNKNOWN, concatenate_flags, region_cell,
                                                       tabulate_flags, threshold_of_cell)
 from mmseg_uncertainty.functional.flag_losses import (cell_of_level, detection_table, false_alarm_loss, false_discovery_loss,
                                                       frame_alarm_loss, miss_loss, selective_risk_loss)

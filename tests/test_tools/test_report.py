@@ -8,7 +8,7 @@ import torch
 from mmengine.config import Config
 from mmseg.registry import MODELS
 
-from mmseg_uncertainty.apis.html_report import metrics_tables
+from mmseg_uncertainty.apis.html_report import decisions_section, metrics_tables
 from tests.tiny import tiny_posthoc
 
 MODEL = tiny_posthoc(dict(msp=dict(type='MSPHead'), energy=dict(type='EnergyHead')), classes=8)
@@ -49,6 +49,18 @@ def test_mistakes(run_tool, config, tmp_path):
 def test_unknown_objects(run_tool, config, tmp_path):
     page = report_of(run_tool, tmp_path, config(length=2, anomalies=True), '--eval', 'mFishy')
     assert 'AUROC of energy' in page and 'Best images' in page
+
+
+def test_decisions_stand_beside_their_promises():
+    metrics = {'flagged/false_alarms[per_image]': .0412, 'flagged/false_alarms_low[per_image]': .03,
+               'flagged/false_alarms_high[per_image]': .05, 'flagged/false_alarms_promised[per_image]': .05,
+               'strict/precision[per_image]': .7, 'strict/precision_promised[per_image]': .6,
+               'few/misses[per_image]': .1, 'few/misses_promised[per_image]': np.nan}
+    evaluators = [dict(promises=dict(flagged='at most 5 %', strict='at most 40 %', few='at most 1 %')), {}]
+    section = decisions_section(dict(metrics=metrics, evaluators=evaluators))
+    assert '<b>flagged</b>: at most 5 %. Here: 4.12 % (3.00 … 5.00), at most 5 % promised.' in section
+    assert 'Here: 70.00 %, at least 60 % promised.' in section and 'too few for this promise' in section
+    assert decisions_section(dict(metrics=metrics, evaluators=[{}])) == ''
 
 
 def test_intervals_stand_below_their_numbers():

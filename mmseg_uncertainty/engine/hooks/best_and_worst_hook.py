@@ -98,7 +98,8 @@ class BestAndWorstHook(Hook):
         every = (slice(None, None, -(-max(prediction.size) // LARGEST_PANEL)), ) * 2
         thinned = Prediction(
             prediction.labels[every].copy(), {name: values[every].copy() for name, values in prediction.uncertainty.items()},
-            None if prediction.set_size is None else prediction.set_size[every].copy(), None, prediction.truth[every].copy())
+            None if prediction.set_size is None else prediction.set_size[every].copy(), None, prediction.truth[every].copy(),
+            {name: flags[every].copy() for name, flags in prediction.flags.items()})
         name = Path(str(sample.metainfo.get('img_path', ''))).stem
         self._kept.append(RankedImage(quality, words, name, image[every].copy(), thinned))
         self._kept.sort(key=lambda ranked: ranked.quality)

@@ -6,11 +6,11 @@ import torch
 from mmseg.registry import METRICS
 from torch import Tensor
 
-from mmseg_uncertainty.functional.flag_promises import FlagPromise, raises_alarm
+from mmseg_uncertainty.functional.alarms import raises_alarm
 from mmseg_uncertainty.functional.ranking import ratio
 from mmseg_uncertainty.label_values import ANOMALY, VOID
 
-from .sample_fields import SampleError, anomaly_labels, predicted_classes
+from .sample_fields import anomaly_labels, decisions_of, predicted_classes
 from .streaming_metric import StreamingMetric
 
 QUANTITIES = ('false_alarms', 'misses', 'selective_risk', 'precision', 'kept', 'frame_alarms')
@@ -41,16 +41,13 @@ class DecisionMetric(StreamingMetric):
 
     def measure(self, sample: dict) -> dict:
         """Count one image; see :class:`StreamingMetric`."""
-        if not sample.get('flags'):
-            raise SampleError(f'{sample["img_path"]} carries no flags. Evaluate a PosthocSegmentor with decisions, without '
-                              '--tta, whose mean of views no promise was made for.')
         anomalies = (self.dataset_meta or {}).get('label_kind') == 'anomaly'
         labels = anomaly_labels(sample, self.check) if anomalies else self.class_labels(sample)
         void = labels == VOID
         wrong = labels == ANOMALY if anomalies else labels != predicted_classes(sample)
-        promises, counts, record = sample.get('decisions', {}), {}, {}
-        for name, flags in sorted(sample['flags'].items()):
-            promise = promises[name]
+        promises, counts, record = decisions_of(sample), {}, {}
+        for name, promise in promises.items():
+            flags = sample['flags'][name]
             if anomalies and promise['of'] == 'mistakes':
                 self.warn_once(f'{name} was promised for mistakes, and these labels know anomalies only.')
             positive = wrong & ~void if anomalies or promise['of'] == 'mistakes' else torch.zeros_like(void)
@@ -87,8 +84,7 @@ def _counts(flags: Tensor, positive: Tensor, void: Tensor, promise: dict, anomal
     negative = ~positive & ~void
     pixels = [int(part.sum()) for part in (negative, positive, negative & flags, positive & flags)]
     clean = not (anomalies and pixels[1])
-    rule = FlagPromise('frame_alarms', 0.5, pixels=promise['pixels'], region=promise['region'])
-    return np.array([*pixels, clean, clean and raises_alarm(flags.cpu().numpy(), rule)], np.int64)
+    return np.array([*pixels, clean, clean and raises_alarm(flags.cpu().numpy(), promise['pixels'], promise['region'])], np.int64)
 
 
 def _ratios(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

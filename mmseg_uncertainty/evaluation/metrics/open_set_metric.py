@@ -17,14 +17,16 @@ from mmseg_uncertainty.functional.open_set import (OUTCOMES, OpenSetScores, open
 from mmseg_uncertainty.functional.ranking import best_f1, best_f1_bound, defined_mean
 from mmseg_uncertainty.functional.score_histogram import ScoreHistogram, score_keys
 from mmseg_uncertainty.label_values import VOID
+from mmseg_uncertainty.runtime.flag_summary import first_flagged
 
-from .sample_fields import predicted_classes, score_maps
+from .sample_fields import decisions_of, predicted_classes, score_maps
 from .streaming_metric import StreamingMetric
 from .thresholds import read_thresholds
 
 STATE_BITS, MOST_BITS, FEWEST_BITS, CALIBRATION_BITS = 21, 18, 10, 17
 PAGE_BITS = 16
 SPLITS = ('calibration', 'evaluation')
+DECISIONS = 'decisions'
 
 
 @METRICS.register_module()
@@ -41,7 +43,8 @@ class OpenSetMetric(StreamingMetric):
 
     Args:
         threshold: Where to reject: a number for all heads, one per head, or the JSON file of an earlier run on
-            calibration data (``IDM_F1_threshold``, ``F1_threshold`` or ``threshold`` of each head). When omitted,
+            calibration data (``IDM_F1_threshold``, ``F1_threshold`` or ``threshold`` of each head). ``'decisions'`` rejects
+            what the decisions of the model flag; rows are then those of decisions instead of heads. When omitted,
             part of the images serves as calibration split and is left out of the numbers.
         calibration_images: Regular expression; images whose path matches form the calibration split. Neighbouring
             frames are near copies, so choose whole sequences. When omitted, a hash of the file name assigns about half
@@ -64,7 +67,8 @@ class OpenSetMetric(StreamingMetric):
                                    ('void', void, ('ignore', 'unknown'))):
             if value not in known:
                 raise ValueError(f'oIoU: {name}={value!r} is unknown; choose from {known}.')
-        self.threshold = read_thresholds(threshold) if isinstance(threshold, (str, Path)) else threshold
+        self.decided = threshold == DECISIONS
+        self.threshold = read_thresholds(threshold) if isinstance(threshold, (str, Path)) and not self.decided else threshold
         self.calibration_images = calibration_images
         self.criterion = criterion
         self.void = void
@@ -80,6 +84,12 @@ class OpenSetMetric(StreamingMetric):
     def bits(self) -> int:
         """Binary logarithm of the cells per group of the joint histogram, so that one head takes at most 17 MB."""
         return int(np.clip(STATE_BITS - np.ceil(np.log2(self.groups)), FEWEST_BITS, MOST_BITS))
+
+    @property
+    def _threshold_from(self) -> str:
+        if self.decided:
+            return DECISIONS
+        return 'given' if self.threshold is not None else self.calibration_images or 'half by file name'
 
     def split(self, path: str) -> str:
         """Whether an image serves for calibration or evaluation."""
@@ -97,8 +107,16 @@ class OpenSetMetric(StreamingMetric):
         present = count_cells(labels, max(classes, VOID + 1))
         record = dict(pixels=labels.numel(), void=present[VOID], split=split, labels=present[:classes])
         record['heads'] = {head: self._measure_head(sample, head, scores, groups, split)
-                           for head, scores in score_maps(sample, labels).items()}
-        return record
+                           for head, scores in self._score_maps(sample, labels).items()}
+        return record | dict(threshold=self.threshold)
+
+    def _score_maps(self, sample: dict, labels: Tensor) -> dict[str, Tensor]:
+        maps = score_maps(sample, labels)
+        if not self.decided:
+            return maps
+        decisions = decisions_of(sample)
+        self.threshold = {name: first_flagged(record['threshold']) for name, record in decisions.items()}
+        return {name: maps[record['head']] for name, record in decisions.items()}
 
     def _measure_head(self, sample: dict, head: str, scores: Tensor, groups: Tensor, split: str) -> Tensor | None:
         classes, name = len(self.classes), f'{head}/{split}'
@@ -124,10 +142,12 @@ class OpenSetMetric(StreamingMetric):
 
     def summarize(self, records: list[dict]) -> dict[str, float]:
         """Compute every number for every head; see :class:`StreamingMetric`."""
+        # A process without images has not seen the decisions.
+        self.threshold = records[0]['threshold']
         evaluated = [record for record in records if record['split'] == 'evaluation']
         self.provenance |= dict(
             void=self.void, criterion=self.criterion, evaluated_images=len(evaluated), bits=self.bits,
-            threshold_from='given' if self.threshold is not None else self.calibration_images or 'half by file name')
+            threshold_from=self._threshold_from)
         if not evaluated or (self.threshold is None and len(evaluated) == len(records)):
             self.warn(f'of {len(records)} images {len(evaluated)} are left to evaluate and the others to calibrate on; '
                       'both are needed. Give threshold or calibration_images. All numbers are NaN.')

@@ -148,6 +148,18 @@ def score_maps(sample: dict, labels: Tensor | None = None) -> dict[str, Tensor]:
     return maps if labels is None else {head: _moved(scores, labels.device) for head, scores in maps.items()}
 
 
+def decisions_of(sample: dict) -> dict[str, dict]:
+    """What each decision promises, by name in their order.
+
+    Raises:
+        SampleError: The sample carries no flags.
+    """
+    if not sample.get('flags'):
+        raise SampleError(f'{sample["img_path"]} carries no flags. Evaluate a PosthocSegmentor with decisions, without --tta, '
+                          'whose mean of views no promise was made for.')
+    return {name: sample['decisions'][name] for name in sorted(sample['flags'].keys())}
+
+
 def check_scores(sample: dict, head: str, scores: Tensor, counted: Tensor, check: Check) -> None:
     """Check that scores are neither NaN nor infinite.
 

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 from mmseg_uncertainty.functional.conformal_splits import check_distinct
 from mmseg_uncertainty.functional.flag_counts import (FEWEST_BITS, FLAG_BITS, MOST_BITS, NEGATIVE, POSITIVE, UNKNOWN,
                                                       tabulate_flags)
-from mmseg_uncertainty.functional.flag_promises import FlagPromise, choose_threshold, raises_alarm
+from mmseg_uncertainty.functional.flag_promises import FlagPromise, choose_threshold
 from mmseg_uncertainty.functional.label_space import LabelSpace
 from mmseg_uncertainty.label_values import ANOMALY, VOID
 from mmseg_uncertainty.models.decode_heads import ScoreHead
@@ -121,13 +120,6 @@ class FlagThreshold(BaseModule, Fittable):
         return dict(head=self.head, kind=promise.kind, alpha=promise.alpha, control=promise.target.control, delta=promise.delta,
                     of=promise.of, pixels=promise.pixels, region=promise.region, text=promise.text,
                     threshold=float(self.threshold), feasible=bool(self.feasible))
-
-    def describe(self, flags: np.ndarray) -> dict:
-        """What the flags (H, W) of an image come to, in plain values; an infinite threshold is ``None``."""
-        threshold = float(self.threshold)
-        return dict(head=self.head, promise=self.promise.text, kept=bool(self.feasible),
-                    threshold=threshold if math.isfinite(threshold) else None, flagged_share=float(flags.mean()),
-                    **(dict(alarm=raises_alarm(flags, self.promise)) if self.promise.kind == 'frame_alarms' else {}))
 
     def start_stage(self, stage: int) -> None:
         """Forget earlier images."""

@@ -151,13 +151,3 @@ def test_mistakes_in_the_config_are_named():
         predict(build())
     with pytest.raises(RuntimeError, match='nothing was fitted'):
         build().decisions.flagged.recalibrate(alpha=0.2)
-
-
-def test_flags_are_described_in_plain_values():
-    model = fit(build())
-    flags = np.zeros(SIZE, bool)
-    flags[0, :5] = True
-    said = model.decisions.alarms.describe(flags)
-    assert said['alarm'] is True and said['flagged_share'] == 5 / flags.size and said['kept'] is True
-    model.decisions.alarms.recalibrate(alpha=1e-3, region=5)
-    assert model.decisions.alarms.describe(flags)['threshold'] is None
