@@ -6,10 +6,13 @@ import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
+from mmseg_uncertainty.structures import MethodInfo
+
 PAGE = Path(__file__).resolve().parents[1] / 'docs/methods.md'
 MARK = '<!-- Written by tools/methods_table.py. -->'
+SCORES = 'decode_heads'
 METHODS = {
-    'Uncertainty heads': 'decode_heads', 'Calibrators': 'calibrators', 'Prediction sets': 'set_heads',
+    'Uncertainty heads': SCORES, 'Calibrators': 'calibrators', 'Prediction sets': 'set_heads',
     'Filters': 'filters'}
 
 
@@ -27,7 +30,8 @@ def methods_table() -> str:
     for title, package in METHODS.items():
         rows = sorted(set(_rows(package)))
         if rows:
-            head = '| class | source | needs | fitted |\n|---|---|---|---|\n'
+            names = ['class', 'source', 'needs', *(['unit'] if package == SCORES else []), 'fitted']
+            head = f'| {" | ".join(names)} |\n{"|---" * len(names)}|\n'
             parts.append(f'## {title}\n\n{head}' + '\n'.join(rows))
     return '\n\n'.join(parts)
 
@@ -37,8 +41,15 @@ def _rows(package: str) -> Iterator[str]:
     for name, found in inspect.getmembers(module, inspect.isclass):
         info = vars(found).get('info')
         if info is not None and not inspect.isabstract(found):
-            source = f'{info.authors}, "{info.title}", {info.year}' if info.authors else info.title
-            yield f'| `{name}` | {source} | {", ".join(sorted(info.needs))} | {"yes" if info.fitted else "no"} |'
+            unit = [info.unit] if package == SCORES else []
+            cells = [f'`{name}`', _source(info), ', '.join(sorted(info.needs)), *unit, 'yes' if info.fitted else 'no']
+            yield f'| {" | ".join(cells)} |'
+
+
+def _source(info: MethodInfo) -> str:
+    title = f'[{info.title}]({info.url})' if info.url else info.title
+    venue = f'{info.venue} {info.year}' if info.venue else f'{info.year}'
+    return f'{info.authors}, "{title}", {venue}' if info.authors else title
 
 
 if __name__ == '__main__':

@@ -147,7 +147,7 @@ def logit_heads(names: str | Sequence[str]) -> dict[str, ScoreHead]:
     configs = head_configs(names)
     for name, config in configs.items():
         info = MODELS.get(config['type']).info
-        if info.fitted or 'features' in info.needs:
+        if info.fitted or info.needs - {'logits'}:
             raise ValueError(f'uncertainty={name!r} has to be fitted or reads features, which arrays do not hold; give its '
                              'maps, or wrap the network.')
     return {name: MODELS.build(config) for name, config in configs.items()}

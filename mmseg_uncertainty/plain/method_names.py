@@ -14,6 +14,8 @@ HEADS: dict[str, dict] = {
     'energy': dict(type='EnergyHead'),
     'entropy': dict(type='EntropyHead'),
     'margin': dict(type='MarginHead'),
+    'gen': dict(type='GENHead'),
+    'kl_matching': dict(type='KLMatchingHead'),
     'sml': dict(type='StandardizedMaxLogitHead'),
     'softmax_deviation': dict(type='SoftmaxDeviationHead'),
     'mcd': dict(type='MCDropoutHead', samples=32),

@@ -16,6 +16,9 @@ class MethodInfo:
         year: Year of the source.
         needs: What the method reads, out of :data:`NEEDS`.
         fitted: Whether the method must be fitted before it can be used.
+        venue: Conference or journal of the source.
+        url: Where the source can be read.
+        unit: Unit of a score; every score is higher where it is more uncertain.
     """
 
     title: str
@@ -23,6 +26,9 @@ class MethodInfo:
     year: int
     needs: frozenset[str] | set[str] = frozenset({'logits'})
     fitted: bool = False
+    venue: str = ''
+    url: str = ''
+    unit: str = 'raw score'
 
     def __post_init__(self) -> None:
         unknown = set(self.needs) - NEEDS

@@ -41,8 +41,10 @@ class ClusteredTemperatureScaling(Calibrator):
         ValueError: An option is unknown.
     """
 
-    info = MethodInfo('Reliability in semantic segmentation: are we on the right track?', 'de Jorge et al.', 2023,
-                      needs={'logits', 'features', 'labels'}, fitted=True)
+    info = MethodInfo(
+        'Reliability in semantic segmentation: are we on the right track?', 'de Jorge et al.', 2023,
+        needs={'logits', 'features', 'labels'}, fitted=True,
+        venue='CVPR', url='https://arxiv.org/abs/2303.11298')
     stages = 2
 
     def __init__(self,

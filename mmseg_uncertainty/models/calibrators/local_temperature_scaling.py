@@ -40,8 +40,10 @@ class LocalTemperatureScaling(Calibrator):
         options: See :class:`Calibrator`.
     """
 
-    info = MethodInfo('Local Temperature Scaling for Probability Calibration', 'Ding et al.', 2021,
-                      needs={'logits', 'images', 'labels'}, fitted=True)
+    info = MethodInfo(
+        'Local Temperature Scaling for Probability Calibration', 'Ding et al.', 2021,
+        needs={'logits', 'images', 'labels'}, fitted=True,
+        venue='ICCV', url='https://arxiv.org/abs/2008.05105')
 
     def __init__(self,
                  num_classes: int,

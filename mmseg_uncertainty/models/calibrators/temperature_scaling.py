@@ -37,7 +37,9 @@ class TemperatureScaling(Calibrator):
         ValueError: The objective is unknown, or ``'ece'`` with ``classwise``.
     """
 
-    info = MethodInfo('On calibration of modern neural networks', 'Guo et al.', 2017, needs={'logits', 'labels'}, fitted=True)
+    info = MethodInfo(
+        'On calibration of modern neural networks', 'Guo et al.', 2017, needs={'logits', 'labels'}, fitted=True,
+        venue='ICML', url='https://arxiv.org/abs/1706.04599')
 
     def __init__(self,
                  num_classes: int,

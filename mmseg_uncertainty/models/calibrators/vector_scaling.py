@@ -32,7 +32,9 @@ class VectorScaling(Calibrator):
         options: See :class:`Calibrator`.
     """
 
-    info = MethodInfo('On calibration of modern neural networks', 'Guo et al.', 2017, needs={'logits', 'labels'}, fitted=True)
+    info = MethodInfo(
+        'On calibration of modern neural networks', 'Guo et al.', 2017, needs={'logits', 'labels'}, fitted=True,
+        venue='ICML', url='https://arxiv.org/abs/1706.04599')
 
     def __init__(self, num_classes: int, bias: bool = True, pixels_per_image: int = 4096, **options) -> None:
         super().__init__(num_classes, **options)

@@ -57,7 +57,9 @@ class FlagThreshold(BaseModule, Fittable):
     """
 
     promises = True
-    info = MethodInfo('Conformal risk control', 'Angelopoulos et al.', 2024, needs={'logits', 'labels'}, fitted=True)
+    info = MethodInfo(
+        'Conformal risk control', 'Angelopoulos et al.', 2024, needs={'logits', 'labels'}, fitted=True,
+        venue='ICLR', url='https://arxiv.org/abs/2208.02814')
 
     def __init__(self,
                  head: str,

@@ -2,6 +2,8 @@ from .energy_head import EnergyHead
 from .ensemble_head import EnsembleHead
 from .entropy_head import EntropyHead
 from .flow_enedet_head import FlowEneDetHead
+from .gen_head import GENHead
+from .kl_matching_head import KLMatchingHead
 from .mahalanobis_head import MahalanobisHead
 from .margin_head import MarginHead
 from .max_logit_head import MaxLogitHead
@@ -15,7 +17,7 @@ from .summary_head import SummaryHead
 from .vim_head import ViMHead
 
 __all__ = [
-    'EnergyHead', 'EnsembleHead', 'EntropyHead', 'FlowEneDetHead', 'MCDropoutHead', 'MSPHead', 'MahalanobisHead',
+    'EnergyHead', 'EnsembleHead', 'EntropyHead', 'FlowEneDetHead', 'GENHead', 'KLMatchingHead', 'MCDropoutHead', 'MSPHead', 'MahalanobisHead',
     'MarginHead', 'MaxLogitHead', 'NearestNeighborHead', 'ScoreHead', 'SoftmaxDeviationHead',
     'StandardizedMaxLogitHead', 'SummaryHead', 'ViMHead'
 ]

@@ -5,7 +5,6 @@ from mmseg.registry import MODELS
 from torch import Tensor
 
 from mmseg_uncertainty.functional import ClassSummary, energy
-from mmseg_uncertainty.runtime.score_scale import ScoreScale
 from mmseg_uncertainty.structures import MethodInfo
 from .summary_head import SummaryHead
 
@@ -14,12 +13,10 @@ from .summary_head import SummaryHead
 class EnergyHead(SummaryHead):
     """Score pixels by the free energy of their logits; see :func:`~mmseg_uncertainty.functional.energy`."""
 
-    info = MethodInfo('Energy-based Out-of-distribution Detection', 'Liu et al.', 2020)
+    info = MethodInfo(
+        'Energy-based Out-of-distribution Detection', 'Liu et al.', 2020,
+        venue='NeurIPS', url='https://arxiv.org/abs/2010.03759', unit='logits')
 
     def score_summary(self, summary: ClassSummary) -> Tensor:
         """Score every pixel; see :meth:`SummaryHead.score_summary`."""
         return energy(summary, self.temperature)
-
-    def scale(self, num_classes: int) -> ScoreScale:
-        """See :meth:`ScoreHead.scale`."""
-        return ScoreScale('logits')

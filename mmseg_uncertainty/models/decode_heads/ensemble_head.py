@@ -26,8 +26,10 @@ class EnsembleHead(ScoreHead):
         ValueError: The measure is unknown.
     """
 
-    info = MethodInfo('Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles',
-                      'Lakshminarayanan, Pritzel and Blundell', 2017)
+    info = MethodInfo(
+        'Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles',
+        'Lakshminarayanan, Pritzel and Blundell', 2017,
+        venue='NeurIPS', url='https://arxiv.org/abs/1612.01474', unit='nats')
 
     def __init__(self, measure: str = 'mutual_information', **score_options) -> None:
         super().__init__(**score_options)

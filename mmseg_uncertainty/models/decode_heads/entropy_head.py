@@ -14,7 +14,9 @@ from .summary_head import SummaryHead
 class EntropyHead(SummaryHead):
     """Score pixels by the entropy of their class probabilities; see :func:`~mmseg_uncertainty.functional.entropy`."""
 
-    info = MethodInfo('A Mathematical Theory of Communication', 'Shannon', 1948)
+    info = MethodInfo(
+        'A Mathematical Theory of Communication', 'Shannon', 1948,
+        venue='Bell System Technical Journal', url='https://doi.org/10.1002/j.1538-7305.1948.tb01338.x', unit='nats')
 
     def score_summary(self, summary: ClassSummary) -> Tensor:
         """Score every pixel; see :meth:`SummaryHead.score_summary`."""

@@ -24,7 +24,8 @@ class MahalanobisHead(FeatureScoreHead):
 
     info = MethodInfo(
         'A Simple Unified Framework for Detecting Out-of-Distribution Samples and Adversarial Attacks', 'Lee et al.', 2018,
-        needs={'features'}, fitted=True)
+        needs={'features'}, fitted=True,
+        venue='NeurIPS', url='https://arxiv.org/abs/1807.03888')
 
     def __init__(self, num_classes: int, shrinkage: float = 1e-3, **options) -> None:
         super().__init__(num_classes, **options)

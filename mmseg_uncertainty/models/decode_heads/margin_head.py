@@ -14,7 +14,9 @@ from .summary_head import SummaryHead
 class MarginHead(SummaryHead):
     """Score pixels by how close their two largest probabilities are; see :func:`~mmseg_uncertainty.functional.margin`."""
 
-    info = MethodInfo('Active Hidden Markov Models for Information Extraction', 'Scheffer et al.', 2001)
+    info = MethodInfo(
+        'Active Hidden Markov Models for Information Extraction', 'Scheffer et al.', 2001,
+        venue='IDA', url='https://doi.org/10.1007/3-540-44816-0_31', unit='difference of probabilities')
 
     def score_summary(self, summary: ClassSummary) -> Tensor:
         """Score every pixel; see :meth:`SummaryHead.score_summary`."""

@@ -5,7 +5,6 @@ from mmseg.registry import MODELS
 from torch import Tensor
 
 from mmseg_uncertainty.functional import ClassSummary, max_logit
-from mmseg_uncertainty.runtime.score_scale import ScoreScale
 from mmseg_uncertainty.structures import MethodInfo
 from .summary_head import SummaryHead
 
@@ -14,12 +13,10 @@ from .summary_head import SummaryHead
 class MaxLogitHead(SummaryHead):
     """Score pixels by their negative largest logit; see :func:`~mmseg_uncertainty.functional.max_logit`."""
 
-    info = MethodInfo('Scaling Out-of-Distribution Detection for Real-World Settings', 'Hendrycks et al.', 2022)
+    info = MethodInfo(
+        'Scaling Out-of-Distribution Detection for Real-World Settings', 'Hendrycks et al.', 2022,
+        venue='ICML', url='https://arxiv.org/abs/1911.11132', unit='logits')
 
     def score_summary(self, summary: ClassSummary) -> Tensor:
         """Score every pixel; see :meth:`SummaryHead.score_summary`."""
         return self.temperature * max_logit(summary)
-
-    def scale(self, num_classes: int) -> ScoreScale:
-        """See :meth:`ScoreHead.scale`."""
-        return ScoreScale('logits')

@@ -37,7 +37,9 @@ class MCDropoutHead(ScoreHead):
         ValueError: An option is out of range.
     """
 
-    info = MethodInfo('Dropout as a Bayesian Approximation', 'Gal and Ghahramani', 2016, needs={'features'})
+    info = MethodInfo(
+        'Dropout as a Bayesian Approximation', 'Gal and Ghahramani', 2016, needs={'features'},
+        venue='ICML', url='https://arxiv.org/abs/1506.02142', unit='nats')
 
     def __init__(self,
                  samples: int = 32,

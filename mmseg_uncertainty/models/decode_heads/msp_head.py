@@ -14,7 +14,9 @@ from .summary_head import SummaryHead
 class MSPHead(SummaryHead):
     """Score pixels by one minus their largest softmax probability; see :func:`~mmseg_uncertainty.functional.msp`."""
 
-    info = MethodInfo('A Baseline for Detecting Misclassified and Out-of-Distribution Examples', 'Hendrycks and Gimpel', 2017)
+    info = MethodInfo(
+        'A Baseline for Detecting Misclassified and Out-of-Distribution Examples', 'Hendrycks and Gimpel', 2017,
+        venue='ICLR', url='https://arxiv.org/abs/1610.02136', unit='probability')
 
     def score_summary(self, summary: ClassSummary) -> Tensor:
         """Score every pixel; see :meth:`SummaryHead.score_summary`."""

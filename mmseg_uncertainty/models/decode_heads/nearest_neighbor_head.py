@@ -29,8 +29,10 @@ class NearestNeighborHead(FeatureScoreHead):
         options: Further options of :class:`FeatureScoreHead`.
     """
 
-    info = MethodInfo('Out-of-Distribution Detection with Deep Nearest Neighbors', 'Sun et al.', 2022,
-                      needs={'features'}, fitted=True)
+    info = MethodInfo(
+        'Out-of-Distribution Detection with Deep Nearest Neighbors', 'Sun et al.', 2022,
+        needs={'features'}, fitted=True,
+        venue='ICML', url='https://arxiv.org/abs/2204.06507')
 
     def __init__(self, num_classes: int, per_class: int = 256, neighbor: int = 5, **options) -> None:
         self.per_class, self.neighbor = per_class, neighbor

@@ -65,7 +65,7 @@ class ScoreHead(BaseModule, metaclass=ABCMeta):
 
     def scale(self, num_classes: int) -> ScoreScale:
         """Unit, range and natural threshold of the score for a model of K classes."""
-        return ScoreScale('raw score')
+        return ScoreScale(self.info.unit)
 
     def bind(self, model: nn.Module) -> None:
         """Learn from the segmentor that holds the base model what the head must know; called once, before weights load."""

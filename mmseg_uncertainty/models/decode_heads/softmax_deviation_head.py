@@ -14,7 +14,9 @@ from .score_head import ScoreHead
 class SoftmaxDeviationHead(ScoreHead):
     """Score ``STD``: see :func:`~mmseg_uncertainty.functional.softmax_deviation.softmax_deviation`."""
 
-    info = MethodInfo('Standard deviation of the softmax (score STD of the released FlowEneDet)', 'Gudovskiy et al.', 2023)
+    info = MethodInfo(
+        'Standard deviation of the softmax (score STD of the released FlowEneDet)', 'Gudovskiy et al.', 2023,
+        venue='UAI', url='https://arxiv.org/abs/2305.09610')
 
     def score(self, logits: Tensor, features: Tensor | None) -> Tensor:
         """Score every pixel; see :meth:`ScoreHead.score`."""

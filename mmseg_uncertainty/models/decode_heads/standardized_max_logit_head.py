@@ -6,7 +6,6 @@ from torch import Tensor
 
 from mmseg_uncertainty.functional import standardized_max_logit
 from mmseg_uncertainty.models.fittable import Fittable
-from mmseg_uncertainty.runtime.score_scale import ScoreScale
 from mmseg_uncertainty.structures import FrozenOutputs, GridOutputs, MethodInfo
 
 from .score_head import ScoreHead
@@ -27,7 +26,8 @@ class StandardizedMaxLogitHead(ScoreHead, Fittable):
 
     info = MethodInfo(
         'Standardized Max Logits: A Simple yet Effective Approach for Identifying Unexpected Road Obstacles in '
-        'Urban-Scene Segmentation', 'Jung et al.', 2021, needs={'logits'}, fitted=True)
+        'Urban-Scene Segmentation', 'Jung et al.', 2021, needs={'logits'}, fitted=True,
+        venue='ICCV', url='https://arxiv.org/abs/2107.11264', unit='standard deviations')
 
     def __init__(self, num_classes: int, class_statistics: str | dict | None = None, **score_options) -> None:
         super().__init__(**score_options)
@@ -65,7 +65,3 @@ class StandardizedMaxLogitHead(ScoreHead, Fittable):
             raise ValueError(f'{type(self).__name__}: no pixel of the calibration images is predicted as it is labelled, so there '
                              'is nothing to fit on. Check their label files and the label map.')
         self.statistics.finish()
-
-    def scale(self, num_classes: int) -> ScoreScale:
-        """See :meth:`ScoreHead.scale`."""
-        return ScoreScale('standard deviations')

@@ -29,8 +29,10 @@ class ViMHead(FeatureScoreHead):
         options: Further options of :class:`FeatureScoreHead`.
     """
 
-    info = MethodInfo('ViM: Out-Of-Distribution with Virtual-logit Matching', 'Wang et al.', 2022,
-                      needs={'logits', 'features'}, fitted=True)
+    info = MethodInfo(
+        'ViM: Out-Of-Distribution with Virtual-logit Matching', 'Wang et al.', 2022,
+        needs={'logits', 'features'}, fitted=True,
+        venue='CVPR', url='https://arxiv.org/abs/2203.10807', unit='logits')
 
     def __init__(self, num_classes: int, dimensions: int | None = None, **options) -> None:
         self.dimensions = dimensions

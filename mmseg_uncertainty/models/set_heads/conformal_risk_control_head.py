@@ -60,8 +60,10 @@ class ConformalRiskControlHead(SetHead):
         ValueError: An option is out of range.
     """
 
-    info = MethodInfo('Conformal semantic image segmentation: post-hoc quantification of predictive uncertainty',
-                      'Mossina et al.', 2024, needs={'logits', 'labels'}, fitted=True)
+    info = MethodInfo(
+        'Conformal semantic image segmentation: post-hoc quantification of predictive uncertainty',
+        'Mossina et al.', 2024, needs={'logits', 'labels'}, fitted=True,
+        venue='CVPR Workshops', url='https://arxiv.org/abs/2405.05145')
 
     def __init__(self,
                  num_classes: int,

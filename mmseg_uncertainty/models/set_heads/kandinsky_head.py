@@ -72,8 +72,10 @@ class KandinskyHead(SetHead):
         ValueError: An option is out of range.
     """
 
-    info = MethodInfo('Kandinsky conformal prediction: efficient calibration of image segmentation algorithms',
-                      'Brunekreef et al.', 2024, needs={'logits', 'labels'}, fitted=True)
+    info = MethodInfo(
+        'Kandinsky conformal prediction: efficient calibration of image segmentation algorithms',
+        'Brunekreef et al.', 2024, needs={'logits', 'labels'}, fitted=True,
+        venue='CVPR', url='https://arxiv.org/abs/2311.11837')
 
     def __init__(self,
                  num_classes: int,
