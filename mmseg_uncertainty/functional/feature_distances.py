@@ -48,6 +48,10 @@ class FeatureMoments(NamedTuple):
         """Mean of every class, float64 (K, C); infinite where a class was never seen, so that it is never the nearest."""
         return self.means.masked_fill((self.count == 0)[:, None], torch.inf)
 
+    def common_mean(self) -> Tensor:
+        """Mean of all features whatever their class, float64 (C,)."""
+        return (self.means * self.count[:, None]).sum(dim=0) / self.count.sum().clamp_min(1)
+
     def within_covariance(self) -> Tensor:
         """Covariance about the mean of the own class, float64 (C, C)."""
         return self.scatter / self.count.sum().clamp_min(1)
@@ -141,6 +145,57 @@ def residual_norm(features: Tensor, origin: Tensor, basis: Tensor) -> Tensor:
         tensor([[[4.]]])
     """
     return torch.einsum('nchw,cr->nrhw', features - origin[:, None, None], basis).norm(dim=1)
+
+
+def principal_directions(covariance: Tensor, share: float | None = None, dimensions: int | None = None) -> Tensor:
+    """Leading principal directions.
+
+    Args:
+        covariance: Float64 (C, C), symmetric.
+        share: Share of the variance that they explain at least, in (0, 1]; not read with ``dimensions``.
+        dimensions: Their number D.
+
+    Returns:
+        Orthonormal columns, shape (C, D).
+
+    Examples:
+        >>> covariance = torch.tensor([[9., 0.], [0., 1.]])
+        >>> principal_directions(covariance, share=0.9).abs()
+        tensor([[1.],
+                [0.]])
+        >>> principal_directions(covariance, share=0.95).shape
+        torch.Size([2, 2])
+    """
+    values, vectors = torch.linalg.eigh(covariance)
+    if dimensions is None:
+        explained = values.flip(0).clamp_min(0).cumsum(dim=0)
+        dimensions = int((explained < explained[-1] * (1 if share is None else share)).sum()) + 1
+    return vectors[:, -dimensions:]
+
+
+def principal_share(features: Tensor, center: Tensor, deviation: Tensor, directions: Tensor) -> Tensor:
+    r"""Share of the length of a standardized feature that lies in a subspace, :math:`\|P^T g\| / \|g\|`, g = (f - m) / s.
+
+    Ben Ammar et al., "NECO: Neural Collapse Based Out-of-distribution Detection", ICLR 2024, eq. 7, on features standardized
+    as in its released code.
+
+    Args:
+        features: Shape (N, C, h, w).
+        center: m, shape (C,).
+        deviation: s, shape (C,), positive.
+        directions: Orthonormal columns P, shape (C, D).
+
+    Returns:
+        Shape (N, h, w), in [0, 1].
+
+    Examples:
+        >>> features = torch.tensor([3., 4.]).view(1, 2, 1, 1)
+        >>> principal_share(features, torch.zeros(2), torch.ones(2), directions=torch.tensor([[1.], [0.]]))  # 3 of 5
+        tensor([[[0.6000]]])
+    """
+    standardized = (features - center[:, None, None]) / deviation[:, None, None]
+    inside = torch.einsum('nchw,cd->ndhw', standardized, directions).norm(dim=1)
+    return inside / standardized.norm(dim=1).clamp_min(torch.finfo(features.dtype).eps)
 
 
 def nearest_neighbour_distance(features: Tensor, bank: Tensor, valid: Tensor, neighbour: int) -> Tensor:

@@ -1,11 +1,10 @@
 """Entropy that weighs small probabilities more than Shannon's."""
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .class_summary import summarize
+from .log_shares import log_shares
 
 
 def generalized_entropy(logits: Tensor, gamma: float = 0.1, top: int | None = None, sigmoids: bool = False) -> Tensor:
@@ -29,18 +28,9 @@ def generalized_entropy(logits: Tensor, gamma: float = 0.1, top: int | None = No
         >>> generalized_entropy(torch.tensor([[0.8, 0.2]]).log(), gamma=0.5, top=1)
         tensor([0.4000])
     """
-    log_own, log_rest = (F.logsigmoid(logits), F.logsigmoid(-logits)) if sigmoids else _log_shares(logits)
+    log_own, log_rest = (F.logsigmoid(logits), F.logsigmoid(-logits)) if sigmoids else log_shares(logits)
     terms = gamma * (log_own + log_rest)
     if top is not None and top < terms.shape[1]:
         terms = terms.gather(1, log_own.topk(top, dim=1).indices)
     return terms.exp().sum(dim=1)
 
-
-def _log_shares(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Logarithms of every probability and of what it leaves to the others."""
-    summary = summarize(logits)
-    total = torch.log1p(summary.rest)
-    log_own = logits.to(summary.maximum) - (summary.maximum + total).unsqueeze(1)
-    winner = summary.predicted.long().unsqueeze(1)
-    others = torch.log1p(-log_own.scatter(1, winner, -torch.inf).exp())
-    return log_own, others.scatter(1, winner, (summary.rest.log() - total).unsqueeze(1))

@@ -11,7 +11,7 @@ class PosteriorSums(NamedTuple):
     """Sums of class probabilities by predicted class.
 
     Args:
-        count: Pixels predicted as each class, shape (K,), int64.
+        pixels: Number of pixels predicted as each class, shape (K,), int64.
         sums: Sum of their class probabilities, shape (K, K), float64, one row per predicted class.
 
     Examples:
@@ -21,7 +21,7 @@ class PosteriorSums(NamedTuple):
                 [   nan,    nan]], dtype=torch.float64)
     """
 
-    count: Tensor
+    pixels: Tensor
     sums: Tensor
 
     @classmethod
@@ -34,7 +34,7 @@ class PosteriorSums(NamedTuple):
 
     def templates(self) -> Tensor:
         """Mean probabilities of the pixels predicted as each class, shape (K, K), float64; NaN where there are none."""
-        return self.sums / self.count[:, None]
+        return self.sums / self.pixels[:, None]
 
 
 def kl_matching(logits: Tensor, templates: Tensor) -> Tensor:

@@ -40,5 +40,5 @@ def test_sure_pixels_and_impossible_classes_stay_finite():
 def test_sums_add_up_over_batches():
     given = logits(3, (300, K))
     whole, parts = PosteriorSums.of(given), [PosteriorSums.of(part) for part in given.split([100, 1, 199])]
-    assert torch.equal(whole.count, sum(part.count for part in parts))
+    assert torch.equal(whole.pixels, sum(part.pixels for part in parts))
     assert_close(whole.sums, sum(part.sums for part in parts))

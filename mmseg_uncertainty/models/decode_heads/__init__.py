@@ -1,6 +1,7 @@
 from .energy_head import EnergyHead
 from .ensemble_head import EnsembleHead
 from .entropy_head import EntropyHead
+from .fdbd_head import FDBDHead
 from .flow_enedet_head import FlowEneDetHead
 from .gen_head import GENHead
 from .kl_matching_head import KLMatchingHead
@@ -10,6 +11,11 @@ from .max_logit_head import MaxLogitHead
 from .mc_dropout_head import MCDropoutHead
 from .msp_head import MSPHead
 from .nearest_neighbor_head import NearestNeighborHead
+from .neco_head import NECOHead
+from .pnml_head import PNMLHead
+from .react_head import ReActHead
+from .residual_head import ResidualHead
+from .scale_head import SCALEHead
 from .score_head import ScoreHead
 from .softmax_deviation_head import SoftmaxDeviationHead
 from .standardized_max_logit_head import StandardizedMaxLogitHead
@@ -17,7 +23,8 @@ from .summary_head import SummaryHead
 from .vim_head import ViMHead
 
 __all__ = [
-    'EnergyHead', 'EnsembleHead', 'EntropyHead', 'FlowEneDetHead', 'GENHead', 'KLMatchingHead', 'MCDropoutHead', 'MSPHead', 'MahalanobisHead',
-    'MarginHead', 'MaxLogitHead', 'NearestNeighborHead', 'ScoreHead', 'SoftmaxDeviationHead',
+    'EnergyHead', 'EnsembleHead', 'EntropyHead', 'FDBDHead', 'FlowEneDetHead', 'GENHead', 'KLMatchingHead',
+    'MCDropoutHead', 'MSPHead', 'MahalanobisHead', 'MarginHead', 'MaxLogitHead', 'NECOHead', 'NearestNeighborHead',
+    'PNMLHead', 'ReActHead', 'ResidualHead', 'SCALEHead', 'ScoreHead', 'SoftmaxDeviationHead',
     'StandardizedMaxLogitHead', 'SummaryHead', 'ViMHead'
 ]

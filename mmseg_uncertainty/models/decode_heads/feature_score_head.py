@@ -71,6 +71,10 @@ class FeatureScoreHead(ScoreHead, Fittable):
                                  'this base model yields none; remove this head from the config.')
             self.add(cells.features.movedim(1, -1), cells.labels(labels), cells, metas)
 
+    def labelled(self, labels: Tensor) -> Tensor:
+        """Which labels are classes, same shape, bool."""
+        return (labels >= 0) & (labels < self.num_classes)
+
     def check_labelled(self, cells: int) -> None:
         """Raise unless features of labelled pixels were added.
 

@@ -11,6 +11,7 @@ from mmseg_uncertainty.models.fittable import Fittable
 from mmseg_uncertainty.models.flows.masked_statistics import all_sum
 from mmseg_uncertainty.structures import FrozenOutputs, MethodInfo
 
+from .class_checks import check_exclusive_classes
 from .score_head import ScoreHead
 
 
@@ -42,9 +43,7 @@ class KLMatchingHead(ScoreHead, Fittable):
         Raises:
             TypeError: The probabilities of the base model do not sum to 1.
         """
-        if not model.base.distribution.sums_to_one:
-            raise TypeError('KLMatchingHead compares distributions over the classes, and the base model has one sigmoid per '
-                            'class. Choose a score that reads one class at a time, such as MSPHead.')
+        check_exclusive_classes(model.base, 'KLMatchingHead')
 
     def start_stage(self, stage: int) -> None:
         """Forget an earlier fit."""

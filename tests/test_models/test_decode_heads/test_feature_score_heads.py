@@ -7,12 +7,19 @@ from torch import nn
 from torch.testing import assert_close
 
 from mmseg_uncertainty.functional.feature_distances import whitening
-from mmseg_uncertainty.models.decode_heads import MahalanobisHead, NearestNeighborHead, ViMHead
+from mmseg_uncertainty.models.decode_heads import (FDBDHead, MahalanobisHead, NearestNeighborHead, NECOHead, PNMLHead,
+                                                   ReActHead, ResidualHead, SCALEHead, ViMHead)
 from mmseg_uncertainty.structures import FrozenOutputs
 from tests.tiny import model_around
 
 K, C = 3, 6
-HEADS = [lambda: MahalanobisHead(K), lambda: ViMHead(K, dimensions=3), lambda: NearestNeighborHead(K, per_class=20)]
+DISTANCES = [
+    lambda: MahalanobisHead(K), lambda: MahalanobisHead(K, normalize=True), lambda: ViMHead(K, dimensions=3),
+    lambda: ViMHead(K, dimensions=3, match='mean'), lambda: ResidualHead(K, dimensions=3),
+    lambda: NearestNeighborHead(K, per_class=20)]
+HEADS = DISTANCES + [
+    lambda: MahalanobisHead(K, relative=True), lambda: FDBDHead(K), lambda: ReActHead(K, percentile=0.7), lambda: NECOHead(K),
+    lambda: NECOHead(K, dimensions=3, max_logit=False), lambda: PNMLHead(K)]
 
 
 class DecodeHead(nn.Module):
@@ -38,13 +45,14 @@ def fit(head, order: list[int], batch: int):
     features, labels, metas = calibration_set()
     base = DecodeHead()
     head.bind(model_around(base))
-    head.start_stage(0)
-    for start in range(0, len(order), batch):
-        chosen = order[start:start + batch]
-        outputs = FrozenOutputs(torch.zeros(1), base.conv_seg(features[chosen]).detach(), features[chosen])
-        head.update(outputs, labels[chosen], [metas[index] for index in chosen])
-    head.merge_ranks()
-    head.finish_stage(0)
+    for stage in range(head.stages):
+        head.start_stage(stage)
+        for start in range(0, len(order), batch):
+            chosen = order[start:start + batch]
+            outputs = FrozenOutputs(torch.zeros(1), base.conv_seg(features[chosen]).detach(), features[chosen])
+            head.update(outputs, labels[chosen], [metas[index] for index in chosen])
+        head.merge_ranks()
+        head.finish_stage(stage)
     return head
 
 
@@ -56,7 +64,7 @@ def test_order_and_batches_do_not_matter(build):
     assert_close(one(logits, features), other(logits, features))
 
 
-@pytest.mark.parametrize('build', HEADS)
+@pytest.mark.parametrize('build', DISTANCES)
 def test_features_off_the_calibration_set_score_higher(build):
     features, _, _ = calibration_set()
     head = fit(build(), list(range(6)), 2)
@@ -86,10 +94,11 @@ def test_void_does_not_count(build):
     clean = fit(build(), list(range(6)), 6)
     spoiled = features.movedim(1, -1).clone()
     spoiled[labels[:, 1::2, 1::2] == 255] = 1e3
-    head.start_stage(0)
-    head.update(FrozenOutputs(logits, logits, spoiled.movedim(-1, 1)), labels, metas)
-    head.merge_ranks()
-    head.finish_stage(0)
+    for stage in range(head.stages):
+        head.start_stage(stage)
+        head.update(FrozenOutputs(logits, logits, spoiled.movedim(-1, 1)), labels, metas)
+        head.merge_ranks()
+        head.finish_stage(stage)
     assert_close(head(logits, features), clean(logits, features))
 
 
@@ -112,6 +121,27 @@ def test_wrong_use_is_named():
         MahalanobisHead(K).bind(model_around(nn.Identity()))
     with pytest.raises(TypeError, match='ViMHead needs a base model whose classifier is a Conv2d'):
         ViMHead(K).bind(model_around(nn.Identity()))
+    for head in (SCALEHead(), ReActHead(K), FDBDHead(K)):
+        with pytest.raises(TypeError, match=f'{type(head).__name__} needs a base model whose classifier is a Conv2d'):
+            head.bind(model_around(nn.Identity()))
+    for options, message in ((dict(percentile=1.), 'ReActHead: percentile=1.0'), (dict(percentile=0.), 'percentile=0.0')):
+        with pytest.raises(ValueError, match=message):
+            ReActHead(K, **options)
+    with pytest.raises(ValueError, match='SCALEHead: percentile=1.0'):
+        SCALEHead(percentile=1.)
+    for options in (dict(share=1.), dict(dimensions=0)):
+        with pytest.raises(ValueError, match='NECOHead: share='):
+            NECOHead(K, **options)
+    with pytest.raises(ValueError, match='dimensions=9, and the features have 6'):
+        NECOHead(K, dimensions=9).bind(model_around(DecodeHead()))
+    with pytest.raises(ValueError, match="match='median'"):
+        ViMHead(K, match='median')
+    wide = DecodeHead()
+    wide.conv_seg = nn.Conv2d(C, K, 3, padding=1)
+    with pytest.raises(TypeError, match=r'FDBDHead .* reads \(3, 3\) of them'):
+        FDBDHead(K).bind(model_around(wide))
+    with pytest.raises(RuntimeError, match=r'SCALEHead has no classifier yet'):
+        SCALEHead()(torch.zeros(1, K, 2, 2), torch.zeros(1, C, 2, 2))
     with pytest.raises(ValueError, match='dimensions=9'):
         ViMHead(K, dimensions=9).bind(model_around(DecodeHead()))
     with pytest.raises(ValueError, match='neighbor=5'):

@@ -1,0 +1,8 @@
+_base_ = [
+    '../_base_/models/deeplabv3plus_mnv2_camvid.py',
+    '../_base_/datasets/camvid_statistics.py',
+    '../_base_/schedules/calibration.py',
+    '../_base_/posthoc/detectors.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(type='PosthocSegmentor', uncertainty_heads=_base_.heads)
