@@ -10,7 +10,7 @@ from mmseg_uncertainty.runtime.near_names import did_you_mean
 from .config_files import model_of, type_name
 from .load_posthoc import DEFAULT_HEADS, PLAIN_SEGMENTORS
 
-STATELESS = {**DEFAULT_HEADS, 'max_logit': dict(type='MaxLogitHead')}
+STATELESS = {**DEFAULT_HEADS, 'max_logit': dict(type='MaxLogitHead'), 'gen': dict(type='GENHead')}
 
 
 def use_heads(config: Config, names: Sequence[str] | None = None) -> None:

@@ -10,7 +10,7 @@ from mmseg_uncertainty.runtime.near_names import did_you_mean
 from mmseg_uncertainty.runtime.shipped_files import configs_folder
 
 STATISTICS = 'calibration'
-DETECTORS = ('gen', 'kl_matching', 'mahalanobis_pp', 'relative_mahalanobis', 'react', 'scale', 'fdbd', 'residual', 'neco', 'pnml')
+DETECTORS = ('kl_matching', 'mahalanobis_pp', 'relative_mahalanobis', 'react', 'fdbd', 'residual', 'neco', 'pnml')
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ RECIPES = dict(
     vim=Recipe('baselines', heads=('vim', )),
     knn=Recipe('nearest_neighbors', heads=('knn', )),
     **{name: Recipe('detectors', heads=(name, )) for name in DETECTORS},
-    detectors=Recipe('detectors', heads=DETECTORS),
+    detectors=Recipe('detectors', heads=('gen', 'scale', *DETECTORS)),
     sml=Recipe('baselines', heads=('standardized_max_logit', )),
     baselines=Recipe('baselines', heads=('standardized_max_logit', 'mc_dropout', 'mahalanobis', 'vim')))
 

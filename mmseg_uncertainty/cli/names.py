@@ -12,7 +12,7 @@ CORRUPTIONS = ('gaussian_noise', 'shot_noise', 'impulse_noise', 'defocus_blur', 
                'gaussian_blur', 'spatter', 'saturate')
 RECIPES = ('temperature', 'clustered', 'local', 'vector', 'crc', 'kandinsky', 'false_alarms', 'misses', 'frame_alarms',
            'selective_risk', 'precision', 'fedu', 'fedc', 'fed', 'outliers', 'mahalanobis',
-           'vim', 'knn', 'gen', 'kl_matching', 'mahalanobis_pp', 'relative_mahalanobis', 'react', 'scale', 'fdbd', 'residual',
+           'vim', 'knn', 'kl_matching', 'mahalanobis_pp', 'relative_mahalanobis', 'react', 'fdbd', 'residual',
            'neco', 'pnml', 'detectors', 'sml', 'baselines')
 CACHE_PRECISIONS = ('float16', 'float32')
 BENCHMARKS = ('smiyc', 'fishyscapes', 'bravo')

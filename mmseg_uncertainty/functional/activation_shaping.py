@@ -64,8 +64,8 @@ def scale_activations(features: Tensor, percentile: float = 0.85) -> Tensor:
         >>> scale_activations(features, percentile=0.5).flatten() / features.flatten()  # exp(4 / 3)
         tensor([3.7937, 3.7937])
     """
-    positive = features.clamp_min(0)
-    kept = max(features.shape[1] - round(features.shape[1] * percentile), 1)
+    positive, channels = features.clamp_min(0), int(features.shape[1])
+    kept = max(channels - round(channels * percentile), 1)
     largest = positive.topk(kept, dim=1).values.sum(dim=1, keepdim=True)
     ratio = positive.sum(dim=1, keepdim=True) / largest.clamp_min(torch.finfo(features.dtype).tiny)
     return features * ratio.exp()

@@ -33,6 +33,6 @@ def boundary_distance(logits: Tensor, features: Tensor, weight: Tensor, center: 
     apart = (weight[:, None] - weight).norm(dim=-1)
     apart = apart + torch.eye(len(apart)).to(apart)
     gaps = (logits.gather(1, predicted.unsqueeze(1)) - logits).abs()
-    distances = (gaps / apart[predicted].movedim(-1, 1)).sum(dim=1) / (len(weight) - 1)
+    distances = (gaps / apart[predicted].permute(0, 3, 1, 2)).sum(dim=1) / (len(weight) - 1)
     reach = (features - center[:, None, None]).norm(dim=1)
     return -distances / reach.clamp_min(torch.finfo(reach.dtype).eps)

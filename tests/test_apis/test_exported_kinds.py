@@ -17,6 +17,10 @@ SIZES = ((61, 83), (37, 49))
 LIGHT = dict(msp=HEADS['msp'], entropy=dict(type='EntropyHead'))
 FILTERED = dict(sml=dict(type='MaxLogitHead', filters=[dict(type='BoundarySuppression'), dict(type='GaussianSmoothing')]),
                 mc=dict(type='MCDropoutHead', samples=4))
+DETECTORS = dict(
+    gen=dict(type='GENHead', top=3), kl=dict(type='KLMatchingHead'), scale=dict(type='SCALEHead', percentile=0.6),
+    react=dict(type='ReActHead'), fdbd=dict(type='FDBDHead'), residual=dict(type='ResidualHead'), neco=dict(type='NECOHead'),
+    pnml=dict(type='PNMLHead'), mahalanobis=dict(type='MahalanobisHead', normalize=True, relative=True))
 SIGMOIDS = dict(loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True))
 POOLED = dict(in_channels=32, in_index=3, channels=8, pool_scales=(1, 2, 3, 6), num_classes=5, norm_cfg=dict(type='BN'),
               align_corners=False)
@@ -50,6 +54,12 @@ def fill(model):
         if hasattr(model.set_head, 'group_map'):
             model.set_head.group_map.copy_(torch.randint(0, 4, model.set_head.group_map.shape, generator=generator))
             model.set_head.odds.fill_(0.9)
+    for head in model.uncertainty_heads.values():
+        for name, values in head.named_buffers():
+            if name == 'fitted':
+                values.fill_(True)
+            elif values.is_floating_point():
+                values.copy_(torch.rand(values.shape, generator=generator) + 0.1)
     if model.calibrator is not None:
         model.calibrator.offset.copy_(torch.tensor([0, 0.3, 0.6, 0, -1.]))
         model.calibrator.fitted.fill_(True)
@@ -64,7 +74,8 @@ KINDS = dict(
     moved_predictions=model_of(calibrator=dict(type='VectorScaling', keep_argmax=False), set_head=SET_HEAD),
     psp=pooling('PSPHead'),
     uper=pooling('UPerHead', in_channels=[4, 8, 16, 32], in_index=[0, 1, 2, 3]),
-    filters_and_dropout=model_of(FILTERED))
+    filters_and_dropout=model_of(FILTERED),
+    detectors=model_of(DETECTORS))
 
 
 @pytest.mark.parametrize('kind', KINDS)
