@@ -231,4 +231,4 @@ def _mean_risks(loss: StepLoss, repeats: np.ndarray | None) -> tuple[int, np.nda
     summed = np.cumsum(np.concatenate([[0.0], loss.weight * counted[loss.image]])) / max(num_images, 1)
     changes = loss.conformity[1:] != loss.conformity[:-1]
     ends = np.flatnonzero(np.r_[True, changes, True]) if len(loss.conformity) else np.zeros(1, np.int64)
-    return num_images, summed[ends].clip(0, 1), ends
+    return num_images, summed[ends].clip(0), ends

@@ -57,8 +57,6 @@ def quantile_bins(positives: np.ndarray, negatives: np.ndarray, bins: int = BINS
 
 def _quantiles(ordered: np.ndarray, most: int) -> np.ndarray:
     """Equally spaced quantiles of ascending scores, interpolated linearly between neighbours."""
-    if not ordered.size:
-        return np.empty(0)
     place = np.linspace(0, 1, min(most, ordered.size)) * (ordered.size - 1)
     below = np.floor(place).astype(np.int64)
     low, high = (ordered[index].astype(float) for index in (below, np.minimum(below + 1, ordered.size - 1)))

@@ -2,6 +2,7 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import jaccard_score
 
 from mmseg_uncertainty.evaluation import BravoMetric
 
@@ -30,6 +31,16 @@ def test_heads_that_are_no_confidence_are_left_out_and_named(evaluate, altered, 
         f'msp/BRAVO_{name}[bravo]' for name in ('ECE', 'AUROC', 'AP_success', 'AP_error', 'FPR95', 'hmean', 'OOD_AUROC', 'OOD_AP',
                                                 'OOD_FPR95')}
     assert metrics['BRAVO_mIoU_low[bravo]'] <= metrics['BRAVO_mIoU[bravo]'] <= metrics['BRAVO_mIoU_high[bravo]']
+
+
+def test_miou_is_that_of_the_pixels_that_are_neither_void_nor_altered(evaluate, altered):
+    samples = altered()
+    labels, predictions = (np.concatenate([part[name]['data'].numpy().ravel() for part in samples])
+                           for name in ('gt_sem_seg', 'pred_sem_seg'))
+    known = labels < 4
+    assert 0 < (labels == 253).sum() < known.sum()
+    expected = 100 * jaccard_score(labels[known], predictions[known], average='macro')
+    assert evaluate(BravoMetric(resamples=0), samples, META)['BRAVO_mIoU[bravo]'] == pytest.approx(expected)
 
 
 def test_neither_order_nor_batches_matter(evaluate, altered):

@@ -2,7 +2,7 @@
 import pytest
 from mmseg.registry import METRICS
 
-from mmseg_uncertainty.evaluation import EVALUATORS, ClassIoUMetric, StreamingMetric, evaluator_config
+from mmseg_uncertainty.evaluation import EVALUATORS, StreamingMetric, evaluator_config
 
 OPTIONS = {'OOD-image': dict(in_domain='x')}
 OWN = [name for name, config in EVALUATORS.items() if config['type'] != 'CoverageMetric']
@@ -21,8 +21,3 @@ def test_the_published_protocol_of_open_set_iou_is_a_metric_of_its_own():
 def test_unknown_names_list_the_known():
     with pytest.raises(ValueError, match='mFishy'):
         evaluator_config('mAuROC')
-
-
-def test_few_images_without_scenes_are_not_called_scenes(evaluate, class_samples, warnings):
-    evaluate(ClassIoUMetric(), class_samples(4), dict(classes=tuple('abcd')))
-    assert 'scenes' not in warnings.text

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from mmseg_uncertainty.evaluation import ClassIoUMetric
-from mmseg_uncertainty.evaluation.metrics.sample_fields import SampleError, label_map
+from mmseg_uncertainty.evaluation.metrics.sample_fields import SampleError, class_labels, label_map
 
 
 def test_colours_are_no_labels(sample):
@@ -20,3 +20,10 @@ def test_a_wrong_label_is_named_with_its_number(sample):
     labels[1, 2], labels[3, 1] = 77, 78
     with pytest.raises(SampleError, match='a.png.*such as 77'):
         metric.class_labels(sample('a.png', labels))
+
+
+@pytest.mark.parametrize(('classes', 'kind'), [(4, torch.uint8), (255, torch.uint8), (300, torch.int64)])
+def test_labels_take_one_byte_where_that_holds_all_classes(sample, classes, kind):
+    for label in (0, 3, classes - 50, classes - 1):
+        labels = class_labels(sample('a.png', torch.full((4, 5), max(label, 0))), classes, (), check=None)
+        assert labels.dtype == kind and (labels == max(label, 0)).all()

@@ -1,4 +1,5 @@
 import numpy as np
+from scipy.stats import beta
 
 from mmseg_uncertainty.functional.coverage_error import (coverage_counts, coverage_error, coverage_noise,
                                                          published_marginal_error, published_pixel_error)
@@ -39,3 +40,20 @@ def test_the_published_errors_are_biased_even_for_perfect_curves():
     scores = (np.arange(20000) + 0.5).reshape(-1, 1, 1) / 20000
     assert abs(published_marginal_error(scores, curves)[1] - 0.0101) < 1e-3
     assert abs(published_pixel_error(scores, curves)[1].item() - 0.0202) < 1e-3
+
+
+def test_noise_adds_the_variances_of_a_beta_and_a_binomial_share():
+    for calibration, test in [(1, 1), (4, 9), (9, 4)]:
+        ranks = np.arange(1, calibration + 1)
+        coverage = beta(ranks, calibration + 1 - ranks)
+        variance = coverage.var() + coverage.mean() * (1 - coverage.mean()) / test
+        noise = coverage_noise(calibration, test, ranks / (calibration + 1))
+        np.testing.assert_allclose(noise, np.sqrt(2 / np.pi * variance).mean())
+
+
+def test_the_published_marginal_error_pools_the_pixels():
+    scores = np.random.default_rng(2).random((50, 2, 3))
+    scores[:20, 0, 0] = np.nan
+    curves = np.linspace(0, 1, 100).reshape(-1, 1, 1)
+    for pooled, alone in zip(published_marginal_error(scores.reshape(-1, 1, 1), curves), published_marginal_error(scores, curves)):
+        np.testing.assert_allclose(alone, pooled)

@@ -6,12 +6,14 @@ from torch.nn import functional as F
 from mmseg_uncertainty.functional.pixel_samples import at_pixels, draw_pixels, labels_at
 
 
-@pytest.mark.parametrize(('native', 'size'), [((3, 5), (9, 20)), ((6, 4), (6, 4)), ((1, 1), (7, 3)), ((8, 8), (5, 3))])
-def test_values_are_those_of_the_resized_map(native, size):
+@pytest.mark.parametrize('align_corners', [False, True])
+@pytest.mark.parametrize(('native', 'size'), [((3, 5), (9, 20)), ((6, 4), (6, 4)), ((1, 1), (7, 3)), ((8, 8), (5, 3)),
+                                               ((4, 5), (1, 6))])
+def test_values_are_those_of_the_resized_map(native, size, align_corners):
     maps = torch.randn(2, 3, *native, dtype=torch.float64)
     pixels = torch.cartesian_prod(torch.arange(size[0]), torch.arange(size[1])).expand(2, -1, -1)
-    resized = F.interpolate(maps, size=size, mode='bilinear', align_corners=False)
-    torch.testing.assert_close(at_pixels(maps, pixels, size), resized.flatten(2)[..., None])
+    resized = F.interpolate(maps, size=size, mode='bilinear', align_corners=align_corners)
+    torch.testing.assert_close(at_pixels(maps, pixels, size, align_corners), resized.flatten(2)[..., None])
 
 
 def test_labels_belong_to_the_pixels():

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmseg_uncertainty.functional.quantile_bins import best_binned_f1, quantile_bins
+from mmseg_uncertainty.functional.score_histogram import NonFiniteScoreError
 
 
 def scores_and_labels(seed, size=400, kind=np.float32):
@@ -57,3 +58,17 @@ def test_images_without_one_of_the_groups_count():
     alone = best_binned_f1([quantile_bins(scores[:0], scores[~labels])])
     assert np.isnan(alone[0]) and np.isinf(alone[1])
     assert np.isnan(best_binned_f1([])[0])
+
+
+@pytest.mark.parametrize('value', [np.nan, np.inf, -np.inf])
+def test_scores_that_are_no_numbers_are_refused_in_either_group(value):
+    broken, whole = np.float32([.5, value, .25]), np.float32([.5, .25])
+    for groups in ((broken, whole), (whole, broken), (broken, whole[:0]), (whole[:0], broken)):
+        with pytest.raises(NonFiniteScoreError, match='NaN or infinite'):
+            quantile_bins(*groups)
+
+
+def test_a_group_without_pixels_gives_no_edge():
+    found = quantile_bins(np.float32([.25, 2]), np.empty(0, np.float32), 4)
+    assert found.edges.tolist() == [0, .25, 1] and found.positives.tolist() == [0, 1, 1] and not found.negatives.any()
+    assert quantile_bins(*[np.empty(0, np.float32)] * 2).edges.tolist() == [0]

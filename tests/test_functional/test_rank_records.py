@@ -123,4 +123,7 @@ def test_of_many_scores_some_are_candidates_the_most_uncertain_among_them(monkey
     ranked = pooled.ranked()
     edges = column_edges(ranked)
     assert ranked.thresholds.size > 1000 and edges.size <= 64 and edges[-1] == 0
+    candidates = np.union1d(np.arange(32), np.arange(32) * (ranked.thresholds.size - 1) // 31)
+    kept = np.flatnonzero(np.isin(score_keys(ranked.thresholds, 32), edges))
     np.testing.assert_array_equal(edges[:32], score_keys(ranked.thresholds[:32], 32))
+    assert kept.size == edges.size - 1 and np.isin(kept, candidates).all()

@@ -1,11 +1,12 @@
 """Laws of smooth ECE, and its agreement with a kernel sum in double precision."""
 import numpy as np
 import pytest
+from scipy.integrate import quad
 from scipy.optimize import brentq
 from scipy.stats import norm
 
 from mmseg_uncertainty.functional.calibration_error import ReliabilitySums, reliability_sums, sorted_sums
-from mmseg_uncertainty.functional.smooth_calibration import smooth_calibration_bound, smooth_calibration_error
+from mmseg_uncertainty.functional.smooth_calibration import CURVE, SLOPE, smooth_calibration_bound, smooth_calibration_error
 
 
 def pixels(seed, size=150, overconfident=1.5):
@@ -55,3 +56,8 @@ def test_calibrated_pixels_have_little_of_it_and_no_pixels_none():
     assert smooth_calibration_error(sums) < .015
     assert np.isnan(smooth_calibration_error(reliability_sums(confidence[:0], correct[:0])))
     assert np.isnan(smooth_calibration_bound(reliability_sums(confidence[:0], correct[:0])))
+
+
+def test_the_bound_counts_with_the_derivatives_of_the_normal_density():
+    for found, derivative in ((SLOPE, lambda at: at * norm.pdf(at)), (CURVE, lambda at: (at**2 - 1) * norm.pdf(at))):
+        assert found == pytest.approx(quad(lambda at: abs(derivative(at)), -20, 20, points=[-1, 0, 1])[0])

@@ -44,7 +44,7 @@ def predicted_classes(sample: dict) -> Tensor:
 
 
 def class_labels(sample: dict, classes: int, novel: Sequence[int], check: Check) -> Tensor:
-    """Ground truth with every value checked to be below ``classes`` or void, shape (H, W), uint8 where that holds it.
+    """Ground truth with every value checked to be below ``classes`` or void, shape (H, W), uint8 where that holds all classes.
 
     Args:
         sample: One data sample.
@@ -58,7 +58,7 @@ def class_labels(sample: dict, classes: int, novel: Sequence[int], check: Check)
     labels = label_map(sample)
     if novel:
         labels = labels.masked_fill(equals_any(labels, novel), VOID)
-    if device_counts.on_host(labels) and _fits_byte(labels):
+    if classes <= VOID and device_counts.on_host(labels) and _fits_byte(labels):
         labels = labels.to(torch.uint8)
     labels = _refuse(labels, LabelSpace(classes), sample['img_path'], 'Check label_map and classes of the dataset.', check)
     return labels.to(torch.uint8) if classes <= VOID else labels

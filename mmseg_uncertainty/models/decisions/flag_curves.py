@@ -30,9 +30,8 @@ class FlagCurves(ResizableBuffers):
     def __init__(self) -> None:
         super().__init__()
         self._parts: list[tuple[FlagTable, str, str]] = []
-        shapes = dict(counts=(0, 3), region_cells=(0, 0))
         for name, dtype in DTYPES.items():
-            self.register_buffer(name, torch.from_numpy(np.zeros(shapes.get(name, 0), dtype)))
+            self.register_buffer(name, torch.from_numpy(np.zeros(0, dtype)))
 
     def reset(self) -> None:
         """Forget what was collected."""

@@ -212,6 +212,24 @@ def test_local_temperature_reads_rgb_of_the_base_model():
     assert_close(rgb, image / 255, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize('wanted', [(8, 8), (24, 10), (90, 32)])
+def test_crops_for_local_temperatures_are_pieces_of_their_image(wanted):
+    outputs, labels, metas = images(3)
+    pixels, outputs.images = outputs.images.round(), outputs.images.round() / 255
+    calibrator = LocalTemperatureScaling(CLASSES, crop_size=wanted, crops_per_image=6)
+    calibrator.start_stage(0)
+    calibrator.update(outputs, labels, metas)
+    size = tuple(min(pair) for pair in zip(wanted, SIZE))
+    for index in range(3):
+        for logits, image, label in calibrator._crops[f'{index}.png']:
+            assert logits.shape[1:] == image.shape[1:] == label.shape == size
+            whole = pixels[index].unfold(1, size[0], 1).unfold(2, size[1], 1)
+            row, column = (whole == image[:, None, None]).all(-1).all(-1).all(0).nonzero()[0].tolist()
+            part = slice(row, row + size[0]), slice(column, column + size[1])
+            assert torch.equal(label, labels[index][part].byte())
+            assert torch.equal(logits, outputs.logits[index][:, part[0], part[1]].half())
+
+
 @pytest.mark.parametrize('problem, message', [
     (lambda: TemperatureScaling(CLASSES)(images(1)[0], [{}]), 'was not fitted yet'),
     (lambda: TemperatureScaling(CLASSES, 'brier'), "objective='brier'"),

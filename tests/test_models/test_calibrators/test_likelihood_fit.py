@@ -160,3 +160,14 @@ def test_a_class_whose_pixels_are_all_right_takes_the_temperature_of_all(monkeyp
     fit(calibrator, [(logits, labels)])
     assert calibrator.temperature[3].item() == pytest.approx(in_memory([(logits, labels)]), rel=1e-7)
     assert len(said) == 1 and 'groups [3] has no maximum' in said[0]
+
+
+def test_a_fit_has_one_group_unless_told_and_ends_after_eight_passes():
+    fit, (logits, labels) = LikelihoodFit(), drawn((20, 30), 2.5)
+    fit.add_coarse('a', logits.flatten(1), labels.flatten())
+    fit.finish_coarse()
+    fit.finish_fine()
+    assert fit.inverses().shape == (1, )
+    fit.nodes = [np.ones(5)]
+    for fit.passes, goes_on in ((7, True), (8, False)):
+        assert fit.needs_another_pass() == goes_on

@@ -226,3 +226,18 @@ def test_mistakes_are_named():
         KandinskyHead(NUM_CLASSES)(torch.rand(1, NUM_CLASSES, 4, 4))
     with pytest.raises(ValueError, match='no calibration image fell to the part for'):
         fit(*batch(1), grouping='kmeans')
+
+
+def test_without_options_a_fit_is_what_it_always_was():
+    images = batch(24, top_noise=0.6)
+    spelled = dict(alpha=0.1, grouping='kmeans', num_groups=4, zones=(3, 3), shares=(0.3, 0.4, 0.3), prior=100.0, bits=6,
+                   force_top=True, risk=None, seed=0, variant='exact')
+    default, told = fit(*images), fit(*images, **spelled)
+    for name, value in told.state_dict().items():
+        assert torch.equal(value, default.state_dict()[name]), name
+    for other in (dict(seed=1), dict(bits=7)):
+        assert any((value != default.state_dict()[name]).any() for name, value in fit(*images, **other).state_dict().items())
+
+
+def test_of_two_classes_the_published_head_clusters_the_second():
+    assert KandinskyHead(2, variant='published').released.foreground == 1
