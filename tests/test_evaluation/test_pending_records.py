@@ -31,6 +31,14 @@ def test_records_of_the_host_are_ready_at_once():
     np.testing.assert_equal(PendingRecords().add(record(3)), [expected(3)])
 
 
+def test_a_record_without_tensors_is_ready_and_one_with_some_of_a_device_waits(monkeypatch):
+    monkeypatch.setattr(device_counts, 'on_host', lambda values: values.dtype == torch.int64)
+    pending = PendingRecords()
+    assert pending.add(dict(name='a')) == [dict(name='a')] and pending.add(dict(void=torch.tensor(4))) == [dict(void=4)]
+    assert pending.add(dict(void=torch.tensor(4), share=torch.tensor(.5))) == []
+    assert pending.collect() == [dict(void=4, share=.5)]
+
+
 def test_records_of_a_device_come_together_in_their_order(elsewhere, monkeypatch):
     copies = []
     monkeypatch.setattr(Tensor, 'cpu', lambda tensor: copies.append(tensor) or tensor)
