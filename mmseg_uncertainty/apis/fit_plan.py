@@ -16,6 +16,8 @@ from .load_posthoc import PLAIN_SEGMENTORS, POSTHOC_SEGMENTORS
 from .recipes import STATISTICS, Recipe, posthoc_config, schedule_config
 
 CALIBRATOR_SHARE = 0.25
+# Of the images that a flow learns from where a decision about it is to be made on the others.
+TRAINING_SHARE = 0.5
 # Most averages of features that a flow is conditioned on.
 CONDITION_CHANNELS = 32
 
@@ -58,6 +60,7 @@ def fit_configs(base: Config,
     Raises:
         ValueError: The base is no segmentor.
     """
+    decided = any(recipe.part == 'decisions' for recipe in recipes)
     schedules = sorted({recipe.schedule for recipe in recipes}, key=lambda name: name == STATISTICS)
     steps, done = [], []
     for schedule in schedules:
@@ -69,6 +72,8 @@ def fit_configs(base: Config,
         config.model = posthoc_model(base, done, alpha)
         config.test_pipeline = one_pass_pipeline(base)
         config.train_dataloader = _loader(base, data, schedule)
+        if schedule != STATISTICS and decided:
+            config.train_dataloader.dataset.split = dict(part='calibration', by='image', share=TRAINING_SHARE)
         parts = {recipe.part for recipe in done}
         fitted = [recipe for recipe in done if recipe.part == 'heads' and recipe.schedule == STATISTICS]
         read = 'calibrator' in parts or 'decisions' in parts and fitted

@@ -26,11 +26,13 @@ class Consumer:
         name: Name of the module.
         promises: Whether it promises something of further images.
         shares: Shares of its images that it divides among steps of its own, in their order.
+        reads: Names of the heads whose scores it reads.
     """
 
     name: str
     promises: bool = False
     shares: Mapping[str, float] = field(default_factory=dict)
+    reads: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class CalibrationPlan:
         shared: Whether a promise was asked for on the images of a calibrator.
         unit: See :meth:`of_dataset`.
         groups: Number of the unit of every image by its path.
+        trained: Paths that trained a head which a consumer reads, by its name.
     """
 
     dataset: str
@@ -65,6 +68,7 @@ class CalibrationPlan:
     shared: bool = False
     unit: str = 'known'
     groups: Mapping[str, int] = field(default_factory=dict)
+    trained: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @classmethod
     def of_dataset(cls, dataset: Dataset, block_length: int | None = None, seed: int = 0,
@@ -132,12 +136,42 @@ class CalibrationPlan:
         plan._check_parts()
         return plan
 
+    def without_training(self, trained: Mapping | None, share: float | str | None = None) -> CalibrationPlan:
+        """The plan that makes promises of a score only on images, and units of them, that the score was not trained on.
+
+        Args:
+            trained: What heads learned from by gradient: ``heads`` (names) and ``images`` (below the root of the data);
+                ``None`` where nothing is known.
+            share: See :meth:`divided`; ``'shared'`` leaves nothing out.
+
+        Raises:
+            ValueError: A promise has no image left.
+        """
+        if not trained:
+            return self
+        seen = set(trained['images'])
+        units = {self.groups[path] for path, name in self.names.items() if name in seen}
+        paths = frozenset(path for path, unit in self.groups.items() if unit in units)
+        left_out = {consumer.name: paths for consumer in self.consumers
+                    if paths and consumer.promises and set(consumer.reads) & set(trained['heads'])}
+        if share == SHARED:
+            return replace(self, shared=self.shared or bool(left_out))
+        plan = replace(self, trained=left_out)
+        empty = [name for name in left_out if not plan.parts()[name]]
+        if empty:
+            raise ValueError(f'CalibrationLoop: all images that {", ".join(empty)} may promise on trained the scores that it reads '
+                             f'({", ".join(sorted(trained["heads"]))}), and a promise holds only for images that fitted nothing it '
+                             "reads. Train on a part of the images (split=dict(part='calibration') of the dataset), calibrate on "
+                             "others, or give up the promise with train_cfg=dict(calibrator_share='shared').")
+        return plan
+
     def place(self, consumer: str, path: str) -> tuple[float | None, bool]:
         """Where an image stands among those of a consumer, ``None`` where that is unknown, and whether it is one of them."""
         if not self.positions:
             return None, True
         (low, high), position = self.intervals[consumer], self.positions[path]
-        return (position - low) / (high - low), low <= position < high
+        inside = low <= position < high and path not in self.trained.get(consumer, ())
+        return (position - low) / (high - low), inside
 
     def unit_of(self, path: str | None) -> int | None:
         """Number of the unit of an image; ``None`` where the dataset names neither images nor, of any, scene or sequence."""

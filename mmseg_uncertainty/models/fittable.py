@@ -23,11 +23,13 @@ class Fittable(metaclass=ABCMeta):
     Attributes:
         promises: Whether the fit promises something of further images, so that no image may have fitted what it reads.
         shares: Shares of the images that the fit divides among steps of its own, by name, in their order.
+        reads: Names of the heads whose scores the module reads.
     """
 
     stages: int = 1
     promises: bool = False
     shares: Mapping[str, float] = MappingProxyType({})
+    reads: tuple[str, ...] = ()
 
     def start_stage(self, stage: int) -> None:
         """Reset the statistics of one stage."""

@@ -6,11 +6,13 @@ import logging
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 from mmengine.logging import print_log
+from torch import Tensor
 from torch.utils.data import SequentialSampler
 from tqdm.auto import tqdm
 
 from mmseg_uncertainty.functional.conformal_splits import block_positions, frame_blocks
 from mmseg_uncertainty.functional.label_space import LabelSpace
+from mmseg_uncertainty.label_values import VOID
 
 from .batches import LabelledImage, labelled_images
 
@@ -80,14 +82,15 @@ class CalibrationImages:
         """Number of images whose place lies in a part of [0, 1)."""
         return sum(part[0] <= position < part[1] for position in self.positions.values())
 
-    def batches(self, part: tuple[float, float], title: str) -> Iterator[tuple[list[LabelledImage], list[dict]]]:
+    def batches(self, part: tuple[float, float], title: str,
+                progress: bool = True) -> Iterator[tuple[list[LabelledImage], list[dict]]]:
         """Pass over the loader; gives the images of a part and what calibrators and heads read of each as its metainfo.
 
         Raises:
             ValueError: The loader gives other images than in its first pass.
         """
         missing = set(self.keys)
-        for images in self._read(title):
+        for images in self._read(title, progress):
             kept, metas = [], []
             for one in images:
                 key = one.key()
@@ -107,10 +110,10 @@ class CalibrationImages:
                              'Every pass must give all of them: switch off drop_last, and random samplers other than a '
                              'shuffle.')
 
-    def _read(self, title: str) -> Iterator[list[LabelledImage]]:
+    def _read(self, title: str, progress: bool = True) -> Iterator[list[LabelledImage]]:
         total = len(self.loader) if hasattr(self.loader, '__len__') else None
         with tqdm(labelled_images(self.loader, self.space), desc=title, total=total, unit='batch',
-                  disable=not self.progress) as bar:
+                  disable=not (self.progress and progress)) as bar:
             yield from bar
 
     def _units(self, groups: Sequence[Hashable] | None, listed: Sequence[str]):
@@ -123,3 +126,24 @@ class CalibrationImages:
             raise ValueError(f'groups has {len(groups)} entries, and the loader gives {len(listed)} images.')
         group_of = dict(zip(reversed(listed), reversed(list(groups))))
         return frame_blocks([group_of[key] for key in self.keys], len(listed))
+
+
+class PartOfLoader:
+    """The images of a part of [0, 1), in the batches of their loader.
+
+    Args:
+        images: All images.
+        part: See :meth:`CalibrationImages.count`.
+
+    Raises:
+        ValueError: While iterating: the loader gives other images than in its first pass.
+    """
+
+    def __init__(self, images: CalibrationImages, part: tuple[float, float]) -> None:
+        self.images, self.part = images, part
+
+    def __iter__(self) -> Iterator[tuple[list[Tensor], list[Tensor]]]:
+        # Labels go through the checks of the loader once more.
+        void = self.images.space.ignore_index
+        for batch, _ in self.images.batches(self.part, '', progress=False):
+            yield [one.image for one in batch], [one.labels.where(one.labels != VOID, void) for one in batch]

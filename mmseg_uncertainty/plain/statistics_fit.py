@@ -25,27 +25,34 @@ def parts_of_images(posthoc: PosthocSegmentor, images: CalibrationImages,
                     calibrator_share: float) -> tuple[tuple[float, float], tuple[float, float]]:
     """Which images fit calibrators, and which what is fitted after them.
 
-    A prediction set promises something of further images, so none of its images may have fitted the calibrator that it
-    reads. Where there are no sets all images fit everything.
+    Prediction sets and decisions promise something of further images, so none of their images may have fitted the calibrator
+    or the scores that they read. Where nothing is promised all images fit everything.
 
     Raises:
         ValueError: The share is not in (0, 1), or leaves no image for one of the two.
     """
     calibrators, others = fitted_by_statistics(posthoc)
-    if not calibrators or not any(module.promises for module in others.values()):
+    if not (calibrators or decided(posthoc)) or not any(module.promises for module in others.values()):
         return WHOLE, WHOLE
     if not 0 < calibrator_share < 1:
-        raise ValueError(f'calibrator_share={calibrator_share} must lie strictly between 0 and 1: a calibrator and '
-                         'prediction sets cannot share images.')
+        raise ValueError(f'calibrator_share={calibrator_share} must lie strictly between 0 and 1: what promises something shares '
+                         'no image with the calibrator and the scores that it reads.')
     parts = (0.0, calibrator_share), (calibrator_share, 1.0)
     counts = [images.count(part) for part in parts]
     if not all(counts):
-        raise ValueError(f'calibrator_share={calibrator_share} of {len(images)} images leaves {counts[0]} for the '
-                         f'calibrator and {counts[1]} for prediction sets; fit on more images, or choose another share.')
+        raise ValueError(f'calibrator_share={calibrator_share} of {len(images)} images leaves {counts[0]} for what '
+                         f'a promise reads and {counts[1]} for what promises something; fit on more images, or choose another '
+                         'share.')
     by = 'content, since the loader shuffles' if images.shuffles else 'index'
-    print_log(f'{len(images)} images are divided by {by}: {counts[0]} fit the calibrator, {counts[1]} what promises something.',
+    print_log(f'{len(images)} images are divided by {by}: {counts[0]} fit what a promise reads, {counts[1]} what '
+              'promises something.',
               'current')
     return parts
+
+
+def decided(posthoc: PosthocSegmentor) -> list[str]:
+    """Heads that learn by gradient and that decisions are about."""
+    return [decision.head for decision in posthoc.decisions.values() if hasattr(posthoc.uncertainty_heads[decision.head], 'loss')]
 
 
 def fit_statistics(posthoc: PosthocSegmentor, modules: dict[str, Fittable], images: CalibrationImages,

@@ -15,12 +15,12 @@ from mmseg_uncertainty.functional.label_space import LabelSpace
 from mmseg_uncertainty.models import PosthocSegmentor
 
 from .batches import image_list, network_input
-from .calibration_images import CalibrationImages
+from .calibration_images import CalibrationImages, PartOfLoader
 from .gradient_fit import GradientFit, GradientRecipe
 from .interrupted_fit import InterruptedFit, save_whole
 from .posthoc_state import fingerprint, load_posthoc_state, posthoc_state
 from .predicted_images import PredictedImages, stack_samples
-from .statistics_fit import fit_statistics, fitted_by_statistics, parts_of_images
+from .statistics_fit import decided, fit_statistics, fitted_by_statistics, parts_of_images
 
 CALIBRATOR, STATISTICS = 'calibrator', 'statistics'
 NATIVE_FLOWS, FLOWS = 'heads that learn by gradient', 'heads that learn by gradient from calibrated logits'
@@ -82,15 +82,17 @@ class UncertaintyModel:
             progress: bool = True) -> UncertaintyModel:
         """Fit everything that needs it, on labelled images that the network was not trained on.
 
-        Heads that learn by gradient (flows) come first, then the calibrator, then what is fitted by statistics of its
-        logits: the other heads and prediction sets. Memory does not grow with the number of pixels. Statistics need the same
-        images in every pass, in any order; learning by gradient takes whatever the loader gives.
+        Heads that learn by gradient (flows) from features come first, then the calibrator, then flows that read its logits,
+        then what is fitted by statistics: the other heads, prediction sets and decisions. Memory does not grow with the
+        number of pixels. Statistics need the same images in every pass, in any order; learning by gradient takes whatever the
+        loader gives, unless a decision is about what learns.
 
         Args:
             loader: Batches ``(images, labels)`` or dicts as processors of transformers make them (``pixel_values``,
                 ``labels``); images (N, 3, H, W) normalized as the network expects them, labels (N, h, w) of any size.
-            calibrator_share: With a calibrator and sets, the share of the images that fits the calibrator; the others fit
-                the sets, whose promise would not hold on images of the calibrator.
+            calibrator_share: Share of the images that fits what a promise reads: the calibrator, where there are sets or
+                decisions, and heads, flows included, that decisions are about. The others fit what promises something,
+                which would not hold on the same images.
             groups: Scene or sequence of every image by its index, so that near copies stay on one side of that division.
             iterations: Batches that flows learn from.
             learning_rate: Largest rate of flows.
@@ -114,6 +116,8 @@ class UncertaintyModel:
         if CALIBRATOR in parts or STATISTICS in parts:
             images = CalibrationImages(loader, self._labels, groups, seed, progress)
             shares = parts_of_images(self.posthoc, images, calibrator_share)
+        # What a decision is about learns from images that the decision does not see.
+        source = PartOfLoader(images, shares[0]) if images is not None and decided(self.posthoc) else loader
         fit = InterruptedFit(resume, self._circumstances(images, recipe, calibrator_share))
         self._forget()
         fit.resume(self.posthoc)
@@ -124,7 +128,7 @@ class UncertaintyModel:
                 place = (CALIBRATOR, STATISTICS).index(part)
                 fit_statistics(self.posthoc, fitted_by_statistics(self.posthoc)[place], images, shares[place])
             else:
-                self._learn(parts[part], recipe, loader, fit, progress)
+                self._learn(parts[part], recipe, source, fit, progress)
             fit.finish(part, self.posthoc)
         fit.remove()
         self._is_fitted = True
@@ -192,8 +196,8 @@ class UncertaintyModel:
         learning = {name: head for name, head in self.posthoc.uncertainty_heads.items() if hasattr(head, 'loss')}
         calibrators, others = fitted_by_statistics(self.posthoc)
         parts = {NATIVE_FLOWS: {name: head for name, head in learning.items() if head.resolution == 'native'},
-                 CALIBRATOR: calibrators, STATISTICS: others,
-                 FLOWS: {name: head for name, head in learning.items() if head.resolution != 'native'}}
+                 CALIBRATOR: calibrators, FLOWS: {name: head for name, head in learning.items() if head.resolution != 'native'},
+                 STATISTICS: others}
         return {name: modules for name, modules in parts.items() if modules}
 
     def _learn(self, heads: Mapping[str, nn.Module], recipe: GradientRecipe, loader: Iterable, fit: InterruptedFit,

@@ -77,6 +77,21 @@ def test_a_zoo_model_is_fitted_tested_and_used(own, capsys):
     assert all(torch.equal(value, again[key]) for key, value in fitted['state_dict'].items())
 
 
+def test_a_decision_sees_no_image_that_its_flow_learned_from(tiny, capsys):
+    config, checkpoint = tiny
+    out = fit(config, checkpoint, ['fedu', 'false_alarms'], 'own/images', 'own/labels', 'classes.txt', iterations=2, workers=0,
+              alpha=0.4)
+    meta = torch.load(out, weights_only=False)['meta']
+    learned, plan = meta['fitted_on']['training'], meta['calibration_plan']
+    decided = plan['parts']['decisions.false_alarms']
+    assert learned['heads'] == ['fedu'] and len(learned['images']) == len(decided) == 6 and not plan['shared']
+    assert not {Path(name).name for name in learned['images']} & {Path(name).name for name in decided}
+    call('train', [str(out.with_suffix('.py')), '--load-from', str(out), '--work-dir', 'shared',
+                   '--cfg-options', 'train_cfg.calibrator_share=shared'])
+    plan = torch.load('shared/calibrated.pth', weights_only=False)['meta']['calibration_plan']
+    assert plan['shared'] and len(plan['parts']['decisions.false_alarms']) == 12
+
+
 def test_the_schedule_of_the_base_is_dropped():
     base = load_config(ZOO)
     flows, statistics = fit_configs(base, chosen_recipes(['crc', 'fedc', 'vim']), FitData(Path('.'), Path('.'), {}, workers=0))

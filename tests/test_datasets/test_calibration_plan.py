@@ -68,6 +68,24 @@ def test_no_scene_lies_in_two_parts(key, sets):
         assert all(0 <= position < 1 for position, held in inside if held)
 
 
+def test_a_promise_leaves_out_what_trained_its_score_and_what_lies_beside_that():
+    plan = CalibrationPlan.of_dataset(scenes(4, images=3))
+    flags = Consumer('decisions.flagged', promises=True, reads=('fedc', ))
+    divided = plan.divided([], [flags, SETS])
+    first = divided.parts()['set_head'][0]
+    found = divided.without_training(dict(heads=['fedc'], images=[first, 'elsewhere.png']))
+    beside = {path for path, unit in plan.groups.items() if unit == plan.groups[next(
+        path for path, name in plan.names.items() if name == first)]}
+    assert len(beside) == 3 and not set(found.parts()['decisions.flagged']) & {plan.names[path] for path in beside}
+    assert len(found.parts()['decisions.flagged']) == 9 and len(found.parts()['set_head']) == 12, 'sets read no head'
+    assert divided.without_training(dict(heads=['fedu'], images=[first])).parts() == divided.parts()
+    everything = dict(heads=['fedc'], images=list(plan.names.values()))
+    with pytest.raises(ValueError, match='decisions.flagged may promise on trained the scores that it reads'):
+        divided.without_training(everything)
+    given_up = divided.without_training(everything, 'shared')
+    assert given_up.shared and given_up.parts() == divided.parts()
+
+
 def test_a_calibrator_and_a_promise_share_no_image_unless_told():
     plan = CalibrationPlan.of_dataset(scenes())
     with pytest.raises(ValueError, match="calibrator and set_head would be fitted on the same "

@@ -94,6 +94,25 @@ def test_what_cannot_be_wrapped_is_named(options, error, message):
         wrapped(**options)
 
 
+def test_a_decision_sees_no_image_that_its_score_learned_from(monkeypatch):
+    from mmseg_uncertainty.models.decisions import FlagThreshold
+    from mmseg_uncertainty.plain.gradient_fit import GradientFit
+    network = torch.nn.Conv2d(3, 3, kernel_size=1)
+    images = torch.rand(24, 3, 8, 9, generator=torch.Generator().manual_seed(0))
+    labels = network(images).argmax(dim=1)
+    labels[:, :2], labels[:, 7] = 0, 7
+    seen, decided = set(), set()
+    step, update = GradientFit._loss, FlagThreshold.update
+    monkeypatch.setattr(GradientFit, '_loss', lambda self, batch: seen.update(one.key() for one in batch) or step(self, batch))
+    monkeypatch.setattr(FlagThreshold, 'update', lambda self, outputs, truth, metas: decided.update(
+        meta['img_path'] for meta in metas) or update(self, outputs, truth, metas))
+    model = mmseg_uncertainty.wrap(network, num_classes=3, heads=['fedu'], ignore_index=7, decisions=dict(
+        flagged=dict(head='fedu', alpha=0.2)))
+    model.fit([(images[index:index + 4], labels[index:index + 4]) for index in range(0, 24, 4)], iterations=12)
+    assert len(decided) == 17 and 0 < len(seen) <= 7 and not seen & decided
+    assert model.predict(images).flags['flagged'].any()
+
+
 def test_decisions_are_fitted_saved_and_loaded(tmp_path):
     network = torch.nn.Conv2d(3, 3, kernel_size=1)
     generator = torch.Generator().manual_seed(0)

@@ -22,7 +22,8 @@ class PosthocCheckpointHook(Hook):
 
     A saved checkpoint gets ``meta['fitted_on']``: the fingerprint of the base model, the classes and the number of
     images. Loading it with other base weights is an error. What ``CalibrationLoop`` fitted also keeps the names of its images
-    and scenes, and testing it on one of these is an error.
+    and scenes, and testing it on one of these is an error. What heads learned from by gradient is kept too, so that no
+    promise about their scores is made on it.
 
     Args:
         need_heads: Whether a checkpoint must hold the weights of all heads, as for testing.
@@ -36,6 +37,7 @@ class PosthocCheckpointHook(Hook):
         self.allow_overlap = allow_overlap
         self.calibrated_on: tuple[str, dict] | None = None
         self.resumed_base: str | None = None
+        self.contents: dict | None = None
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Check before the model takes anything from the checkpoint."""
@@ -46,6 +48,7 @@ class PosthocCheckpointHook(Hook):
         state = checkpoint['state_dict'] = model.base.translated(state_dict_of(checkpoint))
         check_fit(model, state, path, self.need_heads)
         fitted_on = meta_of(checkpoint).get('fitted_on') or {}
+        model.trained_on = fitted_on.get('training')
         self.resumed_base = fitted_on.get('base')
         self.calibrated_on = (path, fitted_on['calibration']) if 'calibration' in fitted_on else None
         if fitted_on and fitted_on['base_sha256'] != base_fingerprint(state):
@@ -81,8 +84,16 @@ class PosthocCheckpointHook(Hook):
             base_sha256=base_fingerprint(state_dict_of(checkpoint)),
             classes=list(dataset.metainfo.get('classes', ())),
             images=len(dataset))
-        if isinstance(runner.train_loop, CalibrationLoop) and hasattr(dataset, 'get_data_info'):
-            checkpoint['meta']['fitted_on']['calibration'] = dataset_contents(dataset)
+        fitted_on = checkpoint['meta']['fitted_on']
+        calibrates = isinstance(runner.train_loop, CalibrationLoop)
+        if self.contents is None and hasattr(dataset, 'get_data_info'):
+            self.contents = dataset_contents(dataset)
+        if calibrates and self.contents is not None:
+            fitted_on['calibration'] = self.contents
+        learned = [name for name, head in model.uncertainty_heads.items() if hasattr(head, 'loss')]
+        training = getattr(model, 'trained_on', None) if calibrates else self.contents and dict(self.contents, heads=learned)
+        if training:
+            fitted_on['training'] = training
 
 
 def _unwrap(model: nn.Module) -> nn.Module:

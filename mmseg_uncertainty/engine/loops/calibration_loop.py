@@ -97,9 +97,10 @@ class CalibrationLoop(BaseLoop):
     @cached_property
     def plan(self) -> CalibrationPlan:
         """Which images fit what."""
-        calibrators, others = ([Consumer(name, module.promises, module.shares) for name, module in group.items()]
+        calibrators, others = ([Consumer(name, module.promises, module.shares, module.reads) for name, module in group.items()]
                                for group in fittables_in_order(self.model))
-        return self._undivided.divided(calibrators, others, self.calibrator_share)
+        plan = self._undivided.divided(calibrators, others, self.calibrator_share)
+        return plan.without_training(getattr(self.model, 'trained_on', None), self.calibrator_share)
 
     @property
     def model(self) -> nn.Module:
@@ -121,8 +122,11 @@ class CalibrationLoop(BaseLoop):
             raise ValueError('CalibrationLoop: no part of the model is fitted by statistics. Add a calibrator, a set head '
                              "or a fitted uncertainty head to the config's model, or train with IterBasedTrainLoop.")
         if self.plan.shared:
-            self.runner.logger.warning("CalibrationLoop: calibrator_share='shared' fits the calibrator and prediction sets "
-                                       'on the same images, so that what the sets promise does not hold.')
+            self.runner.logger.warning("CalibrationLoop: calibrator_share='shared' makes promises on images that fitted what they "
+                                       'read, so that they do not hold.')
+        for name, paths in self.plan.trained.items():
+            self.runner.logger.info(f'{name} leaves out {len(paths)} images that trained the score it reads, or lie beside '
+                                    'such images.')
         self.runner.call_hook('before_train')
         self.runner.model.eval()
         for stage, modules in passes:

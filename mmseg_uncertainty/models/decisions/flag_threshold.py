@@ -97,9 +97,9 @@ class FlagThreshold(BaseModule, Fittable):
         self._scorer, self.num_classes = (heads[self.head], ), model.num_classes
 
     @property
-    def reads_fitted(self) -> bool:
-        """Whether the score is fitted by statistics itself."""
-        return isinstance(self._scorer[0], Fittable) and bool(self._scorer[0].stages)
+    def reads(self) -> tuple[str, ...]:
+        """Name of the head."""
+        return (self.head, )
 
     def is_fitted(self) -> bool:
         """Whether a threshold was chosen or loaded."""

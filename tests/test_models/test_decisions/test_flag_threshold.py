@@ -132,7 +132,7 @@ def test_a_fitted_head_is_fitted_before_the_decision_that_reads_it():
     read, others = fittables_in_order(model)
     assert sorted(read) == ['calibrator', 'uncertainty_heads.sml'] and sorted(others) == ['decisions.flagged']
     assert [sorted(modules) for _, modules in passes_in_order(read)][0] == ['calibrator']
-    assert model.decisions.flagged.reads_fitted and 'decisions.flagged.head' not in dict(model.named_modules())
+    assert model.decisions.flagged.reads == ('sml', ) and 'decisions.flagged.head' not in dict(model.named_modules())
 
 
 def test_an_image_that_comes_twice_is_refused():
