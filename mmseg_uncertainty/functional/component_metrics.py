@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
-from scipy.ndimage import label
 
-EIGHT_NEIGHBOURS = np.ones((3, 3), int)
 OVERLAPS = np.arange(25, 80, 5) / 100
 
 
@@ -62,12 +61,14 @@ def connected_components(mask: np.ndarray, smallest: int = 0) -> tuple[np.ndarra
         >>> count, components.tolist()
         (2, [[1, 0, 0], [0, 1, 0], [0, 0, 0], [0, 2, 2]])
     """
-    components, count = label(mask, EIGHT_NEIGHBOURS)
+    count, components = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+    count -= 1
     if smallest > 1 and count:
         # Few pixels belong to components; only those are counted and numbered anew.
         flat, places = components.reshape(-1), np.flatnonzero(mask)
-        large = np.bincount(flat[places], minlength=count + 1)[1:] >= smallest
-        flat[places] = np.r_[0, np.cumsum(large) * large].astype(flat.dtype)[flat[places]]
+        own = flat[places]
+        large = np.bincount(own, minlength=count + 1)[1:] >= smallest
+        flat[places] = np.r_[0, np.cumsum(large) * large].astype(flat.dtype)[own]
         count = int(large.sum())
     return components, count
 

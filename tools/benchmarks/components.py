@@ -16,9 +16,10 @@ from scipy.ndimage import label, zoom
 from side_by_side import row, run_benchmark
 
 from mmseg_uncertainty.evaluation import ComponentMetric
-from mmseg_uncertainty.functional.component_metrics import EIGHT_NEIGHBOURS, OVERLAPS, TRACKS
+from mmseg_uncertainty.functional.component_metrics import OVERLAPS, TRACKS
 
 BINS = 768
+EIGHT_NEIGHBOURS = np.ones((3, 3), int)
 HEADS = 10
 META = dict(classes=('in-distribution', 'anomaly'), label_kind='anomaly')
 Frame = tuple[np.ndarray, np.ndarray]

@@ -2,13 +2,16 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from mmseg.registry import METRICS
 from torch import Tensor
 
@@ -124,7 +127,7 @@ class ComponentMetric(StreamingMetric):
             return record
         if self.protocol in TRACKS:
             pixels = [labels == group for group in (ANOMALY, IN_DISTRIBUTION)]
-            record['bins'] = {head: self._bins(sample, head, scores, groups, pixels) for head, scores in maps.items()}
+            record['bins'] = _by_head(lambda head: self._bins(sample, head, maps[head], groups, pixels), maps)
         else:
             for head, scores in maps.items():
                 self.count_scores(self.histograms.setdefault(head, ScoreHistogram()), sample, head, scores, groups)
@@ -208,8 +211,14 @@ class ComponentMetric(StreamingMetric):
         """What every head found in one image that waited for the thresholds."""
         true = self._true_components(np.load(f'{record["file"]}_labels.npy', allow_pickle=False))
         files = {head: f'{record["file"]}_{number}.npy' for number, head in enumerate(record['heads'])}
-        return {head: self._compare(true, np.load(files[head], allow_pickle=False), threshold)
-                for head, (threshold, _) in heads.items()}
+        return _by_head(lambda head: self._compare(true, np.load(files[head], allow_pickle=False), heads[head][0]), heads)
+
+
+def _by_head(measure: Callable[[str], Any], heads: Iterable[str]) -> dict[str, Any]:
+    """What is measured of each head, at the same time for as many as torch has threads."""
+    heads = list(heads)
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        return dict(zip(heads, pool.map(measure, heads)))
 
 
 def _just_below(threshold: float) -> float:
