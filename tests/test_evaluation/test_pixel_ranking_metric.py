@@ -24,6 +24,17 @@ def test_the_published_protocol_takes_the_area_under_the_curve_for_the_precision
     assert names(pooled) - names(published) == {'F1'} and names(published) < names(pooled)
 
 
+@pytest.mark.parametrize('protocol', ['published', 'pooled', 'per_image'])
+def test_few_cells_move_every_number_by_its_bound_at_most(evaluate, anomaly_samples, protocol):
+    samples = anomaly_samples()
+    exact, coarse = (evaluate(AnomalyRankingMetric(protocol, resamples=0, **options), samples, META)
+                     for options in (dict(exact=True), dict(bits=10)))
+    numbers = {key for key in exact if 'threshold' not in key}
+    assert coarse.keys() - exact.keys() == {key.replace('[', '_bound[') for key in numbers}
+    moved = [abs(coarse[key] - exact[key]) <= coarse[key.replace('[', '_bound[')] + 1e-9 for key in numbers if 'F1' not in key]
+    assert all(moved) and any(coarse[key.replace('[', '_bound[')] > 0 for key in numbers)
+
+
 @pytest.mark.parametrize('heads', [1, 8, 9, 16, 20])
 def test_the_histograms_of_all_heads_stay_below_200_megabytes(sample, heads):
     metric = AnomalyRankingMetric(resamples=0)

@@ -27,3 +27,12 @@ def test_labels_take_one_byte_where_that_holds_all_classes(sample, classes, kind
     for label in (0, 3, classes - 50, classes - 1):
         labels = class_labels(sample('a.png', torch.full((4, 5), max(label, 0))), classes, (), check=None)
         assert labels.dtype == kind and (labels == max(label, 0)).all()
+
+
+@pytest.mark.parametrize('label', [-250, -1, 256, 300])
+def test_labels_that_no_byte_holds_are_refused(sample, label):
+    metric, labels = ClassIoUMetric(), torch.zeros(4, 5)
+    metric.dataset_meta = dict(classes=tuple('abcd'))
+    labels[2, 2:4] = label
+    with pytest.raises(SampleError, match=f'a.png.*such as {label} at 2 of 20 pixels'):
+        metric.class_labels(sample('a.png', labels))
