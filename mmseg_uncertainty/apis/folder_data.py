@@ -17,7 +17,8 @@ from .dataset_meta import dataset_meta
 from .run_config import test_pipeline
 
 LOADING = ('LoadImageFromFile', 'RenderToyRoads')
-LABELS = ('LoadAnnotations', 'LoadOneDLAnnotations', 'LoadLabels', 'LoadBravoLabels', 'SeedAugmentations')
+LABELS = ('LoadAnnotations', 'LoadOneDLAnnotations', 'LoadLabels', 'LoadBravoLabels', 'SeedAugmentations', 'KeepRegion',
+          'LoadDistances')
 PACKING = 'PackSegInputs'
 ONE_PASS = dict(batch_size=1, sampler=dict(type='DefaultSampler', shuffle=False, round_up=False))
 MOST_IN_A_BATCH = 4

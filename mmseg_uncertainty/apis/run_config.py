@@ -13,6 +13,7 @@ from mmseg_uncertainty.evaluation import evaluator_config
 from .config_files import model_of, type_name
 
 LOADERS = ('LoadImageFromFile', 'RenderToyRoads')
+LABEL_LOADERS = ('LoadLabels', 'LoadAnnotations', 'LoadOneDLAnnotations', 'LoadBravoLabels', 'LoadInstanceColors', 'RenderToyRoads')
 
 
 def data_of(config: Config, part: str) -> Config:
@@ -85,6 +86,27 @@ def corrupt_test_images(config: Config, corruption: str, severity: int) -> None:
     position = _after_loading(pipeline)
     step = dict(type='Corruptions', corruption=corruption, severity=severity)
     config.test_dataloader.dataset.pipeline = [*pipeline[:position], step, *pipeline[position:]]
+
+
+def keep_region(config: Config, mask: str | Path) -> None:
+    """Measure inside a region of interest only.
+
+    Args:
+        config: Config of a test.
+        mask: See :class:`~mmseg_uncertainty.datasets.transforms.KeepRegion`.
+
+    Raises:
+        ValueError: The test pipeline loads no labels, or the mask does not exist.
+    """
+    if not Path(mask).exists():
+        raise ValueError(f'--roi {mask} does not exist; expected an image whose pixels above 0 are the region, or a folder of such '
+                         'images, one for each of the test images.')
+    dataset = data_of(config, 'test')
+    places = [index for index, step in enumerate(dataset.pipeline) if type_name(step['type']) in LABEL_LOADERS]
+    if not places:
+        raise ValueError(f'--roi: the test pipeline loads no labels; expected one of {LABEL_LOADERS} among its steps.')
+    step = dict(type='KeepRegion', mask=str(mask))
+    dataset.pipeline = [*dataset.pipeline[:places[-1] + 1], step, *dataset.pipeline[places[-1] + 1:]]
 
 
 def use_evaluators(config: Config, names: Sequence[str], **options) -> None:

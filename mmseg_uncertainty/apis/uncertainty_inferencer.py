@@ -32,7 +32,7 @@ from .tiled_prediction import TiledPrediction
 
 # Steps of test pipelines for which the inferencer has done the work, or has nothing to work on.
 LOADING = ('LoadImageFromFile', 'LoadLabels', 'LoadBravoLabels', 'LoadAnnotations', 'LoadOneDLAnnotations', 'RenderToyRoads',
-           'SeedAugmentations')
+           'SeedAugmentations', 'KeepRegion', 'LoadDistances')
 MAX_PIXELS = 2**21
 
 

@@ -16,7 +16,7 @@ from mmseg_uncertainty.apis.default_heads import use_heads
 from mmseg_uncertainty.apis.folder_data import ONE_PASS, check_folders, class_meta, folder_dataset, one_pass_pipeline
 from mmseg_uncertainty.apis.html_report import write_report
 from mmseg_uncertainty.apis.model_index import resolve_model
-from mmseg_uncertainty.apis.run_config import data_of, log_of, reject_what_is_flagged
+from mmseg_uncertainty.apis.run_config import data_of, keep_region, log_of, reject_what_is_flagged
 from mmseg_uncertainty.apis.use_protocol import check_protocol, use_protocol
 from mmseg_uncertainty.engine.checkpoints import load_checkpoints_safely, read_checkpoint
 from mmseg_uncertainty.engine.hooks import BestAndWorstHook
@@ -87,6 +87,8 @@ def test_config(args: argparse.Namespace) -> Config:
     data_of(config, 'test')
     if args.corrupt_type not in (None, 'None'):
         corrupt_test_images(config, args.corrupt_type, args.corrupt_severity)
+    if args.roi:
+        keep_region(config, args.roi)
     if args.skip_broken:
         config.test_dataloader.dataset.skip_broken = True
     if args.protocol in PROTOCOLS:

@@ -186,25 +186,24 @@ def component_counts(overlaps: ComponentOverlaps, levels: np.ndarray = OVERLAPS)
     return np.stack([found, overlaps.adjusted_iou.size - found, false]).astype(np.int64)
 
 
-def found_by_size(overlaps: ComponentOverlaps, edges: Sequence[int], level: float) -> np.ndarray:
-    """True components of each band of sizes, and how many of them are found.
+def found_in_bands(values: np.ndarray, found: np.ndarray, edges: Sequence[float]) -> np.ndarray:
+    """Objects of each band of sizes or distances, and how many of them are found.
 
     Args:
-        overlaps: Overlaps of one image.
-        edges: Sizes in pixels at which a band begins, ascending, shape (B,); smaller components are in none.
-        level: sIoU from which on a component is found.
+        values: Size or distance of each object, shape (m,).
+        found: Whether it is found, shape (m,), bool.
+        edges: Where a band begins, ascending, shape (B,); smaller values are in none, nor are infinite ones.
 
     Returns:
         Found ones and all, shape (2, B), int64.
 
     Examples:
-        >>> overlaps = ComponentOverlaps(np.array([.3, .1, .9]), np.empty(0), pixels=np.array([10, 99, 100]))
-        >>> found_by_size(overlaps, edges=(10, 100), level=.25).tolist()
+        >>> found_in_bands(np.array([10, 99, 100]), np.array([True, False, True]), edges=(10, 100)).tolist()
         [[1, 1], [2, 1]]
     """
-    bands = np.searchsorted(edges, overlaps.pixels, side='right')
-    found = overlaps.adjusted_iou >= level
-    return np.stack([np.bincount(bands[chosen], minlength=len(edges) + 1)[1:] for chosen in (found, slice(None))])
+    known = np.isfinite(values)
+    bands = np.searchsorted(edges, values, side='right')
+    return np.stack([np.bincount(bands[chosen], minlength=len(edges) + 1)[1:] for chosen in (found & known, known)])
 
 
 def mean_component_f1(counts: np.ndarray) -> np.ndarray:

@@ -3,8 +3,10 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from mmseg_uncertainty.evaluation import ComponentMetric
+from mmseg_uncertainty.evaluation.metrics.sample_fields import SampleError
 
 META = dict(classes=('in-distribution', 'anomaly'), label_kind='anomaly', dataset_name='toy objects')
 
@@ -121,6 +123,27 @@ def test_recall_by_size_counts_the_objects_of_each_band(evaluate, objects):
     for bands in ((0, 5), (9, 9), (9, 3)):
         with pytest.raises(ValueError, match='size_bands=.* must begin above 0 and ascend'):
             ComponentMetric(size_bands=bands)
+
+
+@pytest.mark.parametrize('threshold', [.5, None])
+def test_recall_by_distance_counts_the_objects_of_each_band(evaluate, objects, threshold):
+    for part in objects:
+        part['gt_depth_map'] = dict(data=torch.where(torch.arange(40) < 9, 12., 40.).expand(1, 30, 40))
+    objects[2]['gt_depth_map'] = dict(data=torch.full((1, 30, 40), torch.inf))
+    metric = ComponentMetric(threshold=threshold, smallest_prediction=0, size_bands=(30, ), distance_bands=(0, 20, 60),
+                             recall_level=.6, resamples=20)
+    metrics = evaluate(metric, objects, META)
+    # The near object is wholly found, the far one half.
+    assert metrics['flow/recall.0-20m[pooled]'] == metrics['flow/recall.0-20m_low[pooled]'] == 100
+    assert metrics['flow/recall.20-60m[pooled]'] == 0 and np.isnan(metrics['flow/recall.60-m[pooled]'])
+    assert metric.provenance['objects'] == {'recall.30-': 6, 'recall.0-20m': 2, 'recall.20-60m': 2, 'recall.60-m': 0}
+
+
+def test_bands_of_distances_need_distances(evaluate, objects):
+    with pytest.raises(SampleError, match='0.png carries no distances.*LoadDistances'):
+        evaluate(ComponentMetric(distance_bands=(0, )), objects, META)
+    with pytest.raises(ValueError, match='distance_bands=.* must begin at 0'):
+        ComponentMetric(distance_bands=(5, 3))
 
 
 def test_no_anomaly_is_nan_and_class_labels_are_refused(evaluate, objects, warnings):

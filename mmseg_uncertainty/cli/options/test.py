@@ -44,6 +44,8 @@ def add_measurement_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--corrupt-type', '--corrupt-typ', metavar='NAME', help=f'one of {", ".join(CORRUPTIONS)}')
     parser.add_argument('--corrupt-severity', '--corrupt-sev', type=whole_number(0, 5), default=1, metavar='0..5',
                         help='how much --corrupt-type spoils the images; default: %(default)s')
+    parser.add_argument('--roi', type=Path, metavar='FILE|DIR',
+                        help='measure inside this region only: an image that is above 0 there, or a folder with one for each image')
     parser.add_argument('--skip-broken', action='store_true', help='leave out and count images that cannot be used')
     parser.add_argument('--allow-overlap', action='store_true', help='also test on what the model was calibrated on')
     parser.add_argument('--plot-dir', metavar='DIR', help='draw the curves of the evaluators that --eval names here')

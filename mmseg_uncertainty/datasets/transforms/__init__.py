@@ -1,5 +1,7 @@
 from .corruptions import CORRUPTIONS, Corruptions
+from .keep_region import KeepRegion
 from .load_bravo_labels import LoadBravoLabels
+from .load_distances import LoadDistances
 from .load_instance_colors import LoadInstanceColors
 from .load_labels import LoadLabels
 from .mark_inliers import MarkInliers
@@ -9,6 +11,6 @@ from .render_toy_roads import RenderToyRoads
 from .seed_augmentations import SeedAugmentations
 
 __all__ = [
-    'Corruptions', 'CORRUPTIONS', 'LoadBravoLabels', 'LoadInstanceColors', 'LoadLabels', 'MarkInliers', 'MaskObjectDropout',
-    'PasteOutliers', 'RenderToyRoads', 'SeedAugmentations'
+    'Corruptions', 'CORRUPTIONS', 'KeepRegion', 'LoadBravoLabels', 'LoadDistances', 'LoadInstanceColors', 'LoadLabels',
+    'MarkInliers', 'MaskObjectDropout', 'PasteOutliers', 'RenderToyRoads', 'SeedAugmentations'
 ]

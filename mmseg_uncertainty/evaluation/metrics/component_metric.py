@@ -16,7 +16,8 @@ from mmseg.registry import METRICS
 from torch import Tensor
 
 from mmseg_uncertainty.functional.component_metrics import (TRACKS, ComponentTrack, TrueComponents, component_counts,
-                                                            found_by_size, mean_component_f1, overlaps_with, true_components)
+                                                            found_in_bands, mean_component_f1, overlaps_with, true_components)
+from mmseg_uncertainty.functional.distances import object_distances
 from mmseg_uncertainty.functional.quantile_bins import QuantileBins, best_binned_f1, quantile_bins
 from mmseg_uncertainty.functional.ranking import best_f1, best_f1_bound, ratio
 from mmseg_uncertainty.functional.score_histogram import NonFiniteScoreError, ScoreHistogram
@@ -24,7 +25,7 @@ from mmseg_uncertainty.label_values import ANOMALY, IN_DISTRIBUTION, VOID
 from mmseg_uncertainty.runtime.near_names import did_you_mean
 
 from .thresholds import ThresholdError, read_thresholds
-from .sample_fields import NO_ANOMALY_ADVICE, anomaly_labels, check_scores, score_maps
+from .sample_fields import NO_ANOMALY_ADVICE, SampleError, anomaly_labels, check_scores, score_maps
 from .streaming_metric import StreamingMetric
 
 
@@ -56,6 +57,9 @@ class ComponentMetric(StreamingMetric):
         size_bands: Sizes in pixels at which bands of true components begin, such as ``(100, 1000, 10000)``: ``recall.100-999``,
             ..., ``recall.10000-`` are then the percentages of the components of a band that are found, with intervals; their
             numbers are ``objects`` of the provenance.
+        distance_bands: Distances in metres at which bands begin, such as ``(0, 20, 50)``, for data whose samples carry
+            ``gt_depth_map`` (:class:`~mmseg_uncertainty.datasets.transforms.LoadDistances`): ``recall.0-20m``, ...,
+            ``recall.50-m``. Objects of unknown distance are in none.
         recall_level: sIoU from which on a component is found there.
         options: See :class:`StreamingMetric`.
     """
@@ -70,6 +74,7 @@ class ComponentMetric(StreamingMetric):
                  smallest_prediction: int | None = None,
                  smallest_truth: int | None = None,
                  size_bands: Sequence[int] = (),
+                 distance_bands: Sequence[float] = (),
                  recall_level: float = .25,
                  **options) -> None:
         sizes = smallest_prediction, smallest_truth
@@ -84,6 +89,10 @@ class ComponentMetric(StreamingMetric):
         if any(low >= high for low, high in pairwise((0, *self.size_bands))):
             raise ValueError(f'components: size_bands={self.size_bands} must begin above 0 and ascend; give sizes in pixels such as '
                              '(100, 1000, 10000).')
+        self.distance_bands = tuple(distance_bands)
+        if any(low >= high for low, high in pairwise((-1, *self.distance_bands))):
+            raise ValueError(f'components: distance_bands={self.distance_bands} must begin at 0 or above and ascend; give metres '
+                             'such as (0, 20, 50).')
         self.recall_level = recall_level
         self.threshold = _given_thresholds(threshold) if isinstance(threshold, (str, Path)) else threshold
         self.sizes = ComponentTrack(500 if smallest_prediction is None else smallest_prediction, smallest_truth or 0)
@@ -117,13 +126,13 @@ class ComponentMetric(StreamingMetric):
         """Compare the components of one image, or spill it until the threshold is known."""
         groups = anomaly_labels(sample, self.check).cpu()
         labels = groups.numpy()
-        record = dict(pixels=labels.size, void=int((labels == VOID).sum()), heads={})
+        record = dict(pixels=labels.size, void=int((labels == VOID).sum()), heads={}, distances=self._distances(sample, labels))
         maps = {head: scores.cpu() for head, scores in score_maps(sample, groups).items()}
         if self.threshold is not None:
             true = self._true_components(labels)
             for head, scores in maps.items():
                 check_scores(sample, head, scores, groups != VOID, self.check)
-                record['heads'][head] = self._compare(true, scores.numpy(), self._given(head))
+                record['heads'][head] = self._compare(true, scores.numpy(), self._given(head), record['distances'])
             return record
         if self.protocol in TRACKS:
             pixels = [labels == group for group in (ANOMALY, IN_DISTRIBUTION)]
@@ -154,10 +163,25 @@ class ComponentMetric(StreamingMetric):
     def _true_components(self, labels: np.ndarray) -> TrueComponents:
         return true_components(labels == ANOMALY, labels == VOID, self.track.smallest_truth)
 
-    def _compare(self, true: TrueComponents, scores: np.ndarray, threshold: float) -> dict[str, np.ndarray]:
+    def _distances(self, sample: dict, labels: np.ndarray) -> np.ndarray | None:
+        """Distance of every true component, where bands of distances are asked for."""
+        if not self.distance_bands:
+            return None
+        if 'gt_depth_map' not in sample:
+            raise SampleError(f'{sample["img_path"]} carries no distances (gt_depth_map), and distance_bands needs them. Add '
+                              "dict(type='LoadDistances', ...) to the test pipeline.")
+        true = self._true_components(labels)
+        return object_distances(true.components, true.count, sample['gt_depth_map']['data'].reshape(labels.shape).cpu().numpy())
+
+    def _compare(self, true: TrueComponents, scores: np.ndarray, threshold: float,
+                 distances: np.ndarray | None) -> dict[str, np.ndarray]:
         overlaps = overlaps_with(true, scores > np.float64(threshold), self.track.smallest_prediction)
+        found = overlaps.adjusted_iou >= self.recall_level
+        bands = [found_in_bands(overlaps.pixels, found, self.size_bands)]
+        if distances is not None:
+            bands.append(found_in_bands(distances, found, self.distance_bands))
         return dict(counts=component_counts(overlaps), sIoU=overlaps.adjusted_iou, PPV=overlaps.precision,
-                    sizes=found_by_size(overlaps, self.size_bands, self.recall_level))
+                    bands=np.concatenate(bands, axis=1))
 
     def summarize(self, records: list[dict]) -> dict[str, float]:
         """Average over components; see :class:`StreamingMetric`."""
@@ -176,24 +200,29 @@ class ComponentMetric(StreamingMetric):
             metrics[self.key('threshold', head)] = threshold
             metrics |= {self.key(name, head): 100 * value for name, value in chosen.items()}
             metrics |= self.intervals(records, partial(_resampled_f1, counts), head)
-            if self.size_bands:
-                metrics |= self._recalls(records, np.stack([part['sizes'] for part in parts]), head)
+            if self.size_bands or self.distance_bands:
+                metrics |= self._recalls(records, np.stack([part['bands'] for part in parts]), head)
             if not counts[:, :2].any():
                 self.warn('there is no anomalous component; sIoU and F1* are undefined.' + NO_ANOMALY_ADVICE)
         return metrics
 
-    def _recalls(self, records: list[dict], sizes: np.ndarray, head: str) -> dict[str, float]:
-        """Recall of every band of sizes, from found and all components of each image, shape (n, 2, B)."""
-        ends = (*(str(edge - 1) for edge in self.size_bands[1:]), '')
-        names = [f'recall.{low}-{high}' for low, high in zip(self.size_bands, ends)]
-        self.provenance['objects'] = dict(zip(names, sizes[:, 1].sum(0).tolist()))
+    def _recalls(self, records: list[dict], bands: np.ndarray, head: str) -> dict[str, float]:
+        """Recall of every band, from found and all components of each image, shape (n, 2, B)."""
+        names = self._band_names()
+        self.provenance['objects'] = dict(zip(names, bands[:, 1].sum(0).tolist()))
 
         def recalls(weights: np.ndarray) -> dict[str, np.ndarray]:
-            found, pieces = np.moveaxis(np.tensordot(weights, sizes, 1), 1, 0)
+            found, pieces = np.moveaxis(np.tensordot(weights, bands, 1), 1, 0)
             return dict(zip(names, 100 * ratio(found, pieces).T))
 
         whole = recalls(np.ones((1, len(records)), np.int64))
         return {self.key(name, head): value.item() for name, value in whole.items()} | self.intervals(records, recalls, head)
+
+    def _band_names(self) -> list[str]:
+        ends = (*(str(edge - 1) for edge in self.size_bands[1:]), '')
+        farther = (*(f'{edge:g}' for edge in self.distance_bands[1:]), '')
+        return [*(f'recall.{low}-{high}' for low, high in zip(self.size_bands, ends)),
+                *(f'recall.{low:g}-{high}m' for low, high in zip(self.distance_bands, farther))]
 
     def _oracle(self, head: str, records: list[dict]) -> tuple[float, dict[str, float]]:
         """Threshold of the best pixel F1, and that F1, with its bound where cells of scores may hide something."""
@@ -211,7 +240,8 @@ class ComponentMetric(StreamingMetric):
         """What every head found in one image that waited for the thresholds."""
         true = self._true_components(np.load(f'{record["file"]}_labels.npy', allow_pickle=False))
         files = {head: f'{record["file"]}_{number}.npy' for number, head in enumerate(record['heads'])}
-        return _by_head(lambda head: self._compare(true, np.load(files[head], allow_pickle=False), heads[head][0]), heads)
+        return _by_head(lambda head: self._compare(true, np.load(files[head], allow_pickle=False), heads[head][0],
+                                                   record['distances']), heads)
 
 
 def _by_head(measure: Callable[[str], Any], heads: Iterable[str]) -> dict[str, Any]:
