@@ -37,6 +37,7 @@ WAIT_FREE = [
     (kinds.ClassIoUMetric, dict(quantity='mFscore'), MERGED),
     (kinds.MacroF1Metric, dict(), CLASSES),
     (kinds.CoverageMetric, dict(), CLASSES),
+    (kinds.BravoMetric, dict(), CLASSES),
     (kinds.ImageOODMetric, dict(in_domain='[01].png'), CLASSES),
 ]
 WAITING = [

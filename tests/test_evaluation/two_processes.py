@@ -8,7 +8,7 @@ import torch.distributed as dist
 from mmengine.dataset import DefaultSampler
 from mmengine.dist import get_rank, get_world_size
 
-from mmseg_uncertainty.evaluation import (AnomalyRankingMetric, CalibrationMetric, ClassIoUMetric, ComponentMetric,
+from mmseg_uncertainty.evaluation import (AnomalyRankingMetric, BravoMetric, CalibrationMetric, ClassIoUMetric, ComponentMetric,
                                           MacroF1Metric, MisclassificationMetric, OpenSetMetric, PublishedOpenSetMetric)
 
 CLASSES = dict(classes=tuple('abcd'))
@@ -18,7 +18,7 @@ ANOMALIES = dict(classes=('in-distribution', 'anomaly'), label_kind='anomaly')
 def metrics():
     """Every metric that keeps a state, with the meta information of its dataset."""
     for kind in (MisclassificationMetric, CalibrationMetric, OpenSetMetric, PublishedOpenSetMetric, ClassIoUMetric,
-                 MacroF1Metric):
+                 MacroF1Metric, BravoMetric):
         yield kind(resamples=20), CLASSES
     for options in (dict(), dict(protocol='per_image'), dict(protocol='published')):
         yield AnomalyRankingMetric(resamples=20, **options), ANOMALIES
