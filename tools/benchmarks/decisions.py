@@ -77,7 +77,7 @@ def coarse(table: FlagTable) -> FlagTable:
                      {size: np.where(cells < 0, -1, cells >> step) for size, cells in table.region_cells.items()})
 
 
-def kept_promises(table: FlagTable, sequences: list[str]) -> list[dict]:
+def kept_promises(table: FlagTable, sequences: list[str], splits: int = SPLITS) -> list[dict]:
     """Mean risk on the other half over random splits of the images, and of blocks of frames as units."""
     generator, rows, table = np.random.default_rng(0), [], coarse(table)
     for promise in PROMISES:
@@ -85,7 +85,7 @@ def kept_promises(table: FlagTable, sequences: list[str]) -> list[dict]:
         for unit, units in (('image', None), ('block', frame_blocks(sequences, BLOCK))):
             loss = promise.loss(table, units)
             risks, feasible = [], []
-            for _ in range(SPLITS):
+            for _ in range(splits):
                 half = np.zeros(len(loss.defined), int)
                 half[generator.permutation(len(half))[:len(half) // 2]] = 1
                 result = threshold_of_loss(loss, promise, table.bits, half).result
@@ -93,11 +93,11 @@ def kept_promises(table: FlagTable, sequences: list[str]) -> list[dict]:
                 risks.append(other.mean())
                 feasible.append(result.feasible)
             # With replacement the images are all there is, so that the true risk is known.
-            draws = generator.multinomial(len(loss.defined) // 2, np.full(len(loss.defined), 1 / len(loss.defined)), SPLITS)
+            draws = generator.multinomial(len(loss.defined) // 2, np.full(len(loss.defined), 1 / len(loss.defined)), splits)
             levels = [threshold_of_loss(loss, promise, table.bits, draw).result.threshold for draw in draws]
             values, index = np.unique(levels, return_inverse=True)
             true = np.nanmean(loss.at(values), axis=0)[index]
-            row[unit] = dict(risk=float(np.mean(risks)), error=float(np.std(risks) / np.sqrt(SPLITS)),
+            row[unit] = dict(risk=float(np.mean(risks)), error=float(np.std(risks) / np.sqrt(splits)),
                              feasible=float(np.mean(feasible)), violated=float((true > promise.alpha + 1e-9).mean()),
                              units=int(loss.defined.sum()))
         rows.append(row)
@@ -127,9 +127,9 @@ def mean_loss(table: FlagTable, promise: FlagPromise, threshold: float) -> float
     return float(np.nanmean(promise.loss(table).at([level])))
 
 
-def page(rows: list[dict], found: list[dict], images: int, every: dict[str, int]) -> str:
+def page(rows: list[dict], found: list[dict], images: int, every: dict[str, int], splits: int = SPLITS) -> str:
     """The generated part of docs/decisions.md."""
-    lines = [BEGIN, '', f'All {images} test images of CamVid, SegFormer-B0, score `msp`; {SPLITS} splits in halves, and {SPLITS} '
+    lines = [BEGIN, '', f'All {images} test images of CamVid, SegFormer-B0, score `msp`; {splits} splits in halves, and {splits} '
              f'draws with replacement for how often α is exceeded. Thresholds lie '
              f'at cells of {COARSE} bits. Blocks are of {BLOCK} frames.', '',
              '| promise | images: risk ± s.e. | feasible | α exceeded | blocks: risk ± s.e. | feasible | α exceeded |',
@@ -160,6 +160,7 @@ def main() -> None:
     parser.add_argument('--heads', nargs='+', default=['msp', 'energy', 'fedc_outliers'], help='scores to measure')
     parser.add_argument('--data', nargs='+', choices=ANOMALIES, default=list(ANOMALIES), help='data with anomalies')
     parser.add_argument('--every', type=int, default=3, help='images of the anomaly data from one to the next (default: 3)')
+    parser.add_argument('--splits', type=int, default=SPLITS, metavar='N', help='random splits; default: %(default)s')
     parser.add_argument('--cache', type=Path, default=Path('work_dirs/decisions'), help='folder of the counts')
     parser.add_argument('--json', type=Path, help='file for all numbers')
     parser.add_argument('--page', type=Path, help='page whose generated part is replaced')
@@ -183,8 +184,8 @@ def main() -> None:
     every = {name: args.every for name in args.data}
     tests = {name: counts(name, f'{base}/{name}.py', every[name], 'anomaly')[0] for name in args.data}
     head = 'msp' if 'msp' in calibration else next(iter(calibration))
-    rows, found = kept_promises(calibration[head], sequences), found_anomalies(calibration, tests)
-    text = page(rows, found, len(sequences), every)
+    rows, found = kept_promises(calibration[head], sequences, args.splits), found_anomalies(calibration, tests)
+    text = page(rows, found, len(sequences), every, args.splits)
     print(text)
     if args.json:
         write_json(args.json, dict(promises=rows, found=found, data=DATA))
