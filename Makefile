@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 EXTRAS := $(VENV)/.extras
 LINT := $(VENV)/.lint
 
-.PHONY: demo test test-fast lint wheel install extras docs results clean
+.PHONY: demo test test-fast coverage lint wheel install extras docs results clean
 
 install: $(INSTALLED)
 
@@ -32,11 +32,18 @@ demo: install
 test: install
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -q --numprocesses auto --dist loadfile --no-loadscope-reorder tests
 
-# Pure mathematics, structures and the front door.
+# Pure mathematics, structures and the front door; what takes long is marked slow.
 test-fast: install
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -q --numprocesses auto --dist loadfile tests/test_functional tests/test_structures \
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -q --numprocesses auto --dist loadfile -m "not slow" tests/test_functional tests/test_structures \
 		tests/test_runtime tests/test_evaluation tests/test_doctests.py tests/test_cli/test_commands.py \
 		tests/test_apis/test_config_files.py
+
+# The mathematics alone: tracing costs half as much time again.
+coverage: install
+	mkdir -p work_dirs
+	OMP_NUM_THREADS=1 COVERAGE_FILE=work_dirs/.coverage $(RUN) -m pytest -q --numprocesses auto --dist loadfile -m "not slow" --cov \
+		--cov-report=json:work_dirs/coverage.json tests/test_functional tests/test_structures tests/test_doctests.py
+	$(RUN) tools/check_coverage.py work_dirs/coverage.json
 
 lint: $(LINT)
 	$(RUN) -m ruff check .

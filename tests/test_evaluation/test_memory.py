@@ -17,6 +17,7 @@ def state_bytes(metric):
     return sum({tensor.data_ptr(): tensor.nbytes for tensor in tensors}.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('metric, meta', [(AnomalyRankingMetric, ANOMALIES), (MisclassificationMetric, CITYSCAPES),
                                           (OpenSetMetric, CITYSCAPES), (CalibrationMetric, CITYSCAPES)])
 def test_ten_heads_stay_below_200_megabytes_whatever_the_size(sample, metric, meta):

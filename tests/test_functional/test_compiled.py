@@ -21,6 +21,7 @@ print(calibration_error.bin_between(np.float32(0.35), edges))
 """
 
 
+@pytest.mark.slow
 def test_without_a_folder_for_the_cache_functions_compile_all_the_same():
     result = subprocess.run([sys.executable, '-c', NOWHERE], capture_output=True, text=True, check=False)
     assert result.stdout.split() == ['3'], result.stderr[-500:]

@@ -113,7 +113,7 @@ def test_every_page_at_once_leaves_the_bits_that_the_cells_have():
         assert histogram.key_bits == bits and histogram.counts.sum() == keys.size
 
 
-@pytest.mark.parametrize('bits', [10, 20, 24])
+@pytest.mark.parametrize('bits', [10, 20, pytest.param(24, marks=pytest.mark.slow)])
 def test_the_path_for_accelerators_counts_the_same(bits, monkeypatch):
     scores, groups = pixels(groups=4)
     scores[:4] = 0, -0., 1e30, -1e30

@@ -32,6 +32,7 @@ def faults(keep, give_back=False, **environment):
     return int(subprocess.run([sys.executable, '-c', script], env=environment, check=True, capture_output=True, text=True).stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not GLIBC, reason='glibc is what can be told')
 def test_maps_are_cleared_once_unless_freed_memory_is_returned_or_the_user_chose_otherwise():
     usual = faults(keep=False)

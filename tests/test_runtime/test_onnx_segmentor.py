@@ -93,6 +93,7 @@ def test_images_are_resized_as_in_the_test_pipeline(exported, weights, keep_rati
     assert (found.labels == sample.pred_sem_seg.data[0].numpy()).mean() > 0.999
 
 
+@pytest.mark.slow
 def test_large_images_pass_in_the_tiles_of_torch(exported, weights, monkeypatch):
     config = config_of()
     monkeypatch.setattr(exported_predictor, 'TILE', 64)
@@ -142,6 +143,7 @@ def test_thresholds_and_broken_files(exported, tmp_path):
     assert results['predictions'][0]['uncertainty']['energy']['flagged_share'] == 1
 
 
+@pytest.mark.slow
 def test_the_tool_runs_without_torch(exported, tmp_path):
     Image.fromarray(noise(64, 96)).save(tmp_path / 'street.png')
     command = [sys.executable, '-c', WITHOUT_TORCH, str(ROOT / 'tools/infer.py'), str(tmp_path / 'street.png'),

@@ -14,6 +14,7 @@ def run(monitor, values):
     return [monitor.update(value) for value in values]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('reference', ['online', 'fixed'])
 def test_false_alarms_are_as_rare_as_promised(reference):
     generator, alarms, streams = np.random.default_rng(0), 0, 1000
