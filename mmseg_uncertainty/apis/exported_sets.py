@@ -15,6 +15,9 @@ def check_sets(set_head: SetHead) -> None:
     if isinstance(set_head, KandinskyHead) and set_head.released is not None:
         raise ValueError("KandinskyHead(variant='published') has a threshold for every pixel of images of one size, so a "
                          "file for images of any size cannot hold it; fit variant='exact', whose groups scale with the image.")
+    if set_head.whole_image:
+        raise ValueError(f'{type(set_head).__name__} cannot be exported: its sets depend on the whole image, and a file computes '
+                         'those of any rectangle. Export ConformalRiskControlHead or KandinskyHead.')
     if not isinstance(set_head, (ConformalRiskControlHead, KandinskyHead)):
         raise ValueError(f'{type(set_head).__name__} cannot be exported; expected ConformalRiskControlHead or '
                          'KandinskyHead.')

@@ -32,6 +32,7 @@ class FitData:
         meta: ``classes`` and ``palette``.
         outliers: Folder of images whose texture is pasted as outliers; ``None`` pastes noise.
         workers: Processes that load images.
+        target: Folder of images without labels from where the model will be used.
     """
 
     images: Path
@@ -39,6 +40,7 @@ class FitData:
     meta: Mapping
     outliers: Path | None = None
     workers: int = 2
+    target: Path | None = None
 
 
 def fit_configs(base: Config,
@@ -74,6 +76,10 @@ def fit_configs(base: Config,
         config.train_dataloader = _loader(base, data, schedule)
         if schedule != STATISTICS and decided:
             config.train_dataloader.dataset.split = dict(part='calibration', by='image', share=TRAINING_SHARE)
+        if schedule == STATISTICS and data.target is not None:
+            dataset = dict(type='UnlabelledFolderDataset', data_prefix=dict(img_path=str(data.target.resolve())),
+                           pipeline=[step for step in one_pass_pipeline(base) if step['type'] != 'LoadLabels'])
+            config.train_cfg.target_dataloader = dict(ONE_PASS, num_workers=data.workers, dataset=dataset)
         parts = {recipe.part for recipe in done}
         fitted = [recipe for recipe in done if recipe.part == 'heads' and recipe.schedule == STATISTICS]
         read = 'calibrator' in parts or 'decisions' in parts and fitted

@@ -18,7 +18,7 @@ from mmseg_uncertainty.runtime.output_files import check_output_file, check_outp
 from .config_files import change_config, load_config
 from .fit_plan import CALIBRATOR_SHARE, FitData, fit_configs
 from .folder_data import check_folders, class_meta
-from .recipes import chosen_recipes
+from .recipes import check_target, chosen_recipes
 from .run_config import add_hooks
 
 CALIBRATED = 'calibrated.pth'
@@ -38,7 +38,8 @@ def fit(config: str | Path | Config,
         alpha: float | None = None,
         work_dir: str | Path | None = None,
         workers: int = 2,
-        options: dict | None = None) -> Path:
+        options: dict | None = None,
+        target: str | Path | None = None) -> Path:
     """Add calibrators, prediction sets and scores to a trained model, and fit them.
 
     What learns by gradient is fitted first, then what is fitted by statistics. A calibrator and prediction sets get
@@ -60,6 +61,7 @@ def fit(config: str | Path | Config,
         work_dir: Where steps and logs go; by default a folder of ``work_dirs/fit`` that belongs to this fit.
         workers: Processes that load images.
         options: Values of the config of the base to change, by dotted key.
+        target: Folder of images without labels from where the model will be used, for the recipe ``weighted``.
 
     Returns:
         Path of the checkpoint.
@@ -68,19 +70,21 @@ def fit(config: str | Path | Config,
         CheckpointError: The checkpoint is unsafe or does not fit.
         DatasetError: Images or labels are missing or do not belong together.
         Interrupted: Ctrl+C; the same call goes on where this one stopped.
-        ValueError: A recipe is unknown, or recipes exclude each other.
+        ValueError: A recipe is unknown, or recipes exclude each other, or ``weighted`` has no target.
     """
     out = Path(out)
     recipes = chosen_recipes(add)
     check_output_file(out, '--out')
     check_output_file(out.with_suffix('.py'), '--out')
-    check_folders(images=images, labels=labels, outliers=outliers)
+    check_folders(images=images, labels=labels, outliers=outliers, target=target)
+    check_target(add, target)
     init_default_scope('mmseg')
     load_checkpoints_safely()
     base = config if isinstance(config, Config) else load_config(config)
     change_config(base, options)
     content = read_checkpoint(checkpoint)
-    data = FitData(Path(images), Path(labels), class_meta(base, content, classes), Path(outliers) if outliers else None, workers)
+    data = FitData(Path(images), Path(labels), class_meta(base, content, classes), Path(outliers) if outliers else None, workers,
+                   Path(target) if target else None)
     steps = fit_configs(base, recipes, data, iterations, calibrator_share, alpha)
     folder = Path(work_dir) if work_dir else Path('work_dirs/fit') / f'{out.stem}-{_digest(steps, checkpoint)}'
     check_output_folder(folder, '--work-dir')

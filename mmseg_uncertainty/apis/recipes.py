@@ -42,6 +42,9 @@ RECIPES = dict(
     vector=Recipe('vector_scaling', 'calibrator'),
     crc=Recipe('crc', 'set_head'),
     kandinsky=Recipe('kandinsky', 'set_head'),
+    weighted=Recipe('weighted', 'set_head'),
+    adaptive=Recipe('adaptive', 'set_head'),
+    margins=Recipe('margins', 'set_head'),
     **{name: Recipe('decisions', 'decisions', (name, ))
        for name in ('false_alarms', 'misses', 'frame_alarms', 'selective_risk', 'precision')},
     fedu=Recipe('fedu', heads=('fedu', ), schedule='fed'),
@@ -76,6 +79,16 @@ def chosen_recipes(names: Sequence[str]) -> list[Recipe]:
         raise ValueError(f'--add {" ".join(names)}: flows for mistakes and for outliers have schedules of their own. Fit the one, '
                          'then add the other to the config and checkpoint that this wrote.')
     return recipes
+
+
+def check_target(names: Sequence[str], target: object) -> None:
+    """Raise ``ValueError`` where what is added follows target images and there are none, or the other way round."""
+    follows = 'weighted' in names
+    if follows and target is None:
+        raise ValueError('--add weighted: these sets follow images from where the model will be used. Name their folder with '
+                         '--target DIR; they need no labels.')
+    if target is not None and not follows:
+        raise ValueError(f'--target {target}: nothing that is added reads target images; add weighted, or leave the option out.')
 
 
 def posthoc_config(name: str) -> Config:

@@ -27,6 +27,7 @@ from .street_hazards_dataset import StreetHazardsDataset
 from .toy_roads_dataset import ToyRoadsDataset
 from .transforms import (CORRUPTIONS, Corruptions, LoadBravoLabels, LoadInstanceColors, LoadLabels, MarkInliers, MaskObjectDropout,
                          PasteOutliers, RenderToyRoads, SeedAugmentations)
+from .unlabelled_folder_dataset import UnlabelledFolderDataset
 
 __all__ = [
     'ACDCDataset', 'ADEOoDDataset', 'AnomalyDataset', 'BDDAnomalyDataset', 'BenchmarkDataset', 'BravoDataset',
@@ -35,5 +36,5 @@ __all__ = [
     'CORRUPTIONS', 'DatasetError', 'FolderDataset', 'IDDDataset', 'IDDLiteDataset', 'LoadBravoLabels',
     'LoadInstanceColors', 'LoadLabels', 'LostAndFoundDataset', 'MarkInliers', 'MaskObjectDropout', 'MUADDataset',
     'NumberedInfiniteSampler', 'PasteOutliers', 'RenderToyRoads', 'S3DIS2DDataset', 'SeedAugmentations',
-    'SmiycDataset', 'StreetHazardsDataset', 'ToyRoadsDataset'
+    'SmiycDataset', 'StreetHazardsDataset', 'ToyRoadsDataset', 'UnlabelledFolderDataset'
 ]

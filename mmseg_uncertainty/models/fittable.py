@@ -24,12 +24,15 @@ class Fittable(metaclass=ABCMeta):
         promises: Whether the fit promises something of further images, so that no image may have fitted what it reads.
         shares: Shares of the images that the fit divides among steps of its own, by name, in their order.
         reads: Names of the heads whose scores the module reads.
+        reads_target: Whether it then reads images without labels from where it will be used: ``start_target()``,
+            ``update_target(outputs)`` once per batch, ``finish_target()``.
     """
 
     stages: int = 1
     promises: bool = False
     shares: Mapping[str, float] = MappingProxyType({})
     reads: tuple[str, ...] = ()
+    reads_target: bool = False
 
     def start_stage(self, stage: int) -> None:
         """Reset the statistics of one stage."""
@@ -50,6 +53,15 @@ class Fittable(metaclass=ABCMeta):
     @abstractmethod
     def finish_stage(self, stage: int) -> None:
         """Write the result of one stage to buffers, so that it is saved with the checkpoint."""
+
+    def start_target(self) -> None:
+        """Forget earlier target images."""
+
+    def update_target(self, outputs: FrozenOutputs) -> None:
+        """Add one batch of target images."""
+
+    def finish_target(self) -> None:
+        """Write what follows from the target images to buffers."""
 
     def needs_another_pass(self, stage: int) -> bool:
         """Whether what :meth:`finish_stage` wrote is preliminary and the images must be seen once more for this stage."""
@@ -102,3 +114,25 @@ def fit_stage(modules: Mapping[str, Fittable], stage: int,
         module.merge_ranks()
         module.finish_stage(stage)
     return {name: module for name, module in modules.items() if module.needs_another_pass(stage)}
+
+
+def target_readers(model: nn.Module) -> dict[str, Fittable]:
+    """Modules that read images without labels once they are fitted, by name."""
+    return {name: module for name, module in model.named_modules() if isinstance(module, Fittable) and module.reads_target}
+
+
+@torch.no_grad()
+def fit_target(modules: Mapping[str, Fittable], batches: Iterable[FrozenOutputs]) -> None:
+    """Show target images, which have no labels, to modules that are fitted otherwise.
+
+    Args:
+        modules: See :func:`target_readers`.
+        batches: Outputs of each batch.
+    """
+    for module in modules.values():
+        module.start_target()
+    for outputs in batches:
+        for module in modules.values():
+            module.update_target(outputs)
+    for module in modules.values():
+        module.finish_target()

@@ -64,6 +64,26 @@ def labelled_images(loader: Iterable, space: LabelSpace) -> Iterator[list[Labell
         count += len(images)
 
 
+def bare_images(loader: Iterable) -> Iterator[Tensor]:
+    """Images of a loader that needs no labels, each of shape (3, H, W).
+
+    Args:
+        loader: Batches of images (N, 3, H, W), or batches as :func:`labelled_images` takes them, whose labels are not read.
+
+    Raises:
+        TypeError: A batch holds no images.
+    """
+    for index, batch in enumerate(loader):
+        if isinstance(batch, Mapping):
+            key = next((key for key in IMAGES if key in batch), None)
+            if key is None:
+                raise TypeError(f'Batch {index} has the keys {sorted(map(str, batch))}; expected images under one of {IMAGES}.')
+            batch = batch[key]
+        elif isinstance(batch, (tuple, list)) and len(batch) and isinstance(batch[0], Tensor) and batch[0].dim() == 4:
+            batch = batch[0]
+        yield from image_list(batch, f'Batch {index}')
+
+
 def image_list(images: Any, name: str) -> list[Tensor]:
     """Images of one batch, each of shape (3, H, W).
 

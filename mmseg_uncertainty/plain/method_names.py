@@ -46,6 +46,9 @@ SETS: dict[str, dict] = {
     'rcps': dict(type='ConformalRiskControlHead', control='rcps'),
     'ltt': dict(type='ConformalRiskControlHead', control='ltt'),
     'kandinsky': dict(type='KandinskyHead'),
+    'weighted': dict(type='WeightedRiskControlHead'),
+    'adaptive': dict(type='AdaptiveRiskControlHead'),
+    'margins': dict(type='DilationSetHead'),
 }
 RISK_OPTIONS = ('alpha', 'loss', 'class_weights', 'coverage', 'label')
 MOST_POOLED_CHANNELS = 32
@@ -104,7 +107,7 @@ def set_config(sets: Mapping | None, num_classes: int) -> dict | None:
     if 'alpha' not in options:
         raise ValueError(f'sets={dict(sets)} has no alpha; say how much may be lost, for instance sets=dict(alpha=0.05).')
     config = _named(SETS, options.pop('method', 'crc'), 'method of sets') | dict(num_classes=num_classes)
-    if config['type'] != 'ConformalRiskControlHead':
+    if config['type'] in ('KandinskyHead', 'DilationSetHead'):
         return config | options
     risk = {name: options.pop(name) for name in RISK_OPTIONS if name in options}
     return config | dict(risks=[risk]) | options

@@ -1,16 +1,17 @@
 """Fits calibrators, heads and sets by streaming the images through the frozen network, one pass per stage."""
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from mmengine.logging import print_log
 from torch import Tensor
 
 from mmseg_uncertainty.models import PosthocSegmentor
-from mmseg_uncertainty.models.fittable import Fittable, fit_stage, fittables_in_order, passes_in_order
+from mmseg_uncertainty.models.fittable import (Fittable, fit_stage, fit_target, fittables_in_order, passes_in_order,
+                                               target_readers)
 from mmseg_uncertainty.structures import FrozenOutputs
 
-from .batches import labelled_input, same_shapes
+from .batches import bare_images, labelled_input, network_input, same_shapes
 from .calibration_images import WHOLE, CalibrationImages
 
 
@@ -64,6 +65,31 @@ def fit_statistics(posthoc: PosthocSegmentor, modules: dict[str, Fittable], imag
         while active:
             names = ', '.join(name.removeprefix('uncertainty_heads.') for name in active)
             active = fit_stage(active, stage, _batches(posthoc, images, part, f'{names}, pass {number} of {len(passes)}'))
+
+
+def show_target(posthoc: PosthocSegmentor, target: Iterable) -> None:
+    """Show images without labels to sets that follow them.
+
+    Args:
+        posthoc: The model.
+        target: See :func:`~mmseg_uncertainty.plain.batches.bare_images`.
+
+    Raises:
+        ValueError: Nothing in the model reads them.
+    """
+    readers = target_readers(posthoc)
+    if not readers:
+        raise ValueError("target_images: nothing in the model follows images without labels; use sets=dict(alpha=…, "
+                         "method='weighted'), or leave them out.")
+    posthoc.eval()
+    fit_target(readers, _target_batches(posthoc, target))
+
+
+def _target_batches(posthoc: PosthocSegmentor, target: Iterable) -> Iterator[FrozenOutputs]:
+    device = next(posthoc.base.parameters()).device
+    for image in bare_images(target):
+        inputs, samples = network_input([image], posthoc.base.size_divisor, device, [tuple(image.shape[-2:])])
+        yield posthoc.frozen_outputs(inputs, samples)
 
 
 def _batches(posthoc: PosthocSegmentor, images: CalibrationImages, part: tuple[float, float],

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 import mmseg_uncertainty
 from mmseg_uncertainty.functional.label_space import LabelSpace
 from mmseg_uncertainty.models import PosthocSegmentor
+from mmseg_uncertainty.models.fittable import target_readers
 
 from .batches import image_list, network_input
 from .calibration_images import CalibrationImages, PartOfLoader
@@ -20,7 +21,7 @@ from .gradient_fit import GradientFit, GradientRecipe
 from .interrupted_fit import InterruptedFit, save_whole
 from .posthoc_state import fingerprint, load_posthoc_state, posthoc_state
 from .predicted_images import PredictedImages, stack_samples
-from .statistics_fit import decided, fit_statistics, fitted_by_statistics, parts_of_images
+from .statistics_fit import decided, fit_statistics, fitted_by_statistics, parts_of_images, show_target
 
 CALIBRATOR, STATISTICS = 'calibrator', 'statistics'
 NATIVE_FLOWS, FLOWS = 'heads that learn by gradient', 'heads that learn by gradient from calibrated logits'
@@ -79,7 +80,8 @@ class UncertaintyModel:
             learning_rate: float = 4e-3,
             seed: int = 0,
             resume: str | Path | None = None,
-            progress: bool = True) -> UncertaintyModel:
+            progress: bool = True,
+            target_images: Iterable | None = None) -> UncertaintyModel:
         """Fit everything that needs it, on labelled images that the network was not trained on.
 
         Heads that learn by gradient (flows) from features come first, then the calibrator, then flows that read its logits,
@@ -100,6 +102,8 @@ class UncertaintyModel:
             resume: Folder in which an interrupted fit is kept; the same call goes on there. Parts that are done are not done
                 again, and flows go on where they were.
             progress: Whether to show progress bars.
+            target_images: Batches of images from where the model will be used, which need no labels, for
+                ``sets=dict(method='weighted', …)``.
 
         Returns:
             The model itself.
@@ -111,6 +115,7 @@ class UncertaintyModel:
         parts = self._parts()
         if not parts:
             raise ValueError(f'None of the heads {", ".join(self.heads)} has to be fitted; call predict.')
+        self._check_target(target_images)
         recipe = GradientRecipe(iterations, learning_rate, seed)
         images, shares = None, ()
         if CALIBRATOR in parts or STATISTICS in parts:
@@ -127,12 +132,31 @@ class UncertaintyModel:
             if part in (CALIBRATOR, STATISTICS):
                 place = (CALIBRATOR, STATISTICS).index(part)
                 fit_statistics(self.posthoc, fitted_by_statistics(self.posthoc)[place], images, shares[place])
+                if part == STATISTICS and target_images is not None:
+                    show_target(self.posthoc, target_images)
             else:
                 self._learn(parts[part], recipe, source, fit, progress)
             fit.finish(part, self.posthoc)
         fit.remove()
         self._is_fitted = True
         self.fitted_on = dict(base_sha256=fingerprint(self.posthoc), images=None if images is None else len(images))
+        return self
+
+    def adapt(self, target_images: Iterable) -> UncertaintyModel:
+        """Let sets that follow a shift follow other images, without a pass over any calibration image.
+
+        Args:
+            target_images: Batches of images (N, 3, H, W) from where the model will be used, without labels.
+
+        Returns:
+            The model itself.
+
+        Raises:
+            RuntimeError: The model has to be fitted first.
+            ValueError: Nothing in the model follows images.
+        """
+        self._check_fitted()
+        show_target(self.posthoc, target_images)
         return self
 
     def predict(self, images: Tensor | np.ndarray, size: tuple[int, int] | None = None) -> PredictedImages:
@@ -186,6 +210,13 @@ class UncertaintyModel:
         """
         load_posthoc_state(self.posthoc, state, path)
         self.fitted_on, self._is_fitted = dict(fitted_on), True
+
+    def _check_target(self, target_images: Iterable | None) -> None:
+        if target_readers(self.posthoc) and target_images is None:
+            raise ValueError("sets=dict(method='weighted', …) follow images from where the model will be used; give "
+                             'fit(loader, target_images=…), which need no labels.')
+        if target_images is not None and not target_readers(self.posthoc):
+            raise ValueError("target_images: nothing in the model follows them; wrap it with sets=dict(alpha=…, method='weighted').")
 
     @property
     def _labels(self) -> LabelSpace:

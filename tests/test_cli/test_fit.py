@@ -108,7 +108,8 @@ STATELESS = ('mc_dropout', 'gen', 'scale')
 @pytest.mark.parametrize('name', RECIPES)
 def test_every_recipe_is_fitted(tiny, name):
     config, checkpoint = tiny
-    out = fit(config, checkpoint, [name], 'own/images', 'own/labels', 'classes.txt', iterations=2, workers=0,
+    target = 'own/images' if name == 'weighted' else None
+    out = fit(config, checkpoint, [name], 'own/images', 'own/labels', 'classes.txt', iterations=2, workers=0, target=target,
               options={'model.test_cfg': dict(mode='slide', crop_size=(64, 64), stride=(32, 32))} if name == 'fedu' else None)
     recipe = RECIPES[name]
     state = torch.load(out, weights_only=False)['state_dict']
@@ -154,3 +155,17 @@ def test_classes_of_another_number_are_refused(tiny):
     Path('classes.txt').write_text('road\nsky\n')
     with pytest.raises(ValueError, match='classes.txt names 2 classes .*the model has 4'):
         fit(*tiny, ['temperature'], 'own/images', 'own/labels', 'classes.txt')
+
+
+def test_sets_that_follow_a_target_need_one_and_others_take_none(tiny):
+    with pytest.raises(ValueError, match='Name their folder with --target DIR'):
+        fit(*tiny, ['weighted'], 'own/images', 'own/labels', 'classes.txt')
+    with pytest.raises(ValueError, match='--target own/images: nothing that is added reads target images'):
+        fit(*tiny, ['crc'], 'own/images', 'own/labels', 'classes.txt', target='own/images')
+    config, checkpoint = tiny
+    call('fit', [config, checkpoint, '--add', 'weighted', *FOLDERS, '--classes', 'classes.txt', '--target', 'own/images', '--alpha',
+                 '0.4', '--workers', '0', '--out', 'followed.pth'])
+    kept = torch.load('followed.pth', weights_only=False)['state_dict']
+    assert len(kept['set_head.kept.target']) == 12 and 1 <= kept['set_head.effective'] <= 9
+    call('infer', ['own/images/0.png', 'followed.py', 'followed.pth', '--out', 'mine'])
+    assert Path('mine/figures/0.png').is_file()

@@ -288,3 +288,24 @@ def test_a_loss_that_is_not_finite_stops(monkeypatch):
 def test_nothing_is_fitted_on_void_alone(head):
     with pytest.raises(ValueError, match='no .* label'):
         wrapped(heads=[head]).fit([(IMAGES, torch.full_like(LABELS, 255))], iterations=2, **QUIET)
+
+
+def test_sets_follow_images_without_labels_and_then_others(tmp_path):
+    options = dict(sets=dict(alpha=0.3, method='weighted', weights='crossed', folds=3))
+    fit = dict(QUIET, target_images=[IMAGES[:8]])
+    images, labels = small_images(24)
+    model = wrapped(**options).fit(small_loader(images, labels), **fit)
+    first = model.predict(images[:4]).prediction_set
+    model.save(tmp_path / 'model.pth')
+    loaded = mmseg_uncertainty.load(tmp_path / 'model.pth', small_network())
+    assert torch.equal(loaded.predict(images[:4]).prediction_set, first)
+    far = 3 * IMAGES + 5
+    assert not first.all() and loaded.adapt([(far, None)]).predict(far).prediction_set.all()
+    fresh = wrapped(**options).fit(small_loader(images, labels), **dict(fit, target_images=[dict(images=far)]))
+    assert torch.equal(loaded.predict(far).prediction_set, fresh.predict(far).prediction_set)
+    with pytest.raises(ValueError, match='fit.loader, target_images='):
+        wrapped(**options).fit(small_loader(images, labels), **QUIET)
+    with pytest.raises(ValueError, match='nothing in the model follows them'):
+        wrapped(sets=dict(alpha=0.3)).fit(small_loader(images, labels), **fit)
+    with pytest.raises(TypeError, match='expected images under one of'):
+        model.adapt([dict(labels=labels)])

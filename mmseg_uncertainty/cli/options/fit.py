@@ -30,9 +30,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help='checkpoint to write, with its config beside it; default: %(default)s')
     parser.add_argument('--outliers', type=Path, metavar='DIR',
                         help='images whose texture is pasted as unknown objects while flows are fitted')
+    parser.add_argument('--target', type=Path, metavar='DIR',
+                        help='images from where the model will be used, without labels, which the sets of weighted follow')
     parser.add_argument('--iterations', type=whole_number(), metavar='N', help='of flows; default: as their schedule says')
     parser.add_argument('--alpha', type=number_between(0, 1, open_ended=True), metavar='SHARE',
-                        help='risk that prediction sets promise, in (0, 1); default: that of crc, 0.05, or kandinsky, 0.1')
+                        help='risk that prediction sets promise, in (0, 1); default: 0.05, of kandinsky and margins 0.1')
     parser.add_argument('--calibrator-share', type=number_between(0, 1, open_ended=True), default=0.25,
                         metavar='SHARE',
                         help='share of the images for the calibrator alone, where there are prediction sets; default: %(default)s')

@@ -19,7 +19,8 @@ from mmseg_uncertainty.datasets.calibration_plan import SHARED, CalibrationPlan,
 from mmseg_uncertainty.datasets.label_flips import labels_flip, unflip_labels
 from mmseg_uncertainty.engine.checkpoints import write_checkpoint
 from mmseg_uncertainty.engine.resuming import note_last_checkpoint
-from mmseg_uncertainty.models.fittable import Fittable, fit_stage, fittables_in_order, passes_in_order
+from mmseg_uncertainty.models.fittable import (Fittable, fit_stage, fit_target, fittables_in_order, passes_in_order,
+                                               target_readers)
 from mmseg_uncertainty.structures import FrozenOutputs
 
 
@@ -47,6 +48,8 @@ class CalibrationLoop(BaseLoop):
             ``None`` keeps sequences whole.
         seed: Seed of the division.
         unit: See :meth:`~mmseg_uncertainty.datasets.CalibrationPlan.of_dataset`.
+        target_dataloader: Dataloader, or its config, of images without labels from where the model will be used, for sets that
+            follow a shift (:class:`~mmseg_uncertainty.models.set_heads.WeightedRiskControlHead`).
 
     Raises:
         ValueError: The sampler does not visit each image once, an image comes twice, or the share is out of range.
@@ -59,8 +62,10 @@ class CalibrationLoop(BaseLoop):
                  calibrator_share: float | str | None = None,
                  block_length: int | None = None,
                  seed: int = 0,
-                 unit: str = 'known') -> None:
+                 unit: str = 'known',
+                 target_dataloader: DataLoader | dict | None = None) -> None:
         super().__init__(runner, dataloader)
+        self.target = runner.build_dataloader(target_dataloader) if isinstance(target_dataloader, dict) else target_dataloader
         if calibrator_share not in (None, SHARED) and (isinstance(calibrator_share, str) or not 0 < calibrator_share < 1):
             raise ValueError(f'CalibrationLoop: calibrator_share={calibrator_share!r} must lie strictly between 0 and 1, or '
                              f'be {SHARED!r} or None.')
@@ -121,6 +126,10 @@ class CalibrationLoop(BaseLoop):
         if not passes:
             raise ValueError('CalibrationLoop: no part of the model is fitted by statistics. Add a calibrator, a set head '
                              "or a fitted uncertainty head to the config's model, or train with IterBasedTrainLoop.")
+        readers = target_readers(self.model)
+        if readers and self.target is None:
+            raise ValueError(f'CalibrationLoop: {", ".join(readers)} follows images from where the model will be used. Name them, '
+                             'without labels, by train_cfg=dict(target_dataloader=…), or --target DIR of fit.')
         if self.plan.shared:
             self.runner.logger.warning("CalibrationLoop: calibrator_share='shared' makes promises on images that fitted what they "
                                        'read, so that they do not hold.')
@@ -135,6 +144,9 @@ class CalibrationLoop(BaseLoop):
                 modules = fit_stage(modules, stage, self._batches(next(iter(modules))))
                 self._epoch += 1
                 self._repeated += bool(modules)
+        if readers:
+            self.runner.logger.info(f'Showing {len(self.target.dataset)} target images to {", ".join(readers)}')
+            fit_target(readers, self._target_batches())
         self._save()
         self.runner.call_hook('after_train')
         return self.runner.model
@@ -175,6 +187,12 @@ class CalibrationLoop(BaseLoop):
             yield (outputs, torch.stack([sample.gt_sem_seg.data[0] for sample in chosen]).long(),
                    [dict(samples[index].metainfo, calibration_position=positions[index], label_kind=self._label_kind,
                          calibration_unit=self.plan.unit_of(samples[index].metainfo.get('img_path'))) for index in same])
+
+    def _target_batches(self) -> Iterator[FrozenOutputs]:
+        for batch in self.target:
+            data = self.model.data_preprocessor(batch, False)
+            for index, sample in enumerate(data['data_samples']):
+                yield self.model.frozen_outputs(data['inputs'][index:index + 1], [sample])
 
     def _save(self) -> None:
         """Write the checkpoint beside its place and move it there, so that no half checkpoint is ever found."""

@@ -252,18 +252,19 @@ class PosthocSegmentor(BaseModel):
 
         Args:
             inputs: Preprocessed images, shape (N, 3, H', W').
-            data_samples: Their samples, with labels of one common size.
+            data_samples: Their samples, with labels of one common size, or without labels.
 
         Returns:
-            Outputs with logits at the size of the labels, calibrated once the calibrator is fitted.
+            Outputs with logits at the size of the labels, or of the images where there are none, calibrated once the calibrator is
+            fitted.
         """
         metas = [sample.metainfo for sample in data_samples]
         reads_native = any(getattr(module, 'needs_features', False) or getattr(module, 'resolution', None) == 'native'
                            for module in self.posthoc_modules())
         runs = self.run(inputs, metas, keep_windows=reads_native or self.test_cfg['mode'] == 'whole',
                         labels_padded=self.training)
-        outputs = [_frozen(self.at_output(run.scores.to_image(tuple(sample.gt_sem_seg.shape))), run)
-                   for run, sample in zip(runs, data_samples)]
+        sizes = [tuple(sample.gt_sem_seg.shape) if 'gt_sem_seg' in sample else None for sample in data_samples]
+        outputs = [_frozen(self.at_output(run.scores.to_image(size)), run) for run, size in zip(runs, sizes)]
         if self.calibrator is not None and self.calibrator.is_fitted():
             outputs = [one.with_logits(self.calibrator(one, [meta])) for one, meta in zip(outputs, metas)]
         return stack_outputs(outputs)
@@ -303,7 +304,7 @@ class PosthocSegmentor(BaseModel):
         return [write_result(result, sample) for result, sample in zip(results, samples, strict=True)]
 
     def _results(self, inputs: Tensor, metas: Sequence[Mapping]) -> list[ImageResult]:
-        pools = getattr(self.calibrator, 'needs_features', False)
+        pools = any(getattr(part, 'needs_features', False) for part in (self.calibrator, self.set_head))
         runs = self.run(inputs, metas, self.native_heads(), pool_features=pools)
         return [self.result(run.scores.to_image(), None if run.head_maps is None else run.head_maps.to_image(), run, meta)
                 for run, meta in zip(runs, metas)]
@@ -336,11 +337,18 @@ class PosthocSegmentor(BaseModel):
                        for name, head in self.uncertainty_heads.items()}
         membership = None
         if self.set_head is not None and self.tta is None:
-            membership = self.set_head(self.set_head.probabilities(read.logits), base.predicted, place)
+            membership = self._sets(_frozen(base, run).with_logits(read.logits), place)
         flags = {} if self.tta is not None else {
             name: decision(uncertainty[decision.head]) for name, decision in self.decisions.items()}
         return ImageResult(scores, base.logits, predicted, self.distribution, calibrated, uncertainty, membership=membership,
                            flags=flags, decisions={name: self.decisions[name].record() for name in flags})
+
+    def _sets(self, outputs: FrozenOutputs, place: Place | None) -> Tensor:
+        """Prediction sets of an image, or of a rectangle of one."""
+        probabilities = self.set_head.probabilities(outputs.logits)
+        if not self.set_head.embeds:
+            return self.set_head(probabilities, outputs.predicted, place)
+        return self.set_head(probabilities, outputs.predicted, place, self.set_head.embed(outputs, probabilities))
 
 
 def _metas(inputs: Tensor, data_samples: Sequence[SegDataSample] | None) -> list[dict]:

@@ -1,23 +1,19 @@
 """Prediction sets with a promised image-level risk."""
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 
 import numpy as np
 import torch
-from mmengine.logging import print_log
 from mmseg.registry import MODELS
 from torch import Tensor
 
-from mmseg_uncertainty.functional.conformal_losses import ConformityTable, image_loss, tabulate
-from mmseg_uncertainty.functional.prediction_sets import SetFamily
+from mmseg_uncertainty.functional.conformal_losses import ConformityTable, image_loss
 from mmseg_uncertainty.functional.risk_control import FALLBACKS, control_classes, control_risk
-from mmseg_uncertainty.functional.set_size_curves import mean_sizes, size_histogram
-from mmseg_uncertainty.structures import FrozenOutputs, MethodInfo, Place
+from mmseg_uncertainty.structures import MethodInfo, Place
 
-from .conformity_curves import ConformityCurves
-from .set_head import SetHead, smallest_threshold, split_risk
+from .curve_set_head import CurveSetHead
+from .set_head import smallest_threshold, split_risk
 
 FALLBACK_MEANS = dict(
     contain='every set contains the class, so that it is never missed',
@@ -25,7 +21,7 @@ FALLBACK_MEANS = dict(
 
 
 @MODELS.register_module()
-class ConformalRiskControlHead(SetHead):
+class ConformalRiskControlHead(CurveSetHead):
     """Choose the smallest sets of a nested family whose risk on a further image is promised.
 
     One pass keeps what all losses depend on; :meth:`recalibrate` then makes any other promise without the images.
@@ -77,14 +73,8 @@ class ConformalRiskControlHead(SetHead):
                  keep_curves: bool = True,
                  activation: str | None = None,
                  init_cfg: dict | None = None) -> None:
-        super().__init__(num_classes, activation, init_cfg)
-        self.family = SetFamily(**(family or {}))
-        if activation == 'sigmoid' and self.family.kind != 'lac':
-            raise ValueError(f"ConformalRiskControlHead: {self.family.kind!r} adds probabilities up, and those of "
-                             "activation='sigmoid' do not sum to 1; use family=dict(kind='lac').")
-        self.mantissa_bits = mantissa_bits
+        super().__init__(num_classes, family, mantissa_bits, activation, init_cfg)
         self.keep_curves = keep_curves
-        self.curves = ConformityCurves(num_classes)
         self.register_buffer('thresholds', torch.full((num_classes, ), torch.nan, dtype=torch.float64))
         self.register_buffer('fell_back', torch.zeros(num_classes, dtype=torch.bool))
         self.register_buffer('feasible', torch.zeros((), dtype=torch.bool))
@@ -120,24 +110,6 @@ class ConformalRiskControlHead(SetHead):
         """Share of the pixels that the first risk wants covered, in (0, 1)."""
         return self.losses[0].get('coverage', 1 - self.targets[0].alpha)
 
-    def start_stage(self, stage: int) -> None:
-        """Forget earlier images."""
-        self.start_images()
-        self.curves.reset()
-
-    def update(self, outputs: FrozenOutputs, labels: Tensor, metas: list[dict]) -> None:
-        """Tabulate one batch; see :class:`~mmseg_uncertainty.models.fittable.Fittable`."""
-        filled, valid = self.valid_labels(labels)
-        probabilities = self.add_images(outputs.logits, metas)
-        conformity = self.family.label_conformity(probabilities, filled, outputs.predicted)
-        sizes = size_histogram(self.family, probabilities, valid, outputs.predicted) if self.keep_curves else None
-        self.curves.add(tabulate(conformity, labels, self.num_classes, self.mantissa_bits), sizes)
-
-    def merge_ranks(self) -> None:
-        """Collect the images of all processes."""
-        self.merge_images()
-        self.curves.merge_ranks()
-
     def finish_stage(self, stage: int) -> None:
         """Choose the thresholds and keep the curves."""
         self.curves.finish()
@@ -155,57 +127,17 @@ class ConformalRiskControlHead(SetHead):
         Raises:
             RuntimeError: No curves were kept.
         """
-        table = self._kept_table()
+        table = self.kept_table()
         if promise:
             self.promise(**promise)
         self._calibrate(table, images)
-
-    def risk_curve(self, thresholds: Sequence[float] | np.ndarray, **loss) -> np.ndarray:
-        """Mean loss of the calibration images at any thresholds 1 - lambda.
-
-        Args:
-            thresholds: Shape (Q,), in [0, 1].
-            loss: ``loss`` and its options, as in ``risks``.
-
-        Returns:
-            Shape (Q,), in [0, 1]; NaN where no image has this loss.
-
-        Raises:
-            RuntimeError: No curves were kept.
-        """
-        losses = image_loss(self._kept_table(), **loss)
-        return losses.at(thresholds)[losses.defined].mean(axis=0)
-
-    def size_curve(self, thresholds: Sequence[float] | np.ndarray) -> np.ndarray:
-        """Mean number of classes per labelled pixel at any thresholds 1 - lambda, over the calibration images.
-
-        Args:
-            thresholds: Shape (Q,), in [0, 1].
-
-        Returns:
-            Shape (Q,), in 0..K; see :func:`~mmseg_uncertainty.functional.set_size_curves.mean_sizes`.
-
-        Raises:
-            RuntimeError: No curves were kept.
-        """
-        pixels = self._kept_table().pixels.sum(axis=1)
-        return mean_sizes(self.curves.sizes.cpu().numpy(), pixels, thresholds)[pixels > 0].mean(axis=0)
 
     def sets(self, probabilities: Tensor, predicted: Tensor | None = None, place: Place | None = None) -> Tensor:
         """Prediction sets; arguments as in :meth:`forward`."""
         return self.family.sets(probabilities, self.thresholds, predicted)
 
-    def _kept_table(self) -> ConformityTable:
-        table = self.curves.table()
-        if not table.num_images:
-            raise RuntimeError('ConformalRiskControlHead: no curves to calculate from; fit with keep_curves=True.')
-        return table
-
     def _calibrate(self, table: ConformityTable, images: np.ndarray | None) -> None:
-        void = int((table.pixels.sum(axis=1) == 0).sum())
-        if void:
-            print_log(f'{type(self).__name__}: {void} of {table.num_images} images hold void only and are left out.',
-                      'current', logging.WARNING)
+        self.report_void(table)
         if self.class_conditional:
             thresholds, results, fell_back = control_classes(table, self.targets[0], images, self.fallback)
             names = [f'misses of class {label} at {self.targets[0]}' for label in range(self.num_classes)]

@@ -21,6 +21,7 @@ class ConformityCurves(ResizableBuffers):
 
     Args:
         num_classes: Number of classes, below 256.
+        precision: Type of the conformities.
 
     Attributes:
         rows: Rows of each image, shape (n,).
@@ -32,11 +33,12 @@ class ConformityCurves(ResizableBuffers):
             B).
     """
 
-    def __init__(self, num_classes: int) -> None:
+    def __init__(self, num_classes: int, precision: type = np.float32) -> None:
         super().__init__()
+        self.types = DTYPES | dict(conformity=precision)
         self._parts: list[dict[str, np.ndarray]] = []
         shapes = dict(pixels=(0, num_classes), sizes=(0, SIZE_BINS))
-        for name, dtype in DTYPES.items():
+        for name, dtype in self.types.items():
             self.register_buffer(name, torch.from_numpy(np.zeros(shapes.get(name, 0), dtype)))
 
     def reset(self) -> None:
@@ -54,7 +56,7 @@ class ConformityCurves(ResizableBuffers):
         rows = np.bincount(table.image, minlength=table.num_images)
         sizes = np.zeros((table.num_images, SIZE_BINS)) if sizes is None else sizes.cpu().numpy()
         values = (rows, table.label, table.conformity, counts, table.pixels, sizes)
-        self._parts.append({name: value.astype(dtype) for (name, dtype), value in zip(DTYPES.items(), values)})
+        self._parts.append({name: value.astype(dtype) for (name, dtype), value in zip(self.types.items(), values)})
 
     def merge_ranks(self) -> None:
         """Collect the images of all processes."""

@@ -39,6 +39,9 @@ class SetHead(BaseModule, Fittable):
     """
 
     promises = True
+    # Whether the set of a pixel depends on more of the image than that pixel, and whether on an embedding of the whole image.
+    whole_image = False
+    embeds = False
 
     def __init__(self, num_classes: int, activation: str | None = None, init_cfg: dict | None = None) -> None:
         super().__init__(init_cfg)
@@ -99,6 +102,11 @@ class SetHead(BaseModule, Fittable):
             RuntimeError: The head was never fitted.
             ValueError: The number of classes is not the one the head was made for, or a probability is NaN.
         """
+        self.check(probabilities)
+        return self.sets(probabilities, predicted, place)
+
+    def check(self, probabilities: Tensor) -> None:
+        """Raise where the head was not fitted, or where probabilities are broken or not those of its classes."""
         if not self.is_fitted():
             raise RuntimeError(f'{type(self).__name__} has no thresholds yet. Fit it with tools/train.py and '
                                "train_cfg=dict(type='CalibrationLoop'), and test the checkpoint that this saves.")
@@ -106,7 +114,6 @@ class SetHead(BaseModule, Fittable):
             raise ValueError(f'{type(self).__name__}: the model has {probabilities.shape[1]} classes and the head '
                              f'num_classes={self.num_classes}; set num_classes of the set head to that of the model.')
         self._check_numbers(probabilities)
-        return self.sets(probabilities, predicted, place)
 
     def _check_numbers(self, probabilities: Tensor, names: Sequence[str] | None = None) -> None:
         broken = probabilities.flatten(1).sum(dim=1).isnan()

@@ -5,7 +5,7 @@ import torch
 from mmseg_uncertainty.functional.conformal_losses import image_loss, tabulate
 from mmseg_uncertainty.functional.prediction_sets import SetFamily
 from mmseg_uncertainty.functional.risk_control import RiskTarget, control_risk
-from mmseg_uncertainty.models.set_heads import ConformalRiskControlHead, conformal_risk_control_head, set_head
+from mmseg_uncertainty.models.set_heads import ConformalRiskControlHead, curve_set_head, set_head
 from mmseg_uncertainty.structures import FrozenOutputs
 
 NUM_CLASSES = 4
@@ -34,7 +34,7 @@ def fit(head, logits, labels, batch_size=8):
 def log(monkeypatch):
     """Everything that heads log."""
     messages = []
-    for module in (set_head, conformal_risk_control_head):
+    for module in (set_head, curve_set_head):
         monkeypatch.setattr(module, 'print_log', lambda message, *_: messages.append(message))
     return messages
 
