@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmseg_uncertainty.datasets.idd_lite_dataset import CLASS_GROUPS
-from mmseg_uncertainty.functional.conformal_losses import ConformityTable, concatenate_tables, tabulate
+from mmseg_uncertainty.functional.conformal_losses import ConformityTable, concatenate_tables, select_images, tabulate
 from mmseg_uncertainty.functional.dilation_margins import tabulate_margins
 from mmseg_uncertainty.functional.prediction_sets import SetFamily
 from mmseg_uncertainty.functional.set_size_curves import size_histogram
@@ -39,6 +39,13 @@ class AdaptiveSweep:
     def embedding(self, *parts: str) -> np.ndarray:
         """Some parts beside each other, shape (n, D)."""
         return np.concatenate([self.embeddings[part] for part in parts], axis=1)
+
+    def one_of(self, every: int) -> AdaptiveSweep:
+        """One out of so many images."""
+        images = np.arange(0, len(self.sequences), every)
+        tables = [table and select_images(table, images) for table in (self.classes, self.groups, self.margins)]
+        return AdaptiveSweep(*tables, self.sizes[images], {part: values[images] for part, values in self.embeddings.items()},
+                             self.sequences[images])
 
     def save(self, path: Path) -> None:
         """Write the sweep to one file."""
@@ -70,15 +77,14 @@ def images_of(config: str, checkpoint: str, name: str):
 
 
 @torch.no_grad()
-def adaptive_sweep(model, images, grouped: bool, limit: int | None = None) -> AdaptiveSweep:
-    """Run the model once over the images; ``grouped`` says that labels are the seven groups already."""
+def adaptive_sweep(model, images, grouped: bool, every: int = 1) -> AdaptiveSweep:
+    """Run the model once over one out of ``every`` images; ``grouped`` says that labels are the seven groups already."""
     family, embeds = SetFamily('lac'), {part: ImageEmbedding([part], model.num_classes) for part in PARTS}
     kept: dict[str, list] = {name: [] for name in ('classes', 'groups', 'margins', 'sizes', 'sequences')}
     embedded: dict[str, list] = {part: [] for part in PARTS}
     members = [torch.from_numpy(np.flatnonzero(GROUP_OF[:-1] == group)) for group in range(7)]
-    for index, batch in enumerate(images):
-        if index == limit:
-            break
+    for index in range(0, len(images.dataset), every):
+        batch = images.collate_fn([images.dataset[index]])
         data = model.data_preprocessor(batch, False)
         outputs = model.frozen_outputs(data['inputs'], data['data_samples'])
         probabilities = outputs.logits.softmax(dim=1)
@@ -96,16 +102,16 @@ def adaptive_sweep(model, images, grouped: bool, limit: int | None = None) -> Ad
         kept['groups'].append(tabulate(own, labels, len(members)))
         kept['sizes'].append(size_histogram(family, probabilities, labels != VOID).numpy())
         kept['sequences'] += [Path(sample.img_path).stem.split('_')[0] for sample in data['data_samples']]
-        print(f'{index + 1} of {len(images)}', flush=True)
+        print(f'{index + 1} of {len(images.dataset)}', flush=True)
     tables = [concatenate_tables(kept[name]) if kept[name] else None for name in ('classes', 'groups', 'margins')]
     return AdaptiveSweep(*tables, np.concatenate(kept['sizes']), {part: np.concatenate(embedded[part]) for part in PARTS},
                          np.array(kept['sequences']))
 
 
-def cached_sweep(folder: Path, config: str, checkpoint: str, name: str, limit: int | None = None) -> AdaptiveSweep:
+def cached_sweep(folder: Path, config: str, checkpoint: str, name: str, every: int = 1) -> AdaptiveSweep:
     """The sweep of a file, or passed through the model and written there."""
-    path = folder / f'{name.replace(":", "_")}{f"_{limit}" if limit else ""}.npz'
+    path = folder / f'{name.replace(":", "_")}{f"_{every}" if every > 1 else ""}.npz'
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
-        adaptive_sweep(*images_of(config, checkpoint, name), name == 'idd_lite', limit).save(path)
+        adaptive_sweep(*images_of(config, checkpoint, name), name == 'idd_lite', every).save(path)
     return AdaptiveSweep.load(path)
