@@ -260,3 +260,50 @@ def test_two_processes_give_the_result_of_one(fitted, tmp_path):
     assert [worker.exitcode for worker in workers] == [0, 0]
     merged = torch.load(tmp_path / 'calibrated.pth', weights_only=True)['state_dict']
     torch.testing.assert_close(merged['set_head.moments'], runner.model.set_head.moments, rtol=1e-6, atol=0)
+
+
+class Bare(ToyImages):
+    """Images without labels, of another place."""
+
+    def __len__(self):
+        return 5
+
+    def __getitem__(self, index):
+        generator = torch.Generator().manual_seed(100 + index)
+        sample = SegDataSample(metainfo=dict(img_path=f't{index}.png'))
+        return dict(inputs=torch.rand(2, 4, 5, generator=generator), data_samples=sample)
+
+
+class Follower(MeanLogit):
+    """Reads target images once it is fitted."""
+
+    reads_target = True
+
+    def start_target(self):
+        self.calls.append('start target')
+        self.target = []
+
+    def update_target(self, outputs):
+        self.target.append(outputs.logits)
+
+    def finish_target(self):
+        self.calls.append('finish target')
+
+
+def test_images_without_labels_come_last_and_once(tmp_path):
+    model = ToyModel(heads=())
+    model.set_head = Follower()
+    loop = dict(target_dataloader=dict(batch_size=2, num_workers=0, dataset=Bare(), collate_fn=dict(type='pseudo_collate'),
+                                       sampler=dict(type='DefaultSampler', shuffle=False, round_up=False)))
+    runner_of(tmp_path, model, loop=loop).train()
+    assert model.set_head.calls[-3:] == ['finish 1', 'start target', 'finish target']
+    expected = model.base(torch.stack([Bare()[index]['inputs'] for index in range(5)]))
+    torch.testing.assert_close(torch.cat(model.set_head.target), expected)
+
+
+def test_what_follows_a_target_is_refused_without_one(tmp_path):
+    model = ToyModel(heads=())
+    model.set_head = Follower()
+    with pytest.raises(ValueError, match='set_head follows images from where the model will be used'):
+        runner_of(tmp_path, model).train()
+    assert not model.set_head.calls

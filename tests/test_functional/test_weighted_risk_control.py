@@ -25,7 +25,7 @@ def brute_force(loss, weights, test_weight, alpha):
 def test_thresholds_are_those_of_a_search_over_all(kind, alpha):
     generator = np.random.default_rng(0)
     difficulty, _ = street_images(generator, 25)
-    loss = kind(image_table(generator, difficulty, pixels=9, decimals=1, void_images=2))
+    loss = kind(image_table(generator, difficulty, pixels=9, decimals=2, void_images=2))
     weights = generator.gamma(1.0, 1.0, 25)
     weights[3] = 0
     risk = WeightedRisk.of(loss, weights, alpha)
