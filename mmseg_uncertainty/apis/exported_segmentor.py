@@ -11,6 +11,7 @@ from mmseg_uncertainty.models import EnsembleSegmentor, PosthocSegmentor
 from mmseg_uncertainty.models.calibrators import LocalTemperatureScaling
 from mmseg_uncertainty.models.decisions import FlagThreshold
 from mmseg_uncertainty.models.decode_heads import NearestNeighborHead
+from mmseg_uncertainty.models.decode_heads.score_maps import score_maps, with_members
 from mmseg_uncertainty.models.set_heads import ConformalRiskControlHead
 from mmseg_uncertainty.runtime.resizing import Resizing
 from mmseg_uncertainty.structures import FrozenOutputs, GridOutputs
@@ -54,7 +55,8 @@ class ExportedSegmentor(nn.Module):
         self.resizing = Resizing(resize_steps(getattr(model, 'cfg', {})))
         self.preprocess, self.probabilities = preprocess, probabilities
         self.heads = list(model.uncertainty_heads) if heads is None else list(dict.fromkeys(heads))
-        for name in set(model.uncertainty_heads) - set(self.heads):
+        kept = with_members(model.uncertainty_heads, self.heads)
+        for name in set(model.uncertainty_heads) - set(kept):
             del model.uncertainty_heads[name]
         for name in [name for name, decision in model.decisions.items() if decision.head not in self.heads]:
             del model.decisions[name]
@@ -63,7 +65,7 @@ class ExportedSegmentor(nn.Module):
         for module in model.modules():
             if isinstance(module, (ConformalRiskControlHead, FlagThreshold)):
                 module.curves = None
-        self.window_pass = WindowPass(model, [name for name in self.heads if name in model.native_heads()])
+        self.window_pass = WindowPass(model, list(model.native_heads()))
         self.sliding_pass: nn.Module | None = None
 
     @property
@@ -143,7 +145,8 @@ class ExportedSegmentor(nn.Module):
         calibrated = self._calibrate(output, self._to_image(padded, content, image_size), pooled)
         read = GridOutputs(calibrated, predicted=output.predicted, distribution=distribution)
         at_cells = dict(zip(self.window_pass.heads, native))
-        uncertainty = {name: at_cells[name] if name in at_cells else model.uncertainty_heads[name](read) for name in self.heads}
+        maps = score_maps(model.uncertainty_heads, at_cells, read)
+        uncertainty = {name: maps[name] for name in self.heads}
         flags = [uncertainty[decision.head] > float(decision.threshold) for decision in model.decisions.values()]
         probabilities = [distribution.probabilities(calibrated)] if self.probabilities else []
         sets = [self._sets(calibrated, output, labels)] if model.set_head else []
@@ -245,7 +248,7 @@ def check_exportable(model: PosthocSegmentor, heads: list[str] | None) -> None:
         if part is not None and not part.is_fitted():
             raise ValueError(f'{type(part).__name__} is not fitted yet; fit it with tools/train.py and export the checkpoint '
                              'that this saves.')
-    for name in model.uncertainty_heads if heads is None else heads:
+    for name in with_members(model.uncertainty_heads, model.uncertainty_heads if heads is None else heads):
         if isinstance(model.uncertainty_heads[name], NearestNeighborHead):
             raise ValueError(f'NearestNeighborHead ({name!r}) compares pixels with its bank in as many parts as fit the memory, '
                              'and a graph has a fixed number of parts. Leave it out with --heads.')

@@ -56,6 +56,7 @@ RECIPES = dict(
     knn=Recipe('nearest_neighbors', heads=('knn', )),
     **{name: Recipe('detectors', heads=(name, )) for name in DETECTORS},
     detectors=Recipe('detectors', heads=('gen', 'scale', *DETECTORS)),
+    knn_energy=Recipe('combined', heads=('knn', 'energy', 'knn_energy')),
     sml=Recipe('baselines', heads=('standardized_max_logit', )),
     baselines=Recipe('baselines', heads=('standardized_max_logit', 'mc_dropout', 'mahalanobis', 'vim')))
 

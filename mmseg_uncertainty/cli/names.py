@@ -12,8 +12,8 @@ CORRUPTIONS = ('gaussian_noise', 'shot_noise', 'impulse_noise', 'defocus_blur', 
                'gaussian_blur', 'spatter', 'saturate')
 RECIPES = ('temperature', 'clustered', 'local', 'vector', 'crc', 'kandinsky', 'weighted', 'adaptive', 'margins', 'false_alarms',
            'misses', 'frame_alarms', 'selective_risk', 'precision', 'fedu', 'fedc', 'fed', 'outliers', 'mahalanobis', 'vim', 'knn',
-           'kl_matching', 'mahalanobis_pp', 'relative_mahalanobis', 'react', 'fdbd', 'residual', 'neco', 'pnml', 'detectors', 'sml',
-           'baselines')
+           'kl_matching', 'mahalanobis_pp', 'relative_mahalanobis', 'react', 'fdbd', 'residual', 'neco', 'pnml', 'detectors',
+           'knn_energy', 'sml', 'baselines')
 CACHE_PRECISIONS = ('float16', 'float32')
 BENCHMARKS = ('smiyc', 'fishyscapes', 'bravo')
 RESCALE = ('auto', 'never', 'always')

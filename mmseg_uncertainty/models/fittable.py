@@ -72,10 +72,12 @@ def fittables_in_order(model: nn.Module) -> tuple[dict[str, Fittable], dict[str,
     """What is read and fitted first, and what reads it and is fitted after it, by name.
 
     Calibrators are read by all others. A head is read where a decision compares its score; it is then fitted with the
-    calibrators, on images that the decision does not see.
+    calibrators, on images that the decision does not see, and with it the heads that it adds up.
     """
     fitted = {name: module for name, module in model.named_modules() if isinstance(module, Fittable)}
-    decided = {f'uncertainty_heads.{decision.head}' for decision in getattr(model, 'decisions', {}).values()}
+    heads = getattr(model, 'uncertainty_heads', {})
+    decided = {f'uncertainty_heads.{name}' for decision in getattr(model, 'decisions', {}).values()
+               for name in (decision.head, *(heads[decision.head].members if decision.head in heads else ()))}
     read = {name: module for name, module in fitted.items() if name.startswith('calibrator') or name in decided and module.stages}
     return read, {name: module for name, module in fitted.items() if name not in read}
 

@@ -30,6 +30,7 @@ HEADS: dict[str, dict] = {
     'residual': dict(type='ResidualHead'),
     'neco': dict(type='NECOHead'),
     'pnml': dict(type='PNMLHead'),
+    'knn_energy': dict(type='SumOfScoresHead', heads=['knn', 'energy']),
     'fedu': FLOW,
     'fedc': FLOW | dict(conditional=True),
 }

@@ -20,7 +20,8 @@ FILTERED = dict(sml=dict(type='MaxLogitHead', filters=[dict(type='BoundarySuppre
 DETECTORS = dict(
     gen=dict(type='GENHead', top=3), kl=dict(type='KLMatchingHead'), scale=dict(type='SCALEHead', percentile=0.6),
     react=dict(type='ReActHead'), fdbd=dict(type='FDBDHead'), residual=dict(type='ResidualHead'), neco=dict(type='NECOHead'),
-    pnml=dict(type='PNMLHead'), mahalanobis=dict(type='MahalanobisHead', normalize=True, relative=True))
+    pnml=dict(type='PNMLHead'), mahalanobis=dict(type='MahalanobisHead', normalize=True, relative=True),
+    both=dict(type='SumOfScoresHead', heads=['gen', 'pnml'], reduction='max'))
 SIGMOIDS = dict(loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True))
 POOLED = dict(in_channels=32, in_index=3, channels=8, pool_scales=(1, 2, 3, 6), num_classes=5, norm_cfg=dict(type='BN'),
               align_corners=False)

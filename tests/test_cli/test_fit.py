@@ -102,7 +102,7 @@ def test_the_schedule_of_the_base_is_dropped():
         assert not {'val_dataloader', 'test_dataloader', 'val_cfg', 'auto_scale_lr'} & set(config)
 
 
-STATELESS = ('mc_dropout', 'gen', 'scale')
+STATELESS = ('mc_dropout', 'gen', 'scale', 'energy')
 
 
 @pytest.mark.parametrize('name', RECIPES)

@@ -19,6 +19,7 @@ from .scale_head import SCALEHead
 from .score_head import ScoreHead
 from .softmax_deviation_head import SoftmaxDeviationHead
 from .standardized_max_logit_head import StandardizedMaxLogitHead
+from .sum_of_scores_head import SumOfScoresHead
 from .summary_head import SummaryHead
 from .vim_head import ViMHead
 
@@ -26,5 +27,5 @@ __all__ = [
     'EnergyHead', 'EnsembleHead', 'EntropyHead', 'FDBDHead', 'FlowEneDetHead', 'GENHead', 'KLMatchingHead',
     'MCDropoutHead', 'MSPHead', 'MahalanobisHead', 'MarginHead', 'MaxLogitHead', 'NECOHead', 'NearestNeighborHead',
     'PNMLHead', 'ReActHead', 'ResidualHead', 'SCALEHead', 'ScoreHead', 'SoftmaxDeviationHead',
-    'StandardizedMaxLogitHead', 'SummaryHead', 'ViMHead'
+    'StandardizedMaxLogitHead', 'SumOfScoresHead', 'SummaryHead', 'ViMHead'
 ]

@@ -30,6 +30,8 @@ class ScoreHead(BaseModule, metaclass=ABCMeta):
     """
 
     info: ClassVar[MethodInfo]
+    # Names of the heads whose maps are all that this one reads.
+    members: tuple[str, ...] = ()
     without_features: ClassVar[str] = 'remove this head or choose one that needs logits only'
 
     def __init__(self,
@@ -84,7 +86,10 @@ class ScoreHead(BaseModule, metaclass=ABCMeta):
         if self.needs_features and outputs.features is None:
             raise ValueError(f'{type(self).__name__} needs features, but the base model has no classifier layer whose input '
                              f'could serve; name one with features_from, or {self.without_features}.')
-        score = self.score_cells(outputs)
+        return self.filtered(self.score_cells(outputs), outputs)
+
+    def filtered(self, score: Tensor, outputs: GridOutputs) -> Tensor:
+        """Apply the filters to a map, shape (N, h, w), of these outputs."""
         for score_filter in self.filters:
             score = score_filter(score, outputs.classes)
         return score

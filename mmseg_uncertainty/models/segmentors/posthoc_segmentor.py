@@ -16,6 +16,7 @@ from mmseg_uncertainty.functional.class_distributions import ClassDistribution
 from mmseg_uncertainty.models.bases import BasePass, FrozenBase, MMSegBase
 from mmseg_uncertainty.models.bases.cached_pass import cached_pass
 from mmseg_uncertainty.models.decode_heads import ScoreHead
+from mmseg_uncertainty.models.decode_heads.score_maps import score_maps
 from mmseg_uncertainty.models.fittable import Fittable
 from mmseg_uncertainty.models.utils import MergedWindows, build_named, features_name, name_tensors_as_the_base
 from mmseg_uncertainty.runtime.tiles import Window, sliding_windows
@@ -333,8 +334,7 @@ class PosthocSegmentor(BaseModel):
             calibrated = self.calibrator(_frozen(base, run), [meta])
             read = GridOutputs(calibrated, predicted=base.predicted, distribution=self.distribution)
         native = {} if head_maps is None else dict(zip(self.native_heads(), head_maps.unbind(dim=1)))
-        uncertainty = {name: native[name] if name in native else head(read)
-                       for name, head in self.uncertainty_heads.items()}
+        uncertainty = score_maps(self.uncertainty_heads, native, read)
         membership = None
         if self.set_head is not None and self.tta is None:
             membership = self._sets(_frozen(base, run).with_logits(read.logits), place)
