@@ -33,27 +33,31 @@ def crowd(size, rows):
     return dict(size=list(size), counts=counts if flat[0] == 0 else [0, *counts])
 
 
-@pytest.fixture
-def source(tmp_path):
+def write_coco(folder):
     """Six images to train on, three to test on, of several shapes; one in each shows no person."""
     random = np.random.default_rng(0)
     sizes = [(48, 64), (64, 48), (40, 64)]
     for name, count in (('train2017', 6), ('val2017', 3)):
         images, annotations = [], []
-        (tmp_path / name).mkdir()
+        (folder / name).mkdir(parents=True)
         for number in range(count):
             height, width = sizes[number % 3]
             file = f'{number:012d}.jpg'
-            cv2.imwrite(str(tmp_path / name / file), random.integers(0, 256, (height, width, 3), dtype=np.uint8))
+            cv2.imwrite(str(folder / name / file), random.integers(0, 256, (height, width, 3), dtype=np.uint8))
             images.append(dict(id=100 + number, file_name=file, height=height, width=width))
             segmentation = crowd((height, width), slice(20, 30)) if number == 1 else square(10, 16, 16)
             annotations.append(dict(image_id=100 + number, category_id=49 if number else 7, segmentation=segmentation,
                                     iscrowd=int(number == 1)))
         categories = [dict(id=7, name='dog'), dict(id=49, name='person')]
-        (tmp_path / 'annotations').mkdir(exist_ok=True)
-        (tmp_path / f'annotations/instances_{name}.json').write_text(
+        (folder / 'annotations').mkdir(exist_ok=True)
+        (folder / f'annotations/instances_{name}.json').write_text(
             json.dumps(dict(images=images, annotations=annotations, categories=categories)))
-    return tmp_path
+    return folder
+
+
+@pytest.fixture
+def source(tmp_path):
+    return write_coco(tmp_path)
 
 
 def options(source, *more):
