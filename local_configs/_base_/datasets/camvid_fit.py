@@ -4,8 +4,8 @@ _base_ = './camvid.py'
 train_pipeline = [
     dict(type='SeedAugmentations', views=2),
     dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(480, 360), keep_ratio=False),
     dict(type='LoadLabels'),
+    dict(type='Resize', scale=(480, 360), keep_ratio=False),
     dict(type='PasteOutliers', source='{{$DATA_ROOT:data}}/idd_lite/images/train'),
     dict(type='PackSegInputs'),
 ]

@@ -9,6 +9,7 @@ from mmcv.transforms import BaseTransform
 from mmseg.registry import TRANSFORMS
 
 from mmseg_uncertainty.label_values import OUTLIER
+from mmseg_uncertainty.runtime.dataset_error import DatasetError
 from mmseg_uncertainty.runtime.image_sources import find_images, read_image
 
 NOISE_CELLS = (2, 9)
@@ -57,6 +58,10 @@ class PasteOutliers(BaseTransform):
         if np.random.random() >= self.prob:
             return results
         image, labels = results['img'].copy(), results['gt_seg_map'].copy()
+        if image.shape[:2] != labels.shape:
+            raise DatasetError(f'PasteOutliers: {results.get("img_path", "the image")} is {image.shape[1]}×{image.shape[0]} at this '
+                               f'step of the pipeline, its labels are {labels.shape[1]}×{labels.shape[0]}. Load the labels before the '
+                               'image is resized, so that both are.')
         for _ in range(np.random.randint(self.count[0], self.count[1] + 1)):
             inside = random_shape(labels.shape, np.exp(np.random.uniform(*np.log(self.size))))
             image[inside] = self._texture(labels.shape)[inside]

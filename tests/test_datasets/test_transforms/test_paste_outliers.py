@@ -27,6 +27,11 @@ def test_only_labelled_objects_change_and_inputs_do_not():
     assert len({result['gt_seg_map'].tobytes() for result in results}) == 20
 
 
+def test_labels_of_another_size_are_named():
+    with pytest.raises(DatasetError, match='street.png is 120×90 at this step .* labels are 60×45. Load the labels'):
+        PasteOutliers().transform(dict(sample(), gt_seg_map=np.zeros((45, 60), np.uint8), img_path='street.png'))
+
+
 def test_the_seed_decides():
     np.testing.assert_array_equal(pasted(3)['img'], pasted(3)['img'])
 
