@@ -121,10 +121,11 @@ def use_evaluators(config: Config, names: Sequence[str], **options) -> None:
 
 def reject_what_is_flagged(config: Config) -> None:
     """Measure oIoU at the thresholds of the model's decisions too, wherever it is measured and decisions are made."""
-    model = model_of(config)
-    measured = [metric for metric in config.get('test_evaluator') or () if type_name(metric['type']) == 'OpenSetMetric']
+    model, evaluators = model_of(config), config.get('test_evaluator') or []
+    evaluators = [evaluators] if isinstance(evaluators, Mapping) else list(evaluators)
+    measured = [metric for metric in evaluators if type_name(metric['type']) == 'OpenSetMetric']
     if model.get('decisions') and not model.get('tta') and len(measured) == 1 and measured[0].get('threshold') is None:
-        config.test_evaluator = [*config.test_evaluator, dict(measured[0], threshold='decisions')]
+        config.test_evaluator = [*evaluators, dict(measured[0], threshold='decisions')]
 
 
 def add_hooks(config: Config, need_heads: bool, allow_overlap: bool = False) -> None:

@@ -60,8 +60,8 @@ class PasteOutliers(BaseTransform):
         image, labels = results['img'].copy(), results['gt_seg_map'].copy()
         if image.shape[:2] != labels.shape:
             raise DatasetError(f'PasteOutliers: {results.get("img_path", "the image")} is {image.shape[1]}×{image.shape[0]} at this '
-                               f'step of the pipeline, its labels are {labels.shape[1]}×{labels.shape[0]}. Load the labels before the '
-                               'image is resized, so that both are.')
+                               f'step of the pipeline, its labels are {labels.shape[1]}×{labels.shape[0]}. Load the labels before '
+                               'the image is resized, so that both are.')
         for _ in range(np.random.randint(self.count[0], self.count[1] + 1)):
             inside = random_shape(labels.shape, np.exp(np.random.uniform(*np.log(self.size))))
             image[inside] = self._texture(labels.shape)[inside]
