@@ -9,7 +9,7 @@ from mmseg_uncertainty.models import PosthocSegmentor
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'local_configs'
 # Configs with both flows hold every head of those with one or none.
-BUILT = ('FED', 'BASELINES', 'DETECTORS', 'CRC', 'KANDINSKY', 'TS', 'CTS', 'LTS', 'VS')
+BUILT = ('FED', 'BASELINES', 'DETECTORS', 'COMBINED', 'CRC', 'KANDINSKY', 'TS', 'CTS', 'LTS', 'VS')
 FILES = sorted(path.relative_to(CONFIGS) for path in CONFIGS.glob('*/*.py') if path.parent.name != '_base_')
 
 

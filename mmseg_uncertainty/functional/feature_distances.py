@@ -198,33 +198,40 @@ def principal_share(features: Tensor, center: Tensor, deviation: Tensor, directi
     return inside / standardized.norm(dim=1).clamp_min(torch.finfo(features.dtype).eps)
 
 
-def nearest_neighbour_distance(features: Tensor, bank: Tensor, valid: Tensor, neighbour: int) -> Tensor:
-    """Euclidean distance to the k-th nearest entry of a bank, features scaled to unit length.
+def nearest_neighbour_distance(features: Tensor, bank: Tensor, valid: Tensor, neighbour: int, normalize: bool = True,
+                               average: bool = False) -> Tensor:
+    """Euclidean distance to the k-th nearest entry of a bank, or its mean over the k nearest.
 
-    Sun et al., "Out-of-Distribution Detection with Deep Nearest Neighbors", ICML 2022, eq. 1-2. Cosines find the candidates,
-    :data:`SPARE` more than needed; distances are those of differences, since 2 - 2 cos loses all digits of small ones.
+    Sun et al., "Out-of-Distribution Detection with Deep Nearest Neighbors", ICML 2022, eq. 1-2, features scaled to unit length;
+    the mean over neighbours is that of Galesso et al., "Far Away in the Deep Space", ICCV Workshops 2023. Products find the
+    candidates, :data:`SPARE` more than needed; distances are those of differences, since 2 - 2 cos loses all digits of small ones.
 
     Args:
         features: Shape (N, C, h, w).
-        bank: Unit vectors, shape (M, C).
+        bank: Shape (M, C), unit vectors where features are scaled.
         valid: Which entries of the bank are filled, shape (M,), bool.
         neighbour: k, at most the number of filled entries.
+        normalize: Whether features are scaled to unit length.
+        average: Whether the mean of the k smallest distances is taken in place of the k-th.
 
     Returns:
-        Shape (N, h, w), in [0, 2]; higher is more uncertain.
+        Shape (N, h, w), non-negative, at most 2 for unit vectors; higher is more uncertain.
 
     Examples:
         >>> features, bank = torch.tensor([0., 3.]).view(1, 2, 1, 1), torch.eye(2)
         >>> nearest_neighbour_distance(features, bank, valid=torch.tensor([True, True]), neighbour=2)  # orthogonal: sqrt(2)
         tensor([[[1.4142]]])
+        >>> nearest_neighbour_distance(features, bank, torch.tensor([True, True]), neighbour=2, average=True)  # of 0 and sqrt(2)
+        tensor([[[0.7071]]])
     """
-    unit = torch.nn.functional.normalize(features, dim=1).movedim(1, -1)
+    unit = (torch.nn.functional.normalize(features, dim=1) if normalize else features).movedim(1, -1)
     rows = unit.reshape(-1, unit.shape[-1])
-    candidates = min(neighbour + SPARE, len(bank))
+    candidates, half_squares = min(neighbour + SPARE, len(bank)), bank.square().sum(dim=1) / 2
     step = max(1, CHUNK_ENTRIES // max(len(bank), candidates * bank.shape[1]))
     distances = []
     for part in rows.split(step):
-        nearest = (part @ bank.T).masked_fill(~valid, -torch.inf).topk(candidates, dim=1).indices
+        nearest = (part @ bank.T - half_squares).masked_fill(~valid, -torch.inf).topk(candidates, dim=1).indices
         distance = torch.linalg.vector_norm(part[:, None] - bank[nearest], dim=-1).masked_fill(~valid[nearest], torch.inf)
-        distances.append(distance.sort(dim=1).values[:, neighbour - 1])
+        smallest = distance.sort(dim=1).values[:, :neighbour]
+        distances.append(smallest.mean(dim=1) if average else smallest[:, -1])
     return torch.cat(distances).view(unit.shape[:-1])

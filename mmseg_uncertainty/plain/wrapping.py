@@ -140,7 +140,7 @@ def plain_values(value: Any) -> Any:
 
 
 def _check_features(posthoc: PosthocSegmentor) -> None:
-    reading = [name for name, head in posthoc.uncertainty_heads.items() if head.needs_features]
+    reading = [name for name, head in posthoc.uncertainty_heads.items() if head.needs_features and head.features_from is None]
     if reading and posthoc.base.features_from is None:
         raise ValueError(f'{", ".join(reading)} read the input of the last layer of the network, and nothing says which '
                          "that is. Name it with features_from='name.of.layer', or choose heads that need logits only, such as "

@@ -1,11 +1,12 @@
 """What the frozen model says at the cells of one grid."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from mmseg_uncertainty.functional.class_distributions import SOFTMAX, ClassDistribution
 from mmseg_uncertainty.functional.class_summary import ClassSummary
@@ -26,6 +27,7 @@ class GridOutputs:
         predicted: Predicted classes, shape (N, h, w); ``None`` takes those of the summary.
         distribution: What the logits mean.
         members: What the members of an ensemble say, or ``None``.
+        layers: Maps of other layers by name, shape (N, C, h', w') each, of sizes of their own.
     """
 
     logits: Tensor
@@ -34,6 +36,7 @@ class GridOutputs:
     predicted: Tensor | None = None
     distribution: ClassDistribution = SOFTMAX
     members: EnsembleStatistics | None = None
+    layers: Mapping[str, Tensor] = field(default_factory=dict)
     _summaries: dict[float, ClassSummary] = field(default_factory=dict, repr=False, compare=False)
 
     def summary(self, temperature: float = 1.0) -> ClassSummary:
@@ -42,6 +45,23 @@ class GridOutputs:
             logits = self.logits if temperature == 1 else self.logits / temperature
             self._summaries[temperature] = self.distribution.summarize(logits, self.predicted)
         return self._summaries[temperature]
+
+    def at_layer(self, name: str | None) -> GridOutputs:
+        """The outputs at the cells of another layer, whose map takes the place of the features; ``None`` changes nothing.
+
+        Raises:
+            ValueError: The layer was not read.
+        """
+        if name is None:
+            return self
+        if name not in self.layers:
+            raise ValueError(f'The layer {name!r} was not read in this pass, only {sorted(self.layers)}; pass outputs of a '
+                             'PosthocSegmentor that holds the head.')
+        features = self.layers[name]
+        size = features.shape[2:]
+        logits = F.interpolate(self.logits, size=size, mode='bilinear', align_corners=self.align_corners)
+        grids = tuple(grid.over(size) for grid in self.grids)
+        return replace(self, logits=logits, features=features, grids=grids, predicted=None, members=None, layers={}, _summaries={})
 
     @property
     def classes(self) -> Tensor:
@@ -98,7 +118,7 @@ class GridOutputs:
         members = None if self.members is None else self.members.of(index)
         return replace(self, logits=self.logits[part], features=None if self.features is None else self.features[part],
                        grids=self.grids[part], predicted=None if self.predicted is None else self.predicted[part],
-                       members=members, _summaries={})
+                       members=members, layers={name: values[part] for name, values in self.layers.items()}, _summaries={})
 
 
 def stack_grids(parts: Sequence[GridOutputs]) -> GridOutputs:
@@ -110,4 +130,5 @@ def stack_grids(parts: Sequence[GridOutputs]) -> GridOutputs:
               for name in ('logits', 'features', 'predicted')}
     grids = sum((part.grids for part in parts), ())
     members = None if first.members is None else EnsembleStatistics.joined([part.members for part in parts])
-    return replace(first, **joined, grids=grids, members=members, _summaries={})
+    layers = {name: torch.cat([part.layers[name] for part in parts]) for name in first.layers}
+    return replace(first, **joined, grids=grids, members=members, layers=layers, _summaries={})

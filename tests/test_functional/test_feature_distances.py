@@ -100,6 +100,19 @@ def test_nearest_neighbours_agree_with_scikit_learn():
     np.testing.assert_allclose(nearest_neighbour_distance(as_map(queries), bank, valid, 4).flatten(), reference, atol=1e-7)
 
 
+@pytest.mark.parametrize('normalize', [True, False])
+def test_the_mean_over_neighbours_agrees_with_scikit_learn(normalize):
+    generator = torch.Generator().manual_seed(3)
+    bank, queries = (5 + 3 * torch.randn(count, C, generator=generator, dtype=torch.float64) for count in (40, 25))
+    valid, unit = torch.arange(40) < 30, queries
+    if normalize:
+        bank, unit = (torch.nn.functional.normalize(values, dim=1) for values in (bank, queries))
+    reference = NearestNeighbors(n_neighbors=4).fit(bank[:30].numpy()).kneighbors(unit.numpy())[0]
+    for average, expected in ((True, reference.mean(axis=1)), (False, reference[:, -1])):
+        found = nearest_neighbour_distance(as_map(queries), bank, valid, 4, normalize, average)
+        np.testing.assert_allclose(found.flatten(), expected, atol=1e-7)
+
+
 @pytest.mark.parametrize('distance', [0.5, 3e-3, 3e-4, 3e-5, 3e-6])
 def test_small_distances_keep_their_digits(distance):
     """Ten entries at multiples of a small distance around the query, among many that are far."""

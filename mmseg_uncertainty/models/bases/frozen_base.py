@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from mmseg_uncertainty.functional.ensembles import EnsembleStatistics
 from mmseg_uncertainty.label_values import VOID
 
 from .frozen import Frozen
+from .layer_maps import LayerReader, find_layer, layer_channels
 from .layer_tap import LayerTap, at_least_float32
 
 ACTIVATIONS = (nn.Softmax, nn.Softmax2d, nn.Sigmoid)
@@ -28,12 +29,14 @@ class BasePass:
         native: The output where the classifier computes it, shape (N, C, h, w); ``None`` where that is the same.
         features: Input of the classifier, shape (N, F, h, w); ``None`` where there is no such layer.
         members: What the members of an ensemble say where the classifier works, or ``None``.
+        layers: Maps of other layers by the names that were asked for, shape (N, C, h, w) each, of sizes of their own.
     """
 
     scores: Tensor
     native: Tensor | None = None
     features: Tensor | None = None
     members: EnsembleStatistics | None = None
+    layers: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def native_scores(self) -> Tensor:
@@ -97,16 +100,24 @@ class FrozenBase(nn.Module, metaclass=ABCMeta):
         """Tensors of a checkpoint under the names of the network, where its library names them otherwise in files."""
         return state
 
-    def forward(self, inputs: Tensor, metas: Sequence[Mapping]) -> BasePass:
-        """One pass without gradients; see :meth:`scores`."""
+    def forward(self, inputs: Tensor, metas: Sequence[Mapping], layers: Sequence[str] = ()) -> BasePass:
+        """One pass without gradients.
+
+        Args:
+            inputs: See :meth:`scores`.
+            metas: See :meth:`scores`.
+            layers: What else is read on the way, see :func:`~mmseg_uncertainty.models.bases.layer_maps.find_layer`.
+        """
         size = inputs.shape[2:]
         metas = [dict(meta, img_shape=size, pad_shape=size) for meta in metas]
-        with self.frozen.running(), LayerTap(self.classifier) as tap:
+        reader = LayerReader(self.network, layers, type(self).__name__)
+        with self.frozen.running(), LayerTap(self.classifier) as tap, reader:
             scores = at_least_float32(self.scores(inputs, metas))
+        maps = reader.maps(tuple(size)) if layers else {}
         features = tap.input if tap.input is not None and tap.input.dim() == 4 else None
         if tap.output is None or tap.output.shape[:2] != scores.shape[:2] or tap.output.dim() != 4:
-            return BasePass(scores)
-        return BasePass(scores, tap.output, features)
+            return BasePass(scores, layers=maps)
+        return BasePass(scores, tap.output, features, layers=maps)
 
     def freeze(self) -> None:
         """Take gradients and training mode from the network, once and for all."""
@@ -130,6 +141,18 @@ class FrozenBase(nn.Module, metaclass=ABCMeta):
             if hasattr(self.classifier, name):
                 return int(getattr(self.classifier, name))
         return None
+
+    def layer_channels(self, name: str, owner: str) -> int | None:
+        """Channels of what a head reads, ``None`` where the layer does not tell.
+
+        Args:
+            name: See :func:`~mmseg_uncertainty.models.bases.layer_maps.find_layer`.
+            owner: Who reads it, for the message.
+
+        Raises:
+            ValueError: The name leads nowhere.
+        """
+        return layer_channels(*find_layer(self.network, name, owner))
 
     def conv_classifier(self, owner: str) -> nn.Conv2d:
         """The classifier of a method that repeats it.

@@ -21,13 +21,17 @@ class FeatureScoreHead(ScoreHead, Fittable):
     Args:
         num_classes: Classes K of the base model.
         feature_channels: Channels C of the features; ``None`` asks the base model in :meth:`bind`.
+        features_from: Layer of the base model that is read in the place of the input of its classifier: ``'LAYER'`` for what
+            enters it, ``'LAYER:output'`` for what leaves it, ``'LAYER:keys'`` for the keys of an attention. All layers that
+            heads name are read in the one pass; maps are scored at their own size, then resized.
         score_options: Options of :class:`ScoreHead`.
     """
 
-    def __init__(self, num_classes: int, feature_channels: int | None = None, **score_options) -> None:
+    def __init__(self, num_classes: int, feature_channels: int | None = None, features_from: str | None = None,
+                 **score_options) -> None:
         super().__init__(**score_options)
         self.num_classes = num_classes
-        self.feature_channels = None
+        self.feature_channels, self.features_from = None, features_from
         self.register_buffer('fitted', torch.tensor(False))
         if feature_channels is not None:
             self._allocate(feature_channels)
@@ -37,8 +41,16 @@ class FeatureScoreHead(ScoreHead, Fittable):
 
         Raises:
             TypeError: The base model has no classifier that says how wide its input is.
+            ValueError: ``features_from`` leads nowhere, or to a layer that does not say how wide it is.
         """
-        if self.feature_channels is None:
+        if self.features_from is not None:
+            width = model.base.layer_channels(self.features_from, type(self).__name__)
+            if self.feature_channels is None and width is None:
+                raise ValueError(f'{type(self).__name__}: how many channels features_from={self.features_from!r} has cannot be '
+                                 'seen from the layer; say feature_channels.')
+            if self.feature_channels is None:
+                self._allocate(width)
+        elif self.feature_channels is None:
             if model.base.feature_channels is None:
                 raise TypeError(f'{type(self).__name__} needs the features in front of a classifier, and the base model has '
                                 'none. Name a layer with features_from (and feature_channels of this head), or remove it.')
@@ -65,10 +77,14 @@ class FeatureScoreHead(ScoreHead, Fittable):
 
     def update(self, outputs: FrozenOutputs, labels: Tensor, metas: list[dict]) -> None:
         """Add one batch, window by window; labels are read at the centres of the features' cells."""
-        for cells in outputs.windows:
+        for window in outputs.windows:
+            cells = window.at_layer(self.features_from)
             if cells.features is None:
                 raise ValueError(f'{type(self).__name__} needs the features in front of the base model\'s classifier, and '
                                  'this base model yields none; remove this head from the config.')
+            if cells.features.shape[1] != self.feature_channels:
+                raise ValueError(f'{type(self).__name__}: the features have {cells.features.shape[1]} channels, expected '
+                                 f'feature_channels={self.feature_channels}; set it to the former.')
             self.add(cells.features.movedim(1, -1), cells.labels(labels), cells, metas)
 
     def labelled(self, labels: Tensor) -> Tensor:

@@ -57,7 +57,11 @@ class ReadsClassifier:
 
         Raises:
             TypeError: The base model has no convolution as classifier.
+            ValueError: Another layer shall be read.
         """
+        if self.features_from is not None:
+            raise ValueError(f'{type(self).__name__} reads the features that the classifier reads, so '
+                             f'features_from={self.features_from!r} has no place; leave it out.')
         self._classifier = LinearClassifier(model.base, type(self).__name__)
         super().bind(model)
 

@@ -26,6 +26,8 @@ class NearestNeighborHead(FeatureScoreHead):
         num_classes: Classes K of the base model.
         per_class: Entries of the memory bank per class.
         neighbor: k.
+        average: Whether the mean distance to the k nearest is taken in place of that to the k-th.
+        normalize: Whether features are scaled to unit length.
         options: Further options of :class:`FeatureScoreHead`.
     """
 
@@ -34,8 +36,9 @@ class NearestNeighborHead(FeatureScoreHead):
         needs={'features'}, fitted=True,
         venue='ICML', url='https://arxiv.org/abs/2204.06507')
 
-    def __init__(self, num_classes: int, per_class: int = 256, neighbor: int = 5, **options) -> None:
-        self.per_class, self.neighbor = per_class, neighbor
+    def __init__(self, num_classes: int, per_class: int = 256, neighbor: int = 5, average: bool = False,
+                 normalize: bool = True, **options) -> None:
+        self.per_class, self.neighbor, self.average, self.normalize = per_class, neighbor, average, normalize
         if not 0 < neighbor <= per_class:
             raise ValueError(f'NearestNeighborHead: neighbor={neighbor} must lie between 1 and per_class={per_class}.')
         super().__init__(num_classes, **options)
@@ -51,7 +54,8 @@ class NearestNeighborHead(FeatureScoreHead):
 
     def add(self, features: Tensor, labels: Tensor, cells: GridOutputs, metas: list[dict]) -> None:
         """Offer features to the bank; see :meth:`FeatureScoreHead.add`."""
-        for image, image_labels, meta in zip(F.normalize(features, dim=-1), labels, metas):
+        features = F.normalize(features, dim=-1) if self.normalize else features
+        for image, image_labels, meta in zip(features, labels, metas):
             priority = _priorities(meta, image_labels)
             for k in image_labels.unique().tolist():
                 if 0 <= k < self.num_classes:
@@ -84,10 +88,10 @@ class NearestNeighborHead(FeatureScoreHead):
         self.fitted.fill_(True)
 
     def score(self, logits: Tensor, features: Tensor | None) -> Tensor:
-        """Distance in [0, 2]; see :meth:`ScoreHead.score`."""
+        """Distance, in [0, 2] between unit vectors; see :meth:`ScoreHead.score`."""
         self.check_fitted()
         return nearest_neighbour_distance(features, self.bank.flatten(0, 1), self.priority.isfinite().flatten(),
-                                          self.neighbor)
+                                          self.neighbor, self.normalize, self.average)
 
 
 def _priorities(meta: dict, labels: Tensor) -> Tensor:

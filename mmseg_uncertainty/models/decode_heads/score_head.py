@@ -8,6 +8,7 @@ from typing import ClassVar
 from mmengine.model import BaseModule
 from mmseg.registry import MODELS
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from mmseg_uncertainty.runtime.score_scale import ScoreScale
 from mmseg_uncertainty.structures import GridOutputs, MethodInfo
@@ -30,6 +31,8 @@ class ScoreHead(BaseModule, metaclass=ABCMeta):
     """
 
     info: ClassVar[MethodInfo]
+    # Layer of the base model that is read in the place of the input of its classifier.
+    features_from: str | None = None
     # Names of the heads whose maps are all that this one reads.
     members: tuple[str, ...] = ()
     without_features: ClassVar[str] = 'remove this head or choose one that needs logits only'
@@ -48,6 +51,11 @@ class ScoreHead(BaseModule, metaclass=ABCMeta):
     def needs_features(self) -> bool:
         """Whether :meth:`score` reads the input of the base model's classifier."""
         return 'features' in self.info.needs
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers that are read besides the classifier."""
+        return () if self.features_from is None else (self.features_from, )
 
     @abstractmethod
     def score(self, logits: Tensor, features: Tensor | None) -> Tensor:
@@ -83,10 +91,14 @@ class ScoreHead(BaseModule, metaclass=ABCMeta):
             ValueError: The head needs features and the base model has none.
         """
         outputs = logits if isinstance(logits, GridOutputs) else GridOutputs(logits, features)
-        if self.needs_features and outputs.features is None:
+        cells = outputs.at_layer(self.features_from)
+        if self.needs_features and cells.features is None:
             raise ValueError(f'{type(self).__name__} needs features, but the base model has no classifier layer whose input '
                              f'could serve; name one with features_from, or {self.without_features}.')
-        return self.filtered(self.score_cells(outputs), outputs)
+        score, size = self.score_cells(cells), outputs.logits.shape[-2:]
+        if self.features_from is not None and score.shape[-2:] != size:
+            score = F.interpolate(score[:, None], size=size, mode='bilinear', align_corners=outputs.align_corners)[:, 0]
+        return self.filtered(score, outputs)
 
     def filtered(self, score: Tensor, outputs: GridOutputs) -> Tensor:
         """Apply the filters to a map, shape (N, h, w), of these outputs."""

@@ -63,4 +63,4 @@ class EnsembleSegmentor(PosthocSegmentor):
             if disagree:
                 native.add(self.distribution.class_logits(passed.native_scores))
         scores = self.distribution.scores(together.mean()).to(first.scores)
-        return BasePass(scores, first.native_scores, first.features, native if disagree else None)
+        return BasePass(scores, first.native_scores, first.features, native if disagree else None, first.layers)

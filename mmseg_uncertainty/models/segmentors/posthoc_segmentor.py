@@ -18,7 +18,7 @@ from mmseg_uncertainty.models.bases.cached_pass import cached_pass
 from mmseg_uncertainty.models.decode_heads import ScoreHead
 from mmseg_uncertainty.models.decode_heads.score_maps import score_maps
 from mmseg_uncertainty.models.fittable import Fittable
-from mmseg_uncertainty.models.utils import MergedWindows, build_named, features_name, name_tensors_as_the_base
+from mmseg_uncertainty.models.utils import MergedWindows, build_named, features_name, layers_read, name_tensors_as_the_base
 from mmseg_uncertainty.runtime.tiles import Window, sliding_windows
 from mmseg_uncertainty.structures import FrozenOutputs, Grid, GridOutputs, ImageOutputs, MapOnGrid, Place, stack_outputs
 
@@ -118,6 +118,11 @@ class PosthocSegmentor(BaseModel):
         return self.base.distribution
 
     @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers of the base model that heads read besides the classifier."""
+        return layers_read(self.posthoc_modules())
+
+    @property
     def decode_head(self) -> nn.Module:
         """The decode head of a base model of mmseg."""
         return self.base.network.decode_head
@@ -182,8 +187,8 @@ class PosthocSegmentor(BaseModel):
     def pass_through(self, inputs: Tensor, metas: Sequence[Mapping]) -> BasePass:
         """One window through the base model, or what a cache keeps of it."""
         if self.cache is None:
-            return self.base(inputs, metas)
-        return cached_pass(self.base, self.cache, features_name(self.posthoc_modules()), inputs, metas)
+            return self.base(inputs, metas, self.layers)
+        return cached_pass(self.base, self.cache, features_name(self.posthoc_modules()), inputs, metas, self.layers)
 
     @torch.no_grad()
     def run(self,
@@ -233,7 +238,7 @@ class PosthocSegmentor(BaseModel):
         """What a pass gives where the classifier works, as score heads read it."""
         scores = passed.native_scores
         return GridOutputs(self.distribution.class_logits(scores), passed.features, tuple(grids), self._predicted(scores),
-                           self.distribution, passed.members)
+                           self.distribution, passed.members, passed.layers)
 
     def at_output(self, scores: Tensor) -> GridOutputs:
         """Scores of the base model (N, C, H, W) at output size, as score heads read them."""

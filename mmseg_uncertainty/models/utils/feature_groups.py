@@ -22,10 +22,16 @@ def features_name(modules: Iterable[nn.Module]) -> str | None:
     Returns:
         ``'features'``, ``'features_<P>'``, or ``None`` where no module reads features.
     """
-    groups = {getattr(module, 'feature_groups', None) for module in modules if getattr(module, 'needs_features', False)}
+    groups = {getattr(module, 'feature_groups', None) for module in modules
+              if getattr(module, 'needs_features', False) and getattr(module, 'features_from', None) is None}
     if not groups:
         return None
     return FEATURES if len(groups) > 1 or None in groups else f'{FEATURES}_{groups.pop()}'
+
+
+def layers_read(modules: Iterable[nn.Module]) -> tuple[str, ...]:
+    """Names of the layers that modules read besides the classifier, each once."""
+    return tuple(dict.fromkeys(name for module in modules for name in getattr(module, 'layers', ())))
 
 
 def kept_features(features: Tensor | None, name: str) -> Tensor | None:
