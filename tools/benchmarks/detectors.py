@@ -68,7 +68,8 @@ def measured(title: str, name: str, weights: Path, thinner: int) -> Iterator[dic
         use_dataset(own, Config.fromfile(CONFIGS / f'_base_/datasets/{dataset}.py'))
         found, images = rank(model, own.test_dataloader.dataset, every * thinner, dataset == 'camvid')
         for head, (precision, false_alarms) in found.items():
-            yield row(f'{title}, {dataset}: {head}', precision, false_alarms, '% AP', f'peer is FPR95; {images} images', ratio=None)
+            protocol = f'peer is FPR95; {images} images'
+            yield row(f'{title}, {dataset}: {head}', precision, false_alarms, '% AP', protocol) | dict(ratio=None)
 
 
 def batches(model: PosthocSegmentor, dataset: dict, every: int) -> Iterator[tuple[Tensor, list[SegDataSample]]]:
@@ -138,7 +139,8 @@ def beside_pytorch_ood(quick: bool) -> Iterator[dict]:
         'energy': (partial(energy, logits), lambda: peers.EnergyBased.score(logits)),
         'GEN': (lambda: generalized_entropy(logits) / classes, lambda: peers.GEN.score(logits)),
         'KL matching': (partial(kl_matching, logits, templates), lambda: fitted_kl.predict_logits(pixels)),
-        'fDBD': (partial(boundary_distance, logits, maps, weight, train.mean(dim=0)), lambda: fitted_fdbd.predict_features(features)),
+        'fDBD': (partial(boundary_distance, logits, maps, weight, train.mean(dim=0)),
+                 lambda: fitted_fdbd.predict_features(features)),
         'SCALE': (lambda: energy(layer(scale_activations(maps, 0.85)[0].flatten(1).T)),
                   lambda: peers.SCALE(lambda x: x, lambda x: layer(x.flatten(1)), 0.85).predict(features[:, :, None, None]))}
     with torch.no_grad():
