@@ -142,9 +142,9 @@ class ExportedSegmentor(nn.Module):
         maps = self._to_image(maps, content, image_size)
         scores, native = maps[:, :model.base.out_channels], maps[:, model.base.out_channels:].unbind(dim=1)
         labels, output = distribution.predict(scores), model.at_output(scores)
-        calibrated = self._calibrate(output, self._to_image(padded, content, image_size), pooled)
-        read = GridOutputs(calibrated, predicted=output.predicted, distribution=distribution)
         at_cells = dict(zip(self.window_pass.heads, native))
+        calibrated = self._calibrate(output, self._to_image(padded, content, image_size), pooled, at_cells)
+        read = GridOutputs(calibrated, predicted=output.predicted, distribution=distribution)
         maps = score_maps(model.uncertainty_heads, at_cells, read)
         uncertainty = {name: maps[name] for name in self.heads}
         flags = [uncertainty[decision.head] > float(decision.threshold) for decision in model.decisions.values()]
@@ -176,7 +176,7 @@ class ExportedSegmentor(nn.Module):
             image_size = image_size.unbind() if torch.jit.is_tracing() else image_size.tolist()
         return F.interpolate(maps, size=tuple(image_size), mode='bilinear', align_corners=self.model.align_corners)
 
-    def _calibrate(self, output: GridOutputs, images: Tensor, pooled: Tensor) -> Tensor:
+    def _calibrate(self, output: GridOutputs, images: Tensor, pooled: Tensor, native: dict[str, Tensor]) -> Tensor:
         calibrator, logits = self.model.calibrator, output.logits
         if calibrator is None:
             return logits
@@ -184,7 +184,9 @@ class ExportedSegmentor(nn.Module):
             calibrated = logits / calibrator.network(logits, (images * calibrator.std + calibrator.mean) / 255)
         else:
             means = pooled[:, :-1] / pooled[:, -1:].clamp_min(1)
-            calibrated = calibrator.calibrate(FrozenOutputs(logits, images=images, feature_means=means), [])
+            calibrated = calibrator.calibrate(FrozenOutputs(
+                logits, images=images, predicted=output.predicted, distribution=output.distribution, feature_means=means,
+                head_maps=native), [])
         return exchange_winner(calibrated, logits.argmax(dim=1)) if calibrator.keep_argmax else calibrated
 
     def _sets(self, calibrated: Tensor, output: GridOutputs, labels: Tensor) -> Tensor:

@@ -14,6 +14,11 @@ RECIPES = ('temperature', 'clustered', 'local', 'vector', 'crc', 'kandinsky', 'w
            'misses', 'frame_alarms', 'selective_risk', 'precision', 'fedu', 'fedc', 'fed', 'outliers', 'mahalanobis', 'vim', 'knn',
            'kl_matching', 'mahalanobis_pp', 'relative_mahalanobis', 'react', 'fdbd', 'residual', 'neco', 'pnml', 'detectors',
            'knn_energy', 'sml', 'baselines')
+RECIPES = ('temperature', 'clustered', 'local', 'vector', 'matrix', 'ensemble_temperature', 'order_preserving',
+           'selective', 'spline', 'crc', 'kandinsky', 'false_alarms', 'misses', 'frame_alarms',
+           'selective_risk', 'precision', 'fedu', 'fedc', 'fed', 'outliers', 'mahalanobis',
+           'vim', 'knn', 'kl_matching', 'mahalanobis_pp', 'relative_mahalanobis', 'react', 'fdbd', 'residual',
+           'neco', 'pnml', 'detectors', 'knn_energy', 'sml', 'baselines')
 CACHE_PRECISIONS = ('float16', 'float32')
 BENCHMARKS = ('smiyc', 'fishyscapes', 'bravo')
 RESCALE = ('auto', 'never', 'always')

@@ -41,6 +41,11 @@ CALIBRATORS: dict[str, dict] = {
     'clustered': dict(type='ClusteredTemperatureScaling', num_clusters=4, assignment='soft'),
     'local': dict(type='LocalTemperatureScaling'),
     'vector': dict(type='VectorScaling'),
+    'matrix': dict(type='MatrixScaling'),
+    'ensemble_temperature': dict(type='EnsembleTemperatureScaling'),
+    'order_preserving': dict(type='OrderPreservingScaling', classwise=True),
+    'selective': dict(type='SelectiveScaling'),
+    'spline': dict(type='SplineCalibration'),
 }
 SETS: dict[str, dict] = {
     'crc': dict(type='ConformalRiskControlHead', control='crc'),

@@ -2,8 +2,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -27,6 +28,7 @@ class FrozenOutputs:
         predicted: Predicted classes, shape (N, H, W); ``None`` takes the arg-max.
         distribution: What the logits mean.
         feature_means: Mean feature of each image, shape (N, C), float64; ``None`` where it has to be taken from the windows.
+        head_maps: Maps of native heads at output size by name, shape (N, H, W), where they are known already.
     """
 
     def __init__(self,
@@ -38,9 +40,11 @@ class FrozenOutputs:
                  grids: Sequence[Grid] = (),
                  predicted: Tensor | None = None,
                  distribution: ClassDistribution = SOFTMAX,
-                 feature_means: Tensor | None = None) -> None:
+                 feature_means: Tensor | None = None,
+                 head_maps: Mapping[str, Tensor] = MappingProxyType({})) -> None:
         self.logits, self.images, self.grids = logits, images, tuple(grids)
         self.predicted, self.distribution, self.feature_means = predicted, distribution, feature_means
+        self.head_maps = head_maps
         own = (GridOutputs(native_logits, features, distribution=distribution), ) if native_logits is not None else ()
         self.windows = tuple(windows) or own
 

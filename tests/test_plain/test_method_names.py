@@ -21,7 +21,10 @@ def test_names_stand_for_the_heads_of_the_configs():
 
 
 @pytest.mark.parametrize('name, file', [('temperature', 'temperature'), ('clustered', 'clustered_temperature'),
-                                        ('vector', 'vector_scaling'), ('local', 'local_temperature')])
+                                        ('vector', 'vector_scaling'), ('matrix', 'matrix_scaling'),
+                                        ('ensemble_temperature', 'ensemble_temperature'), ('spline', 'spline'),
+                                        ('order_preserving', 'order_preserving'), ('selective', 'selective_scaling'),
+                                        ('local', 'local_temperature')])
 def test_names_stand_for_the_calibrators_of_the_configs(name, file):
     own = Config.fromfile(POSTHOC / f'{file}.py').calibrator.to_dict()
     assert CALIBRATORS[name] | dict(objective='nll') == own | dict(objective='nll')

@@ -335,10 +335,10 @@ class PosthocSegmentor(BaseModel):
         base = self.at_output(scores)
         predicted = base.summary().predicted.long()
         read, calibrated = base, None
-        if self.calibrator is not None:
-            calibrated = self.calibrator(_frozen(base, run), [meta])
-            read = GridOutputs(calibrated, predicted=base.predicted, distribution=self.distribution)
         native = {} if head_maps is None else dict(zip(self.native_heads(), head_maps.unbind(dim=1)))
+        if self.calibrator is not None:
+            calibrated = self.calibrator(_frozen(base, run, native), [meta])
+            read = GridOutputs(calibrated, predicted=base.predicted, distribution=self.distribution)
         uncertainty = score_maps(self.uncertainty_heads, native, read)
         membership = None
         if self.set_head is not None and self.tta is None:
@@ -360,9 +360,10 @@ def _metas(inputs: Tensor, data_samples: Sequence[SegDataSample] | None) -> list
     return [{} for _ in inputs] if data_samples is None else [sample.metainfo for sample in data_samples]
 
 
-def _frozen(output: GridOutputs, run: ImageOutputs) -> FrozenOutputs:
+def _frozen(output: GridOutputs, run: ImageOutputs, head_maps: Mapping[str, Tensor] | None = None) -> FrozenOutputs:
     return FrozenOutputs(output.logits, images=run.image.values, windows=run.windows, grids=(run.image.grid, ),
-                         predicted=output.predicted, distribution=output.distribution, feature_means=run.feature_means)
+                         predicted=output.predicted, distribution=output.distribution, feature_means=run.feature_means,
+                         head_maps=head_maps or {})
 
 
 def _resized(maps: Tensor, size: tuple[int, int], align_corners: bool) -> Tensor:

@@ -23,7 +23,9 @@ from tests.tiny import tiny_base
 CLASSES, SIZE = 5, (24, 32)
 KEPT = [
     dict(type='TemperatureScaling'), dict(type='TemperatureScaling', classwise=True), dict(type='VectorScaling'),
-    dict(type='ClusteredTemperatureScaling', num_clusters=2), dict(type='LocalTemperatureScaling', epochs=1)]
+    dict(type='ClusteredTemperatureScaling', num_clusters=2), dict(type='LocalTemperatureScaling', epochs=1),
+    dict(type='MatrixScaling'), dict(type='EnsembleTemperatureScaling'), dict(type='OrderPreservingScaling'),
+    dict(type='OrderPreservingScaling', classwise=True), dict(type='SelectiveScaling'), dict(type='SplineCalibration')]
 
 
 def images(count=8, temperatures=2.5, seed=0):
