@@ -66,7 +66,7 @@ def top_log_odds(logits: Tensor) -> Tensor:
 
     Examples:
         >>> top_log_odds(torch.tensor([[0.75, 0.15, 0.1]]).log()).exp()  # 3 to 1
-        tensor([3.0000])
+        tensor([3.])
     """
     ordered = logits.sort(dim=1, descending=True).values
     return ordered[:, 0] - ordered[:, 1:].logsumexp(dim=1)

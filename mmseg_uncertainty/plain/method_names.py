@@ -30,6 +30,8 @@ HEADS: dict[str, dict] = {
     'residual': dict(type='ResidualHead'),
     'neco': dict(type='NECOHead'),
     'pnml': dict(type='PNMLHead'),
+    'rba': dict(type='RbAHead'),
+    'maskomaly': dict(type='MaskomalyHead'),
     'knn_energy': dict(type='SumOfScoresHead', heads=['knn', 'energy']),
     'fedu': FLOW,
     'fedc': FLOW | dict(conditional=True),

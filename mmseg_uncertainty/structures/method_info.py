@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-NEEDS = frozenset({'logits', 'features', 'images', 'labels'})
+NEEDS = frozenset({'logits', 'features', 'images', 'labels', 'queries'})
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ def heads_of(*files):
 
 
 def test_names_stand_for_the_heads_of_the_configs():
-    configs = heads_of('scores', 'fed', 'baselines', 'detectors', 'nearest_neighbors', 'combined')
+    configs = heads_of('scores', 'fed', 'baselines', 'detectors', 'nearest_neighbors', 'combined', 'masks')
     renamed = dict(standardized_max_logit='sml', mc_dropout='mcd')
     assert {renamed.get(name, name): head for name, head in configs.items()}.items() <= HEADS.items()
 

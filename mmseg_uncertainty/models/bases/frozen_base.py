@@ -4,6 +4,7 @@ from __future__ import annotations
 from abc import ABCMeta, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +16,9 @@ from mmseg_uncertainty.label_values import VOID
 
 from .frozen import Frozen
 from .layer_maps import LayerReader, find_layer, layer_channels
-from .layer_tap import LayerTap, at_least_float32
+from .layer_tap import LayerTap, OutputTap, at_least_float32
 
+QUERIES = ('queries:classes', 'queries:masks')
 ACTIVATIONS = (nn.Softmax, nn.Softmax2d, nn.Sigmoid)
 
 
@@ -57,6 +59,8 @@ class FrozenBase(nn.Module, metaclass=ABCMeta):
         distribution: What the output means.
         align_corners: How the model resizes its output.
         features_from: Name in the network of its last layer, whose input are the features; ``None`` where there is none.
+        queries_from: Name in the network of what returns the queries of a mask transformer, ``''`` for the network itself;
+            ``None`` where there are none. :meth:`queries_of` finds them in its output.
         dropout_ratio: Share of the features that were dropped in training, 0 where nothing is known.
         ignore_index: Label that the model was not trained on.
         classes: Names of the classes, ``None`` where the model does not know them.
@@ -70,6 +74,7 @@ class FrozenBase(nn.Module, metaclass=ABCMeta):
     distribution: ClassDistribution = SOFTMAX
     align_corners: bool = False
     features_from: str | None = None
+    queries_from: str | None = None
     dropout_ratio: float = 0.
     ignore_index: int = VOID
     classes: Sequence[str] | None = None
@@ -106,14 +111,18 @@ class FrozenBase(nn.Module, metaclass=ABCMeta):
         Args:
             inputs: See :meth:`scores`.
             metas: See :meth:`scores`.
-            layers: What else is read on the way, see :func:`~mmseg_uncertainty.models.bases.layer_maps.find_layer`.
+            layers: What else is read on the way, see :func:`~mmseg_uncertainty.models.bases.layer_maps.find_layer`; and names
+                out of :data:`QUERIES`, class logits (N, Q, K + 1) and mask logits (N, Q, h, w) of the queries.
         """
         size = inputs.shape[2:]
         metas = [dict(meta, img_shape=size, pad_shape=size) for meta in metas]
-        reader = LayerReader(self.network, layers, type(self).__name__)
-        with self.frozen.running(), LayerTap(self.classifier) as tap, reader:
+        reader = LayerReader(self.network, [name for name in layers if name not in QUERIES], type(self).__name__)
+        queries = OutputTap(self.query_layer(type(self).__name__) if set(QUERIES) & set(layers) else None)
+        with self.frozen.running(), LayerTap(self.classifier) as tap, reader, queries:
             scores = at_least_float32(self.scores(inputs, metas))
         maps = reader.maps(tuple(size)) if layers else {}
+        if queries.output is not None:
+            maps |= dict(zip(QUERIES, map(at_least_float32, self.queries_of(queries.output))))
         features = tap.input if tap.input is not None and tap.input.dim() == 4 else None
         if tap.output is None or tap.output.shape[:2] != scores.shape[:2] or tap.output.dim() != 4:
             return BasePass(scores, layers=maps)
@@ -141,6 +150,28 @@ class FrozenBase(nn.Module, metaclass=ABCMeta):
             if hasattr(self.classifier, name):
                 return int(getattr(self.classifier, name))
         return None
+
+    def query_layer(self, owner: str) -> nn.Module:
+        """The part of the network that returns queries.
+
+        Args:
+            owner: Who reads them, for the message.
+
+        Raises:
+            TypeError: The network is no mask transformer that is known.
+        """
+        if self.queries_from is None:
+            raise TypeError(f'{owner} reads the masks of single queries, and {type(self.network).__name__} gives none. Use a '
+                            'Mask2Former or MaskFormer of mmseg or transformers, or a score of logits.')
+        return self.network.get_submodule(self.queries_from)
+
+    def queries_of(self, output: Any) -> tuple[Tensor, Tensor]:
+        """Class logits (N, Q, K + 1), the last one "no object", and mask logits (N, Q, h, w).
+
+        Args:
+            output: What the layer of :attr:`queries_from` returned.
+        """
+        raise NotImplementedError
 
     def layer_channels(self, name: str, owner: str) -> int | None:
         """Channels of what a head reads, ``None`` where the layer does not tell.

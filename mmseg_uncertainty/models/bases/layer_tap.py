@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +33,14 @@ class LayerTap:
     def _keep(self, _: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         if threading.get_ident() == self._thread:
             self.input, self.output = at_least_float32(inputs[0]), at_least_float32(output)
+
+
+class OutputTap(LayerTap):
+    """Keep whatever a layer returns, as it is; see :class:`LayerTap`."""
+
+    def _keep(self, _: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
+        if threading.get_ident() == self._thread:
+            self.output = output
 
 
 def at_least_float32(maps: Tensor) -> Tensor:

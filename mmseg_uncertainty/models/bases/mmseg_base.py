@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mmseg.models.decode_heads import Mask2FormerHead, MaskFormerHead
 from mmseg.registry import MODELS
@@ -49,6 +50,8 @@ class MMSegBase(FrozenBase):
         self.dropout_ratio = getattr(head, 'dropout_ratio', 0) or 0.
         if getattr(head, 'conv_seg', None) is not None:
             self.features_from = next(name for name, module in self.network.named_modules() if module is head.conv_seg)
+        if isinstance(head, MASK_HEADS):
+            self.queries_from = next(name for name, module in self.network.named_modules() if module is head)
         self.distribution = _distribution(head, output)
         self.freeze()
 
@@ -61,6 +64,11 @@ class MMSegBase(FrozenBase):
     def scores(self, inputs: Tensor, metas: Sequence[Mapping]) -> Tensor:
         """See :meth:`FrozenBase.scores`."""
         return self.network.encode_decode(inputs, metas)
+
+    def queries_of(self, output: Any) -> tuple[Tensor, Tensor]:
+        """Those of the last layer of the decoder; see :meth:`FrozenBase.queries_of`."""
+        classes, masks = output
+        return classes[-1], masks[-1]
 
     def at_input_size(self, native: Tensor, size: tuple[int, int], metas: Sequence[Mapping]) -> Tensor:
         """As the decode head does it; see :meth:`FrozenBase.at_input_size`."""

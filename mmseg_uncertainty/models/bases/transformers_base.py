@@ -66,6 +66,7 @@ class TransformersBase(TorchBase):
         self.preparation = preparation
         self.mask_size = FAMILY_MASK_SIZE.get(config.model_type) if mask_size is None else mask_size
         self._is_checked = self._is_checked or self.masks
+        self.queries_from = '' if self.masks else None
         if config.model_type == 'oneformer':
             tokens = task_tokens(folder, config.task_seq_len) if task_inputs is None else task_inputs
             self.register_buffer('task_inputs', torch.tensor([list(tokens)]), persistent=False)
@@ -87,6 +88,10 @@ class TransformersBase(TorchBase):
             masks = F.interpolate(masks, size=tuple(size), mode='bilinear', align_corners=False)
         mass = class_mass(output.class_queries_logits, masks)
         return self.at_input_size(mass, inputs.shape[2:], metas)
+
+    def queries_of(self, output: Any) -> tuple[Tensor, Tensor]:
+        """See :meth:`FrozenBase.queries_of`."""
+        return output.class_queries_logits, output.masks_queries_logits
 
     def translated(self, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Files of transformers keep the names of older versions; see :meth:`FrozenBase.translated`."""

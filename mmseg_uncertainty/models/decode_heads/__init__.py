@@ -7,12 +7,14 @@ from .gen_head import GENHead
 from .kl_matching_head import KLMatchingHead
 from .mahalanobis_head import MahalanobisHead
 from .margin_head import MarginHead
+from .maskomaly_head import MaskomalyHead
 from .max_logit_head import MaxLogitHead
 from .mc_dropout_head import MCDropoutHead
 from .msp_head import MSPHead
 from .nearest_neighbor_head import NearestNeighborHead
 from .neco_head import NECOHead
 from .pnml_head import PNMLHead
+from .rba_head import RbAHead
 from .react_head import ReActHead
 from .residual_head import ResidualHead
 from .scale_head import SCALEHead
@@ -25,7 +27,7 @@ from .vim_head import ViMHead
 
 __all__ = [
     'EnergyHead', 'EnsembleHead', 'EntropyHead', 'FDBDHead', 'FlowEneDetHead', 'GENHead', 'KLMatchingHead',
-    'MCDropoutHead', 'MSPHead', 'MahalanobisHead', 'MarginHead', 'MaxLogitHead', 'NECOHead', 'NearestNeighborHead',
-    'PNMLHead', 'ReActHead', 'ResidualHead', 'SCALEHead', 'ScoreHead', 'SoftmaxDeviationHead',
-    'StandardizedMaxLogitHead', 'SumOfScoresHead', 'SummaryHead', 'ViMHead'
+    'MCDropoutHead', 'MSPHead', 'MahalanobisHead', 'MarginHead', 'MaskomalyHead', 'MaxLogitHead', 'NECOHead',
+    'NearestNeighborHead', 'PNMLHead', 'RbAHead', 'ReActHead', 'ResidualHead', 'SCALEHead', 'ScoreHead',
+    'SoftmaxDeviationHead', 'StandardizedMaxLogitHead', 'SumOfScoresHead', 'SummaryHead', 'ViMHead'
 ]

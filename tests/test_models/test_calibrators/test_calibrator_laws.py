@@ -171,7 +171,7 @@ def test_the_spline_finds_the_share_of_right_predictions():
     known = labels != 255
     for low, high in ((0.3, 0.5), (0.5, 0.7), (0.7, 0.9), (0.9, 1.)):
         inside = known & (low < confidence) & (confidence <= high)
-        assert float((predicted == labels)[inside].float().mean()) == pytest.approx(float(confidence[inside].mean()), abs=0.03)
+        assert float((predicted == labels)[inside].float().mean()) == pytest.approx(float(confidence[inside].mean()), abs=0.04)
     with pytest.raises(ValueError, match='knots=2'):
         SplineCalibration(CLASSES, knots=2)
 
