@@ -30,8 +30,8 @@ def mask_anomaly(classes: Tensor, masks: Tensor, confidence: float = 0.7, border
     r"""How little a pixel is covered by masks of queries that are sure of a class (Maskomaly).
 
     A query q is known where its likeliest class is an object, and sure where that has more than ``confidence``:
-    :math:`r = \min_{q\,\mathrm{sure}} 1 - m_q \max_k p_q(k)`, 0 where two known masks meet. Queries that answer to anomalies, found on
-    images with labels of such, add :math:`a = \max_q m_q \max_k p_q(k)`.
+    :math:`r = \min_{q\,\mathrm{sure}} 1 - m_q \max_k p_q(k)`, 0 where two known masks meet. Queries that answer to anomalies, found
+    on images with labels of such, add :math:`a = \max_q m_q \max_k p_q(k)`.
 
     Ackermann, Sakaridis and Yu, "Maskomaly: Zero-Shot Mask Anomaly Segmentation", BMVC 2023, Section 3, with the constants of its
     released code.
