@@ -10,10 +10,11 @@ EVALUATORS = ('mIoU', 'mFscore', 'macroF1', 'mFishy', 'oIoU', 'IDM', 'ECE', 'OOD
 CORRUPTIONS = ('gaussian_noise', 'shot_noise', 'impulse_noise', 'defocus_blur', 'glass_blur', 'motion_blur', 'zoom_blur', 'snow',
                'frost', 'fog', 'brightness', 'contrast', 'elastic_transform', 'pixelate', 'jpeg_compression', 'speckle_noise',
                'gaussian_blur', 'spatter', 'saturate')
-RECIPES = ('temperature', 'clustered', 'local', 'vector', 'matrix', 'ensemble_temperature', 'order_preserving', 'selective', 'spline',
-           'crc', 'kandinsky', 'weighted', 'adaptive', 'margins', 'false_alarms', 'misses', 'frame_alarms', 'selective_risk',
-           'precision', 'fedu', 'fedc', 'fed', 'outliers', 'mahalanobis', 'vim', 'knn', 'kl_matching', 'mahalanobis_pp',
-           'relative_mahalanobis', 'react', 'fdbd', 'residual', 'neco', 'pnml', 'detectors', 'knn_energy', 'sml', 'baselines')
+RECIPES = ('temperature', 'clustered', 'local', 'vector', 'matrix', 'ensemble_temperature', 'order_preserving', 'selective',
+           'spline', 'crc', 'kandinsky', 'weighted', 'adaptive', 'margins', 'false_alarms', 'misses', 'frame_alarms',
+           'selective_risk', 'precision', 'fedu', 'fedc', 'fed', 'outliers', 'mahalanobis', 'vim', 'knn', 'kl_matching',
+           'mahalanobis_pp', 'relative_mahalanobis', 'react', 'fdbd', 'residual', 'neco', 'pnml', 'detectors', 'knn_energy',
+           'sml', 'baselines')
 CACHE_PRECISIONS = ('float16', 'float32')
 BENCHMARKS = ('smiyc', 'fishyscapes', 'bravo')
 RESCALE = ('auto', 'never', 'always')

@@ -52,8 +52,11 @@ def parts_of_images(posthoc: PosthocSegmentor, images: CalibrationImages,
 
 
 def decided(posthoc: PosthocSegmentor) -> list[str]:
-    """Heads that learn by gradient and that decisions are about."""
-    return [decision.head for decision in posthoc.decisions.values() if hasattr(posthoc.uncertainty_heads[decision.head], 'loss')]
+    """Heads that learn by gradient and that something reads which promises something."""
+    promising = [module for module in fitted_by_statistics(posthoc)[1].values() if module.promises]
+    read = [*promising, *([posthoc.calibrator] if promising and posthoc.calibrator is not None else [])]
+    names = {name for module in read for name in module.reads}
+    return sorted(name for name in names if hasattr(posthoc.uncertainty_heads[name], 'loss'))
 
 
 def fit_statistics(posthoc: PosthocSegmentor, modules: dict[str, Fittable], images: CalibrationImages,

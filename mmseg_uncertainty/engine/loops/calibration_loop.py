@@ -102,8 +102,11 @@ class CalibrationLoop(BaseLoop):
     @cached_property
     def plan(self) -> CalibrationPlan:
         """Which images fit what."""
-        calibrators, others = ([Consumer(name, module.promises, module.shares, module.reads) for name, module in group.items()]
-                               for group in fittables_in_order(self.model))
+        first, rest = fittables_in_order(self.model)
+        # What reads a calibrator reads what that reads.
+        passed_on = tuple(getattr(self.model.calibrator, 'reads', ()))
+        calibrators, others = ([Consumer(name, module.promises, module.shares, (*module.reads, *more))
+                                for name, module in group.items()] for group, more in ((first, ()), (rest, passed_on)))
         plan = self._undivided.divided(calibrators, others, self.calibrator_share)
         return plan.without_training(getattr(self.model, 'trained_on', None), self.calibrator_share)
 

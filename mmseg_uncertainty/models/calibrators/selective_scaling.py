@@ -41,6 +41,11 @@ class SelectiveScaling(Calibrator):
         self.register_buffer('temperatures', torch.full((2, ), torch.nan, dtype=torch.float64))
         self._scorer: tuple[nn.Module, ...] = ()
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Name of the head, if it is not MSP."""
+        return () if self.head is None else (self.head, )
+
     def bind(self, segmentor: nn.Module) -> None:
         """Find the head; see :meth:`Calibrator.bind`.
 

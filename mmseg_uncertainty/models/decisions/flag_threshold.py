@@ -98,8 +98,8 @@ class FlagThreshold(BaseModule, Fittable):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """Name of the head."""
-        return (self.head, )
+        """Names of the head and of those that it adds up."""
+        return (self.head, *getattr(self._scorer[0], 'members', ()))
 
     def is_fitted(self) -> bool:
         """Whether a threshold was chosen or loaded."""

@@ -135,6 +135,13 @@ def test_a_fitted_head_is_fitted_before_the_decision_that_reads_it():
     assert model.decisions.flagged.reads == ('sml', ) and 'decisions.flagged.head' not in dict(model.named_modules())
 
 
+def test_a_decision_about_a_sum_reads_what_is_added_up():
+    config = copy.deepcopy(tiny_base('whole'))
+    config.update(type='PosthocSegmentor', decisions=dict(flagged=dict(type='FlagThreshold', head='both')), uncertainty_heads=dict(
+        msp=dict(type='MSPHead'), energy=dict(type='EnergyHead'), both=dict(type='SumOfScoresHead', heads=['msp', 'energy'])))
+    assert MODELS.build(Config(config)).decisions.flagged.reads == ('both', 'msp', 'energy')
+
+
 def test_an_image_that_comes_twice_is_refused():
     model = build(decisions=dict(flagged=DECISIONS['flagged']))
     twice = [*batches(model, 3), *batches(model, 1)]
