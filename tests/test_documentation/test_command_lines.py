@@ -17,6 +17,7 @@ import pytest
 from mmseg_uncertainty.apis import sweep_cells
 from mmseg_uncertainty.apis.sweep_plan import SweepPlan
 from mmseg_uncertainty.cli import main
+from mmseg_uncertainty.cli.names import RECIPES
 from tests.documentation import PAGES, ROOT, commands
 from tests.documented_folder import SMALL_MIT, SMALL_PSPNET, write_folder
 
@@ -164,6 +165,14 @@ def test_command_lines_run(page, run):
                 pytest.fail(f'{passage}\nwas run as {" ".join(words)}\nand ended with {ended.code}')
         except Exception as error:
             raise AssertionError(f'{passage}\nwas run as {" ".join(words)}') from error
+
+
+def test_every_command_and_every_recipe_is_documented():
+    called = {match[1] for page in PAGES for passage in commands(page)
+              if (match := re.match(r'(?:mmseg-uncertainty |python tools/)([\w-]+)', passage.text))}
+    assert called >= {'infer', 'fit', 'test', 'train', 'app', 'export', 'sweep', 'monitor', 'submit'}
+    howto = (ROOT / 'docs/howto.md').read_text(encoding='utf-8')
+    assert all(f'`{name}`' in howto for name in RECIPES)
 
 
 def test_reasons_not_to_run_are_of_some_line():
