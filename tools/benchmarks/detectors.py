@@ -32,12 +32,12 @@ from mmseg_uncertainty.models.fittable import fit_stage, fittables_in_order, pas
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / 'local_configs'
 BASES = dict(
-    ERFNet=('erfnet/erfnet_cityscapes', ROOT / 'data/weights/erfnet_cityscapes_mmseg.pth'),
     CGNet=('cgnet/cgnet_camvid', ROOT / 'data/weights/cgnet_camvid11_mmseg.pth'),
-    SegFormer=('segformer/segformer_b0_camvid', ROOT / 'checkpoints/segformer_b0_camvid.pth'))
+    SegFormer=('segformer/segformer_b0_camvid', ROOT / 'checkpoints/segformer_b0_camvid.pth'),
+    ERFNet=('erfnet/erfnet_cityscapes', ROOT / 'data/weights/erfnet_cityscapes_mmseg.pth'))
 # Every which image is measured.
-DATASETS_AT_HAND = dict(camvid=6, fs_static=3, fs_lost_found=3, road_anomaly=4)
-FITTED_EVERY, STEP = 12, 4
+DATASETS_AT_HAND = dict(fs_lost_found=5, road_anomaly=6, camvid=12, fs_static=5)
+FITTED_EVERY, STEP = 18, 4
 FURTHER = dict(vim=dict(type='ViMHead'), vim_published=dict(type='ViMHead', match='mean'), mahalanobis=dict(type='MahalanobisHead'),
                sml=dict(type='StandardizedMaxLogitHead'), max_logit=dict(type='MaxLogitHead'))
 
