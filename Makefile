@@ -7,6 +7,8 @@ export OMP_WAIT_POLICY = PASSIVE
 INSTALLED := $(VENV)/.installed
 EXTRAS := $(VENV)/.extras
 LINT := $(VENV)/.lint
+# Tests that are traced, to see which lines they run.
+MATHEMATICS := tests/test_functional tests/test_structures tests/test_doctests.py
 
 .PHONY: demo test test-fast coverage lint wheel install extras docs results clean
 
@@ -30,7 +32,9 @@ demo: install
 	$(RUN) tools/demo.py --out work_dirs/demo
 
 test: install
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -q --numprocesses auto --dist loadfile --no-loadscope-reorder tests
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -q --numprocesses auto --dist loadfile --no-loadscope-reorder tests \
+		$(addprefix --ignore=,$(MATHEMATICS))
+	$(MAKE) coverage
 
 # Pure mathematics, structures and the front door; what takes long is marked slow.
 test-fast: install
@@ -41,8 +45,8 @@ test-fast: install
 # The mathematics alone: tracing costs half as much time again.
 coverage: install
 	mkdir -p work_dirs
-	OMP_NUM_THREADS=1 COVERAGE_FILE=work_dirs/.coverage $(RUN) -m pytest -q --numprocesses auto --dist loadfile -m "not slow" --cov \
-		--cov-report=json:work_dirs/coverage.json tests/test_functional tests/test_structures tests/test_doctests.py
+	OMP_NUM_THREADS=1 COVERAGE_FILE=work_dirs/.coverage $(RUN) -m pytest -q --numprocesses auto --dist loadfile --cov \
+		--cov-report=json:work_dirs/coverage.json $(MATHEMATICS)
 	$(RUN) tools/check_coverage.py work_dirs/coverage.json
 
 lint: $(LINT)

@@ -55,7 +55,7 @@ class AdaptiveRiskControlHead(EmbeddingSetHead):
     """
 
     info = MethodInfo('Automatically adaptive conformal risk control', 'Blot et al.', 2025, needs={'logits', 'labels'},
-                      fitted=True)
+                      fitted=True, venue='AISTATS', url='https://arxiv.org/abs/2406.17819')
 
     def __init__(self,
                  num_classes: int,

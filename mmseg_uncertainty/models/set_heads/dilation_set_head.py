@@ -47,7 +47,7 @@ class DilationSetHead(SetHead):
     """
 
     info = MethodInfo('Conformal prediction for image segmentation using morphological prediction sets', 'Mossina and Friedrich',
-                      2025, needs={'labels'}, fitted=True)
+                      2025, needs={'labels'}, fitted=True, venue='MICCAI', url='https://arxiv.org/abs/2503.05618')
     whole_image = True
 
     def __init__(self,

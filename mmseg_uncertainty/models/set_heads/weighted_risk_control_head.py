@@ -57,7 +57,7 @@ class WeightedRiskControlHead(EmbeddingSetHead):
     """
 
     info = MethodInfo('Conformal prediction under covariate shift', 'Tibshirani et al.', 2019,
-                      needs={'logits', 'labels', 'images'}, fitted=True)
+                      needs={'logits', 'labels', 'images'}, fitted=True, venue='NeurIPS', url='https://arxiv.org/abs/1904.06019')
     reads_target = True
 
     def __init__(self,
