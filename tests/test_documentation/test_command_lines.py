@@ -33,6 +33,8 @@ NOT_RUN = {
     r'python tools/make_(results|unet|reliability).py': 'takes hours; the commands that it calls are run here',
     r'python tools/mutate.py': 'takes hours; tests/test_tools/test_mutate.py',
     r'python tools/fuzz_commands.py': 'takes hours; tests/test_cli/test_fuzzed_commands.py runs a part'}
+# Pages whose commands another test runs and compares what they write.
+ELSEWHERE = {'tutorial_torch': 'tests/test_tools/test_tutorial_torch.py'}
 # Packages without which a command is left out.
 NEEDS = {r'.*\bapp\b': 'gradio', r'.*\bexport': 'onnxscript', r'.*(model|MODEL)\.onnx': 'onnxscript', r'.*submit smiyc': 'h5py'}
 # What is put in, by word, or by the word before and itself.
@@ -152,7 +154,8 @@ def reason_not_to_run(passage):
                 f'{lacking[0]} is not installed' if lacking else None)
 
 
-@pytest.mark.parametrize('page', [page for page in PAGES if commands(page)], ids=lambda page: page.stem)
+@pytest.mark.parametrize('page', [page for page in PAGES if page.stem not in ELSEWHERE and commands(page)],
+                         ids=lambda page: page.stem)
 def test_command_lines_run(page, run):
     for passage in commands(page):
         if reason_not_to_run(passage):
