@@ -1,6 +1,7 @@
 """Compare the coverage that was measured with its floors, and name the files that fell.
 
-``make coverage`` measures and calls this. With --write the floors become what was measured, less a point of leeway.
+``make coverage`` measures and calls this. With --write the floors become what was measured, less five points of leeway, since
+tests draw examples at random.
 """
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ import sys
 from pathlib import Path
 
 FLOORS = Path(__file__).resolve().parents[1] / 'tests/coverage_floors.json'
-LEEWAY = 1.
+LEEWAY = 5.
 
 
 def parse_args() -> argparse.Namespace:
