@@ -1,7 +1,7 @@
 """Scores for models that come without, and a choice among those that a model has."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mmengine.config import Config
 
@@ -18,7 +18,8 @@ def use_heads(config: Config, names: Sequence[str] | None = None) -> None:
 
     Args:
         config: Config to change.
-        names: Heads to keep, out of those of the model and :data:`STATELESS`; ``None`` keeps those of the model, and adds
+        names: Heads to keep, out of those of the model and :data:`STATELESS`, with the decisions about them and with what a
+            sum of scores or the calibrator reads; ``None`` keeps those of the model, and adds
             :data:`~mmseg_uncertainty.apis.load_posthoc.DEFAULT_HEADS` to a plain segmentor.
 
     Raises:
@@ -33,4 +34,14 @@ def use_heads(config: Config, names: Sequence[str] | None = None) -> None:
     for name in names:
         if name not in known:
             raise ValueError(f'--heads {name}: unknown.{did_you_mean(name, known)} Choose from {", ".join(sorted(known))}.')
-    model.uncertainty_heads = {name: known[name] for name in names}
+    kept = _with_what_they_read(names, known, model)
+    model.uncertainty_heads = {name: known[name] for name in kept}
+    if model.get('decisions'):
+        model.decisions = {name: decision for name, decision in model.decisions.items() if decision['head'] in kept}
+
+
+def _with_what_they_read(names: Sequence[str], known: Mapping[str, Mapping], model: Mapping) -> list[str]:
+    """The names, and those of heads that a sum of scores or the calibrator needs beside them."""
+    asked = (model.get('calibrator') or {}).get('head')
+    needed = [member for name in names for member in known[name].get('heads') or ()]
+    return list(dict.fromkeys([*names, *needed, *([asked] if asked else [])]))

@@ -80,10 +80,10 @@ def fit_configs(base: Config,
             dataset = dict(type='UnlabelledFolderDataset', data_prefix=dict(img_path=str(data.target.resolve())),
                            pipeline=[step for step in one_pass_pipeline(base) if step['type'] != 'LoadLabels'])
             config.train_cfg.target_dataloader = dict(ONE_PASS, num_workers=data.workers, dataset=dataset)
-        parts = {recipe.part for recipe in done}
         fitted = [recipe for recipe in done if recipe.part == 'heads' and recipe.schedule == STATISTICS]
-        read = 'calibrator' in parts or 'decisions' in parts and fitted
-        if schedule == STATISTICS and read and parts & {'set_head', 'decisions'}:
+        promises = config.model.get('set_head') or config.model.get('decisions')
+        read = config.model.get('calibrator') or config.model.get('decisions') and fitted
+        if schedule == STATISTICS and read and promises:
             config.train_cfg.calibrator_share = calibrator_share
         steps.append(config)
     return steps

@@ -105,16 +105,34 @@ def test_the_schedule_of_the_base_is_dropped():
 STATELESS = ('mc_dropout', 'gen', 'scale', 'energy')
 
 
-@pytest.mark.parametrize('name', RECIPES)
-def test_every_recipe_is_fitted(tiny, name):
+WHOLE = ('fed', 'detectors', 'baselines')
+
+
+def joint_recipes():
+    """Names of recipes that are fitted at once: decisions together, and no part of a recipe beside the whole."""
+    decisions = tuple(name for name, recipe in RECIPES.items() if recipe.part == 'decisions')
+    parts = {name for name, recipe in RECIPES.items() for whole in WHOLE
+             if name != whole and recipe.part == 'heads' and set(recipe.heads) <= set(RECIPES[whole].heads)}
+    return [decisions, *((name, ) for name in RECIPES if name not in parts | set(decisions))]
+
+
+def test_a_part_of_a_recipe_is_what_the_whole_holds():
+    whole = {head: config for name in WHOLE for head, config in RECIPES[name].config().items()}
+    for name in set(RECIPES) - {name for names in joint_recipes() for name in names}:
+        assert all(whole[head] == config for head, config in RECIPES[name].config().items()), name
+
+
+@pytest.mark.parametrize('names', joint_recipes(), ids=lambda names: names[0])
+def test_every_recipe_is_fitted(tiny, names):
     config, checkpoint = tiny
-    target = 'own/images' if name == 'weighted' else None
-    out = fit(config, checkpoint, [name], 'own/images', 'own/labels', 'classes.txt', iterations=2, workers=0, target=target,
-              options={'model.test_cfg': dict(mode='slide', crop_size=(64, 64), stride=(32, 32))} if name == 'fedu' else None)
-    recipe = RECIPES[name]
+    target = 'own/images' if names == ('weighted', ) else None
+    slides = {'model.test_cfg': dict(mode='slide', crop_size=(64, 64), stride=(32, 32))}
+    out = fit(config, checkpoint, list(names), 'own/images', 'own/labels', 'classes.txt', iterations=2, workers=0, target=target,
+              options=slides if names == ('fed', ) else None)
+    recipe = RECIPES[names[0]]
     state = torch.load(out, weights_only=False)['state_dict']
     part = 'uncertainty_heads' if recipe.part == 'heads' else recipe.part
-    expected = [f'{part}.{name}.' for name in recipe.heads if name not in STATELESS] or [f'{part}.']
+    expected = [f'{part}.{head}.' for name in names for head in RECIPES[name].heads if head not in STATELESS] or [f'{part}.']
     assert all(any(key.startswith(prefix) for key in state) for prefix in expected)
     evaluators = ['mIoU', 'decisions'] if recipe.part == 'decisions' else ['mIoU']
     call('test', [str(out.with_suffix('.py')), str(out), *FOLDERS, '--allow-overlap', '--eval', *evaluators])

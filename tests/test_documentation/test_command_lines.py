@@ -23,7 +23,7 @@ from tests.documented_folder import SMALL_MIT, SMALL_PSPNET, write_folder
 
 # Command lines that are not run here, by how they begin, and why.
 NOT_RUN = {
-    r'(make|git|cd|source|pip|python -m build|twine) ': '.ci/run installs, makes the wheel and runs the tests',
+    r'(make|git|cd|source|pip|python -m build|twine)\b': '.ci/run installs, makes the wheel and runs the tests',
     r'(docker|apptainer) ': 'needs Docker or Apptainer; tests/test_tools/test_containers.py runs the last command of the recipe',
     r'srun |.* --cluster slurm': 'needs a cluster',
     r'torchrun ': 'tests/test_tools/test_torchrun.py runs a tool in several processes',

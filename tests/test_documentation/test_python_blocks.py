@@ -2,6 +2,7 @@
 import inspect
 import textwrap
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,29 @@ def decided(text):
     Config(dict(default_scope='mmseg', model=tiny_base(), heads=dict(fedc=dict(type='MSPHead')))).dump('base.py')
     Path('own.py').write_text("_base_ = ['base.py']\n" + text)
     assert set(MODELS.build(load_config('own.py').model).decisions) == {'flagged'}
+
+
+def adapted(text):
+    torch.manual_seed(0)
+    images = torch.randn(30, 3, 16, 24)
+    network = Plain(3).eval()
+    with torch.no_grad():
+        labels = network(images).argmax(dim=1)
+    loader = [(images[start:start + 5], labels[start:start + 5]) for start in range(0, 30, 5)]
+    names = executed(text, wrap=partial(mmseg_uncertainty.wrap, num_classes=3), network=network, loader=loader,
+                     new_images=[images[:6] + 0.1], other_images=[images[6:12]])
+    assert names['model'].predict(images[:1]).prediction_set is not None
+
+
+def summed(text):
+    config = tiny_base()
+    config.update(type='PosthocSegmentor', uncertainty_heads=executed(text)['heads'])
+    assert MODELS.build(Config(config)).uncertainty_heads['both'].members == ('knn', 'energy')
+
+
+def read_from_a_layer(text):
+    head = MODELS.build(dict(executed(text)['deep'], num_classes=3))
+    assert head.features_from == 'backbone.layers.3.1.1.attn.attn:keys'
 
 
 def rendered(text):
@@ -162,7 +186,8 @@ def drawn(text):
 
 
 # What runs a block, by words that only this block, or blocks of this kind, have.
-RUNS = {'wrap(net': wrapped, "_base_ = ['mmseg::": inherited, 'FlagThreshold': decided, 'ToyRoadsDataset': rendered,
+RUNS = {'wrap(net,': wrapped, "method='weighted'": adapted, 'SumOfScoresHead': summed, 'deep = dict(': read_from_a_layer,
+        "_base_ = ['mmseg::": inherited, 'FlagThreshold': decided, 'ToyRoadsDataset': rendered,
         'import fit': fitted, "type='TorchBase'": based, "type='TransformersBase'": named_bases, 'class MyBase': own_base,
         'class MyDataset': own_dataset, 'def gini': own_score, 'class GiniHead': own_head, 'class FlaggedShareMetric': own_metric,
         'StreamMonitor(': watched, 'UncertaintyInferencer(config': inferred, 'UncertaintyVisualizer': drawn}

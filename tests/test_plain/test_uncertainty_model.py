@@ -271,7 +271,7 @@ def test_what_is_not_fitted_says_so(tmp_path):
         wrapped().fit(small_loader(IMAGES, LABELS))
 
 
-@pytest.mark.parametrize('share, message', [(1.0, 'strictly between 0 and 1'), (0.01, 'leaves 0 for the calibrator and 12')])
+@pytest.mark.parametrize('share, message', [(1.0, 'strictly between 0 and 1'), (0.01, 'leaves 0 for what a promise reads and 12')])
 def test_calibrator_and_sets_share_no_image(share, message):
     with pytest.raises(ValueError, match=message):
         wrapped(**PROMISE).fit(small_loader(IMAGES, LABELS), calibrator_share=share, **QUIET)

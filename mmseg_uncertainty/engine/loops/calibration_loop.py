@@ -104,7 +104,7 @@ class CalibrationLoop(BaseLoop):
         """Which images fit what."""
         first, rest = fittables_in_order(self.model)
         # What reads a calibrator reads what that reads.
-        passed_on = tuple(getattr(self.model.calibrator, 'reads', ()))
+        passed_on = tuple(getattr(getattr(self.model, 'calibrator', None), 'reads', ()))
         calibrators, others = ([Consumer(name, module.promises, module.shares, (*module.reads, *more))
                                 for name, module in group.items()] for group, more in ((first, ()), (rest, passed_on)))
         plan = self._undivided.divided(calibrators, others, self.calibrator_share)
