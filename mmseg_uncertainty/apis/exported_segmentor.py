@@ -13,6 +13,7 @@ from mmseg_uncertainty.models.decisions import FlagThreshold
 from mmseg_uncertainty.models.decode_heads import NearestNeighborHead
 from mmseg_uncertainty.models.decode_heads.score_maps import score_maps, with_members
 from mmseg_uncertainty.models.set_heads import ConformalRiskControlHead
+from mmseg_uncertainty.runtime.exported_predictor import FLAG_PREFIX, MAP_PREFIX
 from mmseg_uncertainty.runtime.resizing import Resizing
 from mmseg_uncertainty.structures import FrozenOutputs, GridOutputs
 
@@ -87,7 +88,7 @@ class ExportedSegmentor(nn.Module):
     def output_names(self) -> list[str]:
         """Names of what :meth:`forward` returns."""
         return ['labels', 'logits', *(['probabilities'] if self.probabilities else []),
-                *(f'uncertainty_{name}' for name in self.heads), *(f'flags_{name}' for name in self.model.decisions),
+                *(f'{MAP_PREFIX}{name}' for name in self.heads), *(f'{FLAG_PREFIX}{name}' for name in self.model.decisions),
                 *(['set_membership'] if self.model.set_head else [])]
 
     def example_inputs(self, batch: int, height: int, width: int, seed: int = 0) -> tuple[Tensor, ...]:

@@ -32,7 +32,7 @@ class Consumer:
     name: str
     promises: bool = False
     shares: Mapping[str, float] = field(default_factory=dict)
-    reads: tuple[str, ...] = ()
+    reads: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ class CalibrationPlan:
         units = {self.groups[path] for path, name in self.names.items() if name in seen}
         paths = frozenset(path for path, unit in self.groups.items() if unit in units)
         left_out = {consumer.name: paths for consumer in self.consumers
-                    if paths and consumer.promises and set(consumer.reads) & set(trained['heads'])}
+                    if paths and consumer.promises and consumer.reads & set(trained['heads'])}
         if share == SHARED:
             return replace(self, shared=self.shared or bool(left_out))
         plan = replace(self, trained=left_out)

@@ -75,11 +75,15 @@ def fittables_in_order(model: nn.Module) -> tuple[dict[str, Fittable], dict[str,
     calibrators, on images that the decision does not see, and with it the heads that it adds up.
     """
     fitted = {name: module for name, module in model.named_modules() if isinstance(module, Fittable)}
-    heads = getattr(model, 'uncertainty_heads', {})
-    decided = {f'uncertainty_heads.{name}' for decision in getattr(model, 'decisions', {}).values()
-               for name in (decision.head, *(heads[decision.head].members if decision.head in heads else ()))}
+    decided = {f'uncertainty_heads.{name}' for decision in getattr(model, 'decisions', {}).values() for name in decision.reads}
     read = {name: module for name, module in fitted.items() if name.startswith('calibrator') or name in decided and module.stages}
     return read, {name: module for name, module in fitted.items() if name not in read}
+
+
+def heads_read(model: nn.Module, module: Fittable) -> set[str]:
+    """Heads whose scores a module reads, itself or by the calibrator, whose logits all others read."""
+    calibrator = getattr(model, 'calibrator', None)
+    return {*module.reads, *(getattr(calibrator, 'reads', ()) if module is not calibrator else ())}
 
 
 def passes_in_order(modules: Mapping[str, Fittable]) -> list[tuple[int, dict[str, Fittable]]]:

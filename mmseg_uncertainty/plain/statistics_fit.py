@@ -7,8 +7,8 @@ from mmengine.logging import print_log
 from torch import Tensor
 
 from mmseg_uncertainty.models import PosthocSegmentor
-from mmseg_uncertainty.models.fittable import (Fittable, fit_stage, fit_target, fittables_in_order, passes_in_order,
-                                               target_readers)
+from mmseg_uncertainty.models.fittable import (Fittable, fit_stage, fit_target, fittables_in_order, heads_read,
+                                               passes_in_order, target_readers)
 from mmseg_uncertainty.structures import FrozenOutputs
 
 from .batches import bare_images, labelled_input, network_input, same_shapes
@@ -53,9 +53,7 @@ def parts_of_images(posthoc: PosthocSegmentor, images: CalibrationImages,
 
 def decided(posthoc: PosthocSegmentor) -> list[str]:
     """Heads that learn by gradient and that something reads which promises something."""
-    promising = [module for module in fitted_by_statistics(posthoc)[1].values() if module.promises]
-    read = [*promising, *([posthoc.calibrator] if promising and posthoc.calibrator is not None else [])]
-    names = {name for module in read for name in module.reads}
+    names = {name for module in fitted_by_statistics(posthoc)[1].values() if module.promises for name in heads_read(posthoc, module)}
     return sorted(name for name in names if hasattr(posthoc.uncertainty_heads[name], 'loss'))
 
 

@@ -70,7 +70,7 @@ def test_no_scene_lies_in_two_parts(key, sets):
 
 def test_a_promise_leaves_out_what_trained_its_score_and_what_lies_beside_that():
     plan = CalibrationPlan.of_dataset(scenes(4, images=3))
-    flags = Consumer('decisions.flagged', promises=True, reads=('fedc', ))
+    flags = Consumer('decisions.flagged', promises=True, reads=frozenset(['fedc']))
     divided = plan.divided([], [flags, SETS])
     first = divided.parts()['set_head'][0]
     found = divided.without_training(dict(heads=['fedc'], images=[first, 'elsewhere.png']))

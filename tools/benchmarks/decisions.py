@@ -13,6 +13,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import load_checkpoint
 from mmseg.registry import MODELS
+from side_by_side import write_generated
 
 from mmseg_uncertainty.engine.checkpoints import load_checkpoints_safely
 from mmseg_uncertainty.functional.conformal_splits import frame_blocks
@@ -190,10 +191,7 @@ def main() -> None:
     if args.json:
         write_json(args.json, dict(promises=rows, found=found, data=DATA))
     if args.page:
-        whole = args.page.read_text(encoding='utf-8')
-        start, stop = whole.index(BEGIN), whole.index(END) + len(END)
-        with whole_file(args.page) as partial:
-            partial.write_text(whole[:start] + text + whole[stop:], encoding='utf-8')
+        write_generated(args.page, BEGIN, text, END)
 
 
 if __name__ == '__main__':

@@ -15,6 +15,7 @@ import torch
 
 from mmseg_uncertainty.apis import versions, write_json
 from mmseg_uncertainty.runtime.freed_memory import return_freed_memory
+from mmseg_uncertainty.runtime.output_files import whole_file
 
 
 def seconds_in_turns(functions: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
@@ -83,6 +84,14 @@ def run_benchmark(description: str, parts: Callable[[argparse.Namespace], Iterab
     if args.json:
         machine = dict(processor=processor(), cores=os.cpu_count(), threads=args.threads, load=os.getloadavg()[0])
         write_json(args.json, dict(machine=machine, versions=versions() | peers, rows=rows))
+
+
+def write_generated(page: Path, begin: str, text: str, end: str) -> None:
+    """Replace what stands in a page from one mark to the other, marks included."""
+    whole = page.read_text(encoding='utf-8')
+    start, stop = whole.index(begin), whole.index(end) + len(end)
+    with whole_file(page) as partial:
+        partial.write_text(whole[:start] + text + whole[stop:], encoding='utf-8')
 
 
 def processor() -> str:

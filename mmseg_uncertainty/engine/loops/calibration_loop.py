@@ -19,8 +19,8 @@ from mmseg_uncertainty.datasets.calibration_plan import SHARED, CalibrationPlan,
 from mmseg_uncertainty.datasets.label_flips import labels_flip, unflip_labels
 from mmseg_uncertainty.engine.checkpoints import write_checkpoint
 from mmseg_uncertainty.engine.resuming import note_last_checkpoint
-from mmseg_uncertainty.models.fittable import (Fittable, fit_stage, fit_target, fittables_in_order, passes_in_order,
-                                               target_readers)
+from mmseg_uncertainty.models.fittable import (Fittable, fit_stage, fit_target, fittables_in_order, heads_read,
+                                               passes_in_order, target_readers)
 from mmseg_uncertainty.structures import FrozenOutputs
 
 
@@ -102,11 +102,8 @@ class CalibrationLoop(BaseLoop):
     @cached_property
     def plan(self) -> CalibrationPlan:
         """Which images fit what."""
-        first, rest = fittables_in_order(self.model)
-        # What reads a calibrator reads what that reads.
-        passed_on = tuple(getattr(getattr(self.model, 'calibrator', None), 'reads', ()))
-        calibrators, others = ([Consumer(name, module.promises, module.shares, (*module.reads, *more))
-                                for name, module in group.items()] for group, more in ((first, ()), (rest, passed_on)))
+        calibrators, others = ([Consumer(name, module.promises, module.shares, frozenset(heads_read(self.model, module)))
+                                for name, module in group.items()] for group in fittables_in_order(self.model))
         plan = self._undivided.divided(calibrators, others, self.calibrator_share)
         return plan.without_training(getattr(self.model, 'trained_on', None), self.calibrator_share)
 

@@ -126,10 +126,11 @@ class ComponentMetric(StreamingMetric):
         """Compare the components of one image, or spill it until the threshold is known."""
         groups = anomaly_labels(sample, self.check).cpu()
         labels = groups.numpy()
-        record = dict(pixels=labels.size, void=int((labels == VOID).sum()), heads={}, distances=self._distances(sample, labels))
+        record = dict(pixels=labels.size, void=int((labels == VOID).sum()), heads={})
         maps = {head: scores.cpu() for head, scores in score_maps(sample, groups).items()}
+        true = None if self.threshold is None and not self.distance_bands else self._true_components(labels)
+        record['distances'] = self._distances(sample, true) if self.distance_bands else None
         if self.threshold is not None:
-            true = self._true_components(labels)
             for head, scores in maps.items():
                 check_scores(sample, head, scores, groups != VOID, self.check)
                 record['heads'][head] = self._compare(true, scores.numpy(), self._given(head), record['distances'])
@@ -163,15 +164,13 @@ class ComponentMetric(StreamingMetric):
     def _true_components(self, labels: np.ndarray) -> TrueComponents:
         return true_components(labels == ANOMALY, labels == VOID, self.track.smallest_truth)
 
-    def _distances(self, sample: dict, labels: np.ndarray) -> np.ndarray | None:
-        """Distance of every true component, where bands of distances are asked for."""
-        if not self.distance_bands:
-            return None
+    def _distances(self, sample: dict, true: TrueComponents) -> np.ndarray:
+        """Distance of every true component."""
         if 'gt_depth_map' not in sample:
             raise SampleError(f'{sample["img_path"]} carries no distances (gt_depth_map), and distance_bands needs them. Add '
                               "dict(type='LoadDistances', ...) to the test pipeline.")
-        true = self._true_components(labels)
-        return object_distances(true.components, true.count, sample['gt_depth_map']['data'].reshape(labels.shape).cpu().numpy())
+        distances = sample['gt_depth_map']['data'].reshape(true.components.shape).cpu().numpy()
+        return object_distances(true.components, true.count, distances)
 
     def _compare(self, true: TrueComponents, scores: np.ndarray, threshold: float,
                  distances: np.ndarray | None) -> dict[str, np.ndarray]:
