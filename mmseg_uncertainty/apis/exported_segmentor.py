@@ -11,7 +11,7 @@ from mmseg_uncertainty.models import EnsembleSegmentor, PosthocSegmentor
 from mmseg_uncertainty.models.calibrators import LocalTemperatureScaling
 from mmseg_uncertainty.models.decisions import FlagThreshold
 from mmseg_uncertainty.models.decode_heads import NearestNeighborHead
-from mmseg_uncertainty.models.decode_heads.score_maps import score_maps, with_members
+from mmseg_uncertainty.models.decode_heads.score_maps import score_maps, with_what_they_read
 from mmseg_uncertainty.models.set_heads import ConformalRiskControlHead
 from mmseg_uncertainty.runtime.exported_predictor import FLAG_PREFIX, MAP_PREFIX
 from mmseg_uncertainty.runtime.resizing import Resizing
@@ -56,7 +56,7 @@ class ExportedSegmentor(nn.Module):
         self.resizing = Resizing(resize_steps(getattr(model, 'cfg', {})))
         self.preprocess, self.probabilities = preprocess, probabilities
         self.heads = list(model.uncertainty_heads) if heads is None else list(dict.fromkeys(heads))
-        kept = with_members(model.uncertainty_heads, self.heads)
+        kept = with_what_they_read(model, self.heads)
         for name in set(model.uncertainty_heads) - set(kept):
             del model.uncertainty_heads[name]
         for name in [name for name, decision in model.decisions.items() if decision.head not in self.heads]:
@@ -251,7 +251,7 @@ def check_exportable(model: PosthocSegmentor, heads: list[str] | None) -> None:
         if part is not None and not part.is_fitted():
             raise ValueError(f'{type(part).__name__} is not fitted yet; fit it with tools/train.py and export the checkpoint '
                              'that this saves.')
-    for name in with_members(model.uncertainty_heads, model.uncertainty_heads if heads is None else heads):
+    for name in with_what_they_read(model, model.uncertainty_heads if heads is None else heads):
         if isinstance(model.uncertainty_heads[name], NearestNeighborHead):
             raise ValueError(f'NearestNeighborHead ({name!r}) compares pixels with its bank in as many parts as fit the memory, '
                              'and a graph has a fixed number of parts. Leave it out with --heads.')

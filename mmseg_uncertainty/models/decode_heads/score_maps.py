@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmseg_uncertainty.structures import GridOutputs
 
@@ -23,8 +23,8 @@ def score_maps(heads: Mapping[str, ScoreHead], native: Mapping[str, Tensor], out
     return {name: sums[name] if name in sums else maps[name] for name in heads}
 
 
-def with_members(heads: Mapping[str, ScoreHead], names: Iterable[str]) -> list[str]:
-    """Names of heads and of those that they add up, in the order of the heads."""
-    wanted = set(names)
+def with_what_they_read(model: nn.Module, names: Iterable[str]) -> list[str]:
+    """Names of heads, of those that they add up, and of what the calibrator asks, in the order of the heads of the model."""
+    heads, wanted = model.uncertainty_heads, {*names, *getattr(model.calibrator, 'reads', ())}
     wanted |= {member for name in wanted for member in heads[name].members}
     return [name for name in heads if name in wanted]
