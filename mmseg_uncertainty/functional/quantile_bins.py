@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .order_statistics import OrderStatistics
 from .score_histogram import NonFiniteScoreError
 
 BINS = 768
@@ -48,29 +49,33 @@ def quantile_bins(positives: np.ndarray, negatives: np.ndarray, bins: int = BINS
         >>> found.edges.tolist(), found.positives.tolist()  # the last bin ends with the highest score
         ([-1.0, 0.0, 0.25, 0.5, 1.0], [0, 0, 0, 1, 1])
     """
-    groups = [np.sort(scores) for scores in (positives, negatives)]
-    if not all(np.isfinite(ordered[[0, -1]]).all() for ordered in groups if ordered.size):
+    if not all(np.isfinite([scores.min(), scores.max()]).all() for scores in (positives, negatives) if scores.size):
         raise NonFiniteScoreError('a score is NaN or infinite.')
-    edges = np.unique(np.concatenate([[0., 1.], *(_quantiles(ordered, bins // 2) for ordered in groups)]))
-    return QuantileBins(edges[:-1], *(_counts(ordered, edges) for ordered in groups))
+    groups = [OrderStatistics(_of_a_compiled_kind(scores)) if scores.size else None for scores in (positives, negatives)]
+    quantiles = [_quantiles(group, min(bins // 2, group.size)) for group in groups if group]
+    edges = np.unique(np.concatenate([[0., 1.], *quantiles]))
+    return QuantileBins(edges[:-1], *(_counts(group, edges) if group else np.zeros(edges.size - 1, np.int64) for group in groups))
 
 
-def _quantiles(ordered: np.ndarray, most: int) -> np.ndarray:
-    """Equally spaced quantiles of ascending scores, interpolated linearly between neighbours."""
-    place = np.linspace(0, 1, min(most, ordered.size)) * (ordered.size - 1)
+def _of_a_compiled_kind(scores: np.ndarray) -> np.ndarray:
+    return scores.astype(np.float32) if scores.dtype == np.float16 else scores
+
+
+def _quantiles(scores: OrderStatistics, most: int) -> np.ndarray:
+    """Equally spaced quantiles, interpolated linearly between neighbours."""
+    place = np.linspace(0, 1, most) * (scores.size - 1)
     below = np.floor(place).astype(np.int64)
-    low, high = (ordered[index].astype(float) for index in (below, np.minimum(below + 1, ordered.size - 1)))
+    low, high = scores.at(np.stack([below, np.minimum(below + 1, scores.size - 1)])).astype(float)
     share = place - below
     # From the nearer neighbour, so that the last quantile is the highest score.
     return np.where(share < .5, low + (high - low) * share, high - (high - low) * (1 - share))
 
 
-def _counts(ordered: np.ndarray, edges: np.ndarray) -> np.ndarray:
+def _counts(scores: OrderStatistics, edges: np.ndarray) -> np.ndarray:
     # Edges in the precision of the scores are found at once; a score is at least an edge if it is at least its rounding up.
-    rounded = edges.astype(ordered.dtype)
-    rounded = np.where(rounded < edges, np.nextafter(rounded, ordered.dtype.type(np.inf)), rounded)
-    below = np.searchsorted(ordered, rounded[:-1], side='left')
-    return np.diff(below, append=ordered.size)
+    rounded = edges.astype(scores.dtype)
+    rounded = np.where(rounded < edges, np.nextafter(rounded, scores.dtype.type(np.inf)), rounded)
+    return np.diff(scores.below(rounded[:-1]), append=scores.size)
 
 
 def best_binned_f1(images: Sequence[QuantileBins]) -> tuple[float, float]:
