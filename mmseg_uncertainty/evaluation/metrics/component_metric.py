@@ -143,8 +143,8 @@ class ComponentMetric(StreamingMetric):
                 self.count_scores(self.histograms.setdefault(head, ScoreHistogram()), sample, head, scores, groups)
         record |= dict(heads=dict.fromkeys(maps), file=str(Path(self._folder.name, str(self.measured))))
         np.save(f'{record["file"]}_labels.npy', labels)
-        for number, scores in enumerate(maps.values()):
-            np.save(f'{record["file"]}_{number}.npy', scores.numpy())
+        files = self._files(record)
+        _by_head(lambda head: np.save(files[head], maps[head].numpy()), maps)
         return record
 
     def _bins(self, sample: dict, head: str, scores: Tensor, groups: Tensor, pixels: list[np.ndarray]) -> QuantileBins | None:
@@ -235,10 +235,15 @@ class ComponentMetric(StreamingMetric):
         threshold = _just_below(ranked.thresholds[index]) if ranked.positives.any() else float('inf')
         return threshold, dict(threshold_F1=best, threshold_F1_bound=bound)
 
+    @staticmethod
+    def _files(record: dict) -> dict[str, str]:
+        """Where the scores of every head wait."""
+        return {head: f'{record["file"]}_{number}.npy' for number, head in enumerate(record['heads'])}
+
     def _spilled(self, record: dict, heads: dict[str, tuple[float, dict]]) -> dict[str, dict[str, np.ndarray]]:
         """What every head found in one image that waited for the thresholds."""
         true = self._true_components(np.load(f'{record["file"]}_labels.npy', allow_pickle=False))
-        files = {head: f'{record["file"]}_{number}.npy' for number, head in enumerate(record['heads'])}
+        files = self._files(record)
         return _by_head(lambda head: self._compare(true, np.load(files[head], allow_pickle=False), heads[head][0],
                                                    record['distances']), heads)
 
