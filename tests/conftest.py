@@ -1,4 +1,5 @@
 """Settings of all tests, and the real data where it is at hand."""
+import gc
 import os
 import warnings
 from pathlib import Path
@@ -22,6 +23,13 @@ def pytest_collection_modifyitems(items):
     """Tests of the longest files first, else in their order."""
     items.sort(key=lambda item: next(
         (place for place, name in enumerate(LONGEST_FIRST) if name in item.path.parts), len(LONGEST_FIRST)))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish():
+    """Datasets of mmengine collect garbage when they are built; what stays anyway is not searched again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

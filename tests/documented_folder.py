@@ -30,7 +30,8 @@ SMALLER = {r'num_workers=\d': 'num_workers=0', r'persistent_workers=True': 'pers
            r'\(480, 360\)': '(96, 72)', r'\(360, 480\)': '(72, 96)'}
 # What makes the shipped plan of a sweep quick.
 PLAN = {'^  camvid:$': '  camvid: {dataset: local_configs/_base_/datasets/camvid.py, every: 20}',
-        '^corruptions:.*': 'corruptions: [fog]', '^severities:.*': 'severities: [1]'}
+        '^corruptions:.*': 'corruptions: [fog]', '^severities:.*': 'severities: [1]',
+        '^evaluators:.*': 'evaluators: [mIoU, ECE]'}
 
 
 def picture(path, seed=0, labels=None, values=range(19), size=SIZE):

@@ -137,7 +137,8 @@ def add_hooks(config: Config, need_heads: bool, allow_overlap: bool = False) -> 
         allow_overlap: Whether a calibrated model may be tested on what it was calibrated on.
     """
     own = [dict(type='PosthocCheckpointHook', need_heads=need_heads, allow_overlap=allow_overlap),
-           dict(type='MatchingDataHook'), dict(type='ProgressBarHook'), dict(type='IterationSeedHook')]
+           dict(type='MatchingDataHook'), dict(type='ProgressBarHook'), dict(type='IterationSeedHook'),
+           dict(type='DataWorkersHook')]
     if need_heads:
         # It would print every number of every head in one line; the evaluators print tables.
         config.setdefault('default_hooks', {})['logger'] = None

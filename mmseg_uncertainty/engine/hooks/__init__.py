@@ -1,4 +1,5 @@
 from .best_and_worst_hook import BestAndWorstHook
+from .data_workers_hook import DataWorkersHook
 from .disjoint_areas_hook import DisjointAreasHook
 from .fast_inference_hook import FastInferenceHook
 from .iteration_seed_hook import IterationSeedHook
@@ -11,7 +12,7 @@ from .save_on_interrupt_hook import SaveOnInterruptHook
 from .uncertainty_visualization_hook import UncertaintyVisualizationHook
 
 __all__ = [
-    'BestAndWorstHook', 'DisjointAreasHook', 'FastInferenceHook', 'IterationSeedHook', 'MatchingDataHook',
+    'BestAndWorstHook', 'DataWorkersHook', 'DisjointAreasHook', 'FastInferenceHook', 'IterationSeedHook', 'MatchingDataHook',
     'OutputCacheHook', 'PosthocCheckpointHook', 'ProgressBarHook', 'RunSummaryHook', 'SaveOnInterruptHook',
     'UncertaintyVisualizationHook'
 ]
