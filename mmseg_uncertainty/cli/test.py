@@ -85,10 +85,6 @@ def test_config(args: argparse.Namespace) -> Config:
     elif args.data_root:
         data_of(config, 'test').data_root = args.data_root
     data_of(config, 'test')
-    if args.corrupt_type not in (None, 'None'):
-        corrupt_test_images(config, args.corrupt_type, args.corrupt_severity)
-    if args.roi:
-        keep_region(config, args.roi)
     if args.skip_broken:
         config.test_dataloader.dataset.skip_broken = True
     if args.protocol in PROTOCOLS:
@@ -99,6 +95,11 @@ def test_config(args: argparse.Namespace) -> Config:
     change_config(config, args.cfg_options)
     model_of(config)
     data_of(config, 'test')
+    # After the changes, which count the steps of the pipeline as the config has them.
+    if args.corrupt_type not in (None, 'None'):
+        corrupt_test_images(config, args.corrupt_type, args.corrupt_severity)
+    if args.roi:
+        keep_region(config, args.roi)
     if tta_of(args) is not None:
         config.model.tta = tta_of(args)
     reject_what_is_flagged(config)

@@ -132,11 +132,12 @@ class UncertaintyModel:
             if part in (CALIBRATOR, STATISTICS):
                 place = (CALIBRATOR, STATISTICS).index(part)
                 fit_statistics(self.posthoc, fitted_by_statistics(self.posthoc)[place], images, shares[place])
-                if part == STATISTICS and target_images is not None:
-                    show_target(self.posthoc, target_images)
             else:
                 self._learn(parts[part], recipe, source, fit, progress)
             fit.finish(part, self.posthoc)
+        # Not a part that may be done: a fit that goes on follows the images of this call.
+        if target_images is not None:
+            show_target(self.posthoc, target_images)
         fit.remove()
         self._is_fitted = True
         self.fitted_on = dict(base_sha256=fingerprint(self.posthoc), images=None if images is None else len(images))

@@ -115,6 +115,12 @@ def runner_of(folder, model=None, sampler=None, batch_size=2, dataset=None, loop
         cfg=Config(dict(model_wrapper_cfg=dict(type='FrozenModelWrapper'))), experiment_name=f'{folder.name}{batch_size}', **options)
 
 
+def test_nothing_fitted_in_part_is_saved(tmp_path):
+    runner = runner_of(tmp_path, default_hooks=dict(checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=1)))
+    runner.train()
+    assert [path.name for path in tmp_path.glob('*.pth')] == ['calibrated.pth']
+
+
 @pytest.fixture(scope='module')
 def fitted(tmp_path_factory):
     folder = tmp_path_factory.mktemp('fit')

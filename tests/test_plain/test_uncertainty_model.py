@@ -199,7 +199,7 @@ class Interrupted:
     """A loader that stops the process after so many batches."""
 
     def __init__(self, loader, batches):
-        self.loader, self.left, self.sampler = loader, batches, loader.sampler
+        self.loader, self.left, self.sampler = loader, batches, getattr(loader, 'sampler', None)
 
     def __len__(self):
         return len(self.loader)
@@ -303,6 +303,13 @@ def test_sets_follow_images_without_labels_and_then_others(tmp_path):
     assert not first.all() and loaded.adapt([(far, None)]).predict(far).prediction_set.all()
     fresh = wrapped(**options).fit(small_loader(images, labels), **dict(fit, target_images=[dict(images=far)]))
     assert torch.equal(loaded.predict(far).prediction_set, fresh.predict(far).prediction_set)
+    again = dict(QUIET, resume=tmp_path / 'fit')
+    with pytest.raises(KeyboardInterrupt):
+        wrapped(**options).fit(small_loader(images, labels), target_images=Interrupted([IMAGES[:8]], 0), **again)
+    gone_on, rest = wrapped(**options), Interrupted(small_loader(images, labels), 1000)
+    gone_on.fit(rest, target_images=[far], **again)
+    assert torch.equal(gone_on.predict(far).prediction_set, fresh.predict(far).prediction_set)
+    assert 1000 - rest.left == 6  # listed, and not read again
     with pytest.raises(ValueError, match='fit.loader, target_images='):
         wrapped(**options).fit(small_loader(images, labels), **QUIET)
     with pytest.raises(ValueError, match='nothing in the model follows them'):

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from mmengine.dataset import InfiniteSampler
 from mmengine.dist import barrier, is_main_process
+from mmengine.hooks import CheckpointHook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop
 from mmengine.runner.checkpoint import weights_to_cpu
@@ -136,6 +137,8 @@ class CalibrationLoop(BaseLoop):
         for name, paths in self.plan.trained.items():
             self.runner.logger.info(f'{name} leaves out {len(paths)} images that trained the score it reads, or lie beside '
                                     'such images.')
+        # They would save models that are fitted in part.
+        self.runner._hooks = [hook for hook in self.runner.hooks if not isinstance(hook, CheckpointHook)]
         self.runner.call_hook('before_train')
         self.runner.model.eval()
         for stage, modules in passes:
@@ -156,7 +159,6 @@ class CalibrationLoop(BaseLoop):
         return [one for group in fittables_in_order(self.model) for one in passes_in_order(group)]
 
     def _batches(self, consumer: str) -> Iterator[tuple[FrozenOutputs, Tensor, list[dict]]]:
-        # No hook hears of the end of the epoch: checkpoint hooks would save a model that is fitted in part.
         self.runner.call_hook('before_train_epoch')
         for index, batch in enumerate(self.dataloader):
             self.runner.call_hook('before_train_iter', batch_idx=index, data_batch=batch)
