@@ -21,8 +21,10 @@ ROOT = Path(__file__).resolve().parents[2]
 STATELESS = dict(msp=dict(type='MSPHead'), max_logit=dict(type='MaxLogitHead'), energy=dict(type='EnergyHead'),
                  entropy=dict(type='EntropyHead'), margin=dict(type='MarginHead'))
 PIXELWISE = dict(type='FlowEneDetHead', flow=dict(kernel_size=1))
+FLAGGED = 'all stateless scores, each with flags'
 HEADS = {
     'all stateless scores': STATELESS,
+    FLAGGED: STATELESS,
     'FED-U': dict(fedu=PIXELWISE),
     'FED-C': dict(fedc=dict(conditional=True, **PIXELWISE)),
     'FED-C, 7x7': dict(fedc=dict(type='FlowEneDetHead', conditional=True)),
@@ -59,8 +61,11 @@ def models(source: str, changes: dict) -> dict[str, nn.Module]:
         channels = built['base'].decode_head.conv_seg.in_channels
         if 'fedc' in heads:
             heads['fedc']['condition_channels'] = min(32, channels)
-        config.update(type='PosthocSegmentor', uncertainty_heads=heads)
+        flags = {head: dict(type='FlagThreshold', head=head) for head in heads} if name == FLAGGED else {}
+        config.update(type='PosthocSegmentor', uncertainty_heads=heads, decisions=flags)
         built[name] = MODELS.build(config).eval()
+        for decision in built[name].decisions.values():
+            decision.threshold.fill_(.5)
         built[name].load_state_dict(built['base'].state_dict(), strict=False)
     return built
 
