@@ -14,18 +14,35 @@ MOST_CELLS = 2**20
 
 
 @compiled(nogil=True)
-def _count(keys, lowest, shift, counts):
-    for key in keys:
-        counts[(key - lowest) >> shift] += 1
+def _key(bits, sign):
+    """Unsigned integer that ascends with the number of these bits; both zeros have one."""
+    if bits < sign:
+        return bits | sign
+    return ~bits if bits > sign else sign
 
 
 @compiled(nogil=True)
-def _collect(keys, lowest, shift, wanted, collected):
+def _count(bits, sign, lowest, shift, counts):
+    for number in bits:
+        counts[(_key(number, sign) - lowest) >> shift] += 1
+
+
+@compiled(nogil=True)
+def _collect(bits, sign, lowest, shift, wanted, collected):
     place = 0
-    for key in keys:
+    for number in bits:
+        key = _key(number, sign)
         if wanted[(key - lowest) >> shift]:
             collected[place] = key
             place += 1
+
+
+@compiled(nogil=True)
+def _keys(bits, sign):
+    keys = np.empty_like(bits)
+    for place, number in enumerate(bits):
+        keys[place] = _key(number, sign)
+    return keys
 
 
 class OrderStatistics:
@@ -46,12 +63,12 @@ class OrderStatistics:
 
     def __init__(self, numbers: np.ndarray) -> None:
         self.size, self.dtype = numbers.size, numbers.dtype
-        self._keys = _keys(numbers)
-        self._lowest, highest = _keys(np.array([numbers.min(), numbers.max()]))
+        self._bits, self._sign = _bits(numbers)
+        self._lowest, highest = _keys(*_bits(np.array([numbers.min(), numbers.max()])))
         self._range = int(highest) - int(self._lowest)
         self._shift = np.uint64((self._range // min(MOST_CELLS, numbers.size)).bit_length())
         self._counts = np.zeros((self._range >> int(self._shift)) + 1, np.int64)
-        _count(self._keys, self._lowest, self._shift, self._counts)
+        _count(self._bits, self._sign, self._lowest, self._shift, self._counts)
         self._ends = self._counts.cumsum()
 
     def at(self, ranks: np.ndarray) -> np.ndarray:
@@ -76,9 +93,9 @@ class OrderStatistics:
         Returns:
             Shape (m,), int64, 0 to n.
         """
-        keys = _keys(edges)
-        places = np.clip(keys, self._lowest, self._lowest + self._keys.dtype.type(self._range)) - self._lowest
-        collected, before = self._sorted((places >> self._keys.dtype.type(self._shift)).astype(np.int64))
+        keys = _keys(*_bits(edges))
+        places = np.clip(keys, self._lowest, self._lowest + keys.dtype.type(self._range)) - self._lowest
+        collected, before = self._sorted((places >> keys.dtype.type(self._shift)).astype(np.int64))
         return np.searchsorted(collected, keys, side='left') + before
 
     def _sorted(self, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -87,17 +104,16 @@ class OrderStatistics:
         wanted = np.zeros(self._counts.size, bool)
         wanted[own] = True
         sizes = self._counts[own]
-        collected = np.empty(sizes.sum(), self._keys.dtype)
-        _collect(self._keys, self._lowest, self._shift, wanted, collected)
+        collected = np.empty(sizes.sum(), self._bits.dtype)
+        _collect(self._bits, self._sign, self._lowest, self._shift, wanted, collected)
         collected.sort()
         return collected, (self._ends[own] - sizes.cumsum())[place]
 
 
-def _keys(numbers: np.ndarray) -> np.ndarray:
-    """Unsigned integers that ascend with the numbers; both zeros have one."""
-    bits = (numbers + numbers.dtype.type(0)).view(f'u{numbers.itemsize}')
-    sign = bits.dtype.type(1 << 8 * numbers.itemsize - 1)
-    return np.where(bits < sign, bits | sign, ~bits)
+def _bits(numbers: np.ndarray) -> tuple[np.ndarray, np.unsignedinteger]:
+    """Bit patterns of numbers, and the one whose only bit is the sign."""
+    bits = np.ascontiguousarray(numbers).view(f'u{numbers.itemsize}')
+    return bits, bits.dtype.type(1 << 8 * numbers.itemsize - 1)
 
 
 def _numbers(keys: np.ndarray) -> np.ndarray:
