@@ -96,7 +96,8 @@ def test_a_decision_sees_no_image_that_its_flow_learned_from(tiny, capsys):
 
 def test_the_schedule_of_the_base_is_dropped(own):
     base = load_config(ZOO)
-    flows, statistics = fit_configs(base, chosen_recipes(['crc', 'fedc', 'vim']), FitData(Path('own/images'), Path('own/labels'), {}, workers=0))
+    flows, statistics = fit_configs(base, chosen_recipes(['crc', 'fedc', 'vim']),
+                                    FitData(Path('own/images'), Path('own/labels'), {}, workers=0))
     assert base.train_cfg.max_iters == 80000 and flows.train_cfg.max_iters == 400
     assert flows.optim_wrapper.optimizer.type == 'AdamW' and statistics.train_cfg.type == 'CalibrationLoop'
     assert 'set_head' not in flows.model and 'fedc' in statistics.model.uncertainty_heads
