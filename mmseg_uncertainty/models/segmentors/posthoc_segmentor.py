@@ -220,8 +220,9 @@ class PosthocSegmentor(BaseModel):
             if heads or keep_windows or pool_features:
                 cells = self.cells(passed, [grid.over(passed.native_scores.shape[-2:], window) for grid in grids])
                 if heads:
-                    maps = torch.stack([head(cells) for head in heads.values()], dim=1)
-                    head_maps.add(window, _resized(maps, window.size, self.base.align_corners))
+                    # A head may score at a multiple of the classifier's size.
+                    maps = [_resized(head(cells)[:, None], window.size, self.base.align_corners) for head in heads.values()]
+                    head_maps.add(window, torch.cat(maps, dim=1))
                 if keep_windows:
                     windows.append(cells)
                 if pool_features:

@@ -113,6 +113,18 @@ def test_a_native_map_is_resized_as_logits_are():
     assert_close(sample.uncertainty.native, native[0])
 
 
+@pytest.mark.parametrize('mode', ['whole', 'slide'])
+def test_heads_of_several_sizes_score_as_each_alone(mode):
+    heads = dict(HEADS, fine=dict(type='FlowEneDetHead', scale_factor=2))
+    together = build_pair(tiny_base(mode), uncertainty_heads=heads)[1]
+    images = torch.rand(1, 3, *SIZE)
+    maps = together.predict(images, samples(1))[0].uncertainty
+    for name, head in heads.items():
+        alone = MODELS.build(Config(posthoc_config(tiny_base(mode), uncertainty_heads={name: head}))).eval()
+        alone.load_state_dict(together.state_dict(), strict=False)
+        assert_close(alone.predict(images, samples(1))[0].uncertainty.get(name), maps.get(name))
+
+
 def test_flip_and_padding_are_undone_for_scores_too():
     _, posthoc = build_pair(tiny_base(), uncertainty_heads=HEADS)
     images, (sample, ) = torch.rand(1, 3, *SIZE), samples(1, ori_shape=(60, 80))
