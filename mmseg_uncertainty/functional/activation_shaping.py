@@ -39,7 +39,7 @@ def activation_quantile(counts: Tensor, share: float) -> float:
         True
     """
     ends = counts.cumsum(dim=0).double()
-    wanted = share * ends[-1]
+    wanted = share * int(counts.sum())
     cell = int(torch.searchsorted(ends, wanted))
     inside = 1 - float((ends[cell] - wanted) / counts[cell])
     low, high = scores_of_keys(np.array([cell, cell + 1], np.int64) << (32 - BITS)).tolist()

@@ -165,7 +165,7 @@ def learned_direction(steps: LossSteps, features: np.ndarray, alpha: float, pena
 
     start = np.zeros(features.shape[1])
     start[0] = np.median(steps.place)
-    return minimize(objective, start, jac=True, method='L-BFGS-B', options=dict(maxiter=500, ftol=1e-12)).x
+    return minimize(objective, start, jac=True, method='L-BFGS-B', options=dict(ftol=1e-12)).x
 
 
 def shifted_loss(loss: StepLoss, log_odds: np.ndarray) -> StepLoss:

@@ -30,7 +30,7 @@ def generalized_entropy(logits: Tensor, gamma: float = 0.1, top: int | None = No
     """
     log_own, log_rest = (F.logsigmoid(logits), F.logsigmoid(-logits)) if sigmoids else log_shares(logits)
     terms = gamma * (log_own + log_rest)
-    if top is not None and top < terms.shape[1]:
-        terms = terms.gather(1, log_own.topk(top, dim=1).indices)
+    if top is not None:
+        terms = terms.gather(1, log_own.topk(min(top, terms.shape[1]), dim=1).indices)
     return terms.exp().sum(dim=1)
 

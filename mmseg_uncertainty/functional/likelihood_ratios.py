@@ -75,7 +75,7 @@ def fit_likelihood_ratio(source: np.ndarray, target: np.ndarray, components: int
     prior = float(np.log(len(target) / len(source)))
     if not axes.basis.shape[1]:
         return LikelihoodRatio(np.zeros(source.shape[1]), 0.0, largest)
-    kinds = np.repeat([0, 1], [len(source), len(target)])
+    kinds = np.concatenate([np.zeros(len(source)), np.ones(len(target))])
     model = LogisticRegression(C=1 / penalty, max_iter=2000, tol=1e-8).fit(axes.of(together), kinds)
     coefficients = axes.basis @ model.coef_[0]
     return LikelihoodRatio(coefficients, float(model.intercept_[0] - axes.mean @ coefficients - prior), largest)

@@ -118,6 +118,28 @@ def test_binary_losses_learn_a_quantile():
     assert abs(flat[1]) < 0.01
 
 
+@pytest.mark.parametrize('kind', [miscoverage_loss, binary_loss])
+def test_the_learned_direction_minimizes_its_objective(kind):
+    generator = np.random.default_rng(10)
+    difficulty, places = street_images(generator, 100)
+    steps, alpha, penalty = loss_steps(kind(image_table(generator, difficulty)), 0.2), 0.2, 0.1
+    features = np.c_[np.ones(100), places, generator.normal(size=100)]
+
+    def objective(theta):
+        beyond = np.maximum((features @ theta)[steps.image] - steps.place, 0)
+        return (steps.weight @ beyond - alpha * (features @ theta).sum()) / 100 + penalty * (theta[1:]**2).sum() / 2
+
+    found = learned_direction(steps, features, alpha, penalty)
+    best = minimize(objective, found, method='Nelder-Mead', options=dict(xatol=1e-6, fatol=1e-10))
+    assert objective(found) == pytest.approx(best.fun, abs=1e-5)
+
+
+def test_a_constant_alone_learns_one_threshold():
+    loss, _ = losses(11, 50)
+    theta = learned_direction(loss_steps(loss, 0.2, None), np.ones((50, 1)), 0.2)
+    assert theta.shape == (1, ) and loss.at(threshold_of_log_odds(theta))[:, 0].mean() == pytest.approx(0.2, abs=0.02)
+
+
 def simulate(draws, method, images=30, alpha=0.2, seed=9):
     """Losses of a further image in each draw, and whether its place is high; plain and adaptive."""
     generator = np.random.default_rng(seed)

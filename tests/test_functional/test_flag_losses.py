@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import label
 
-from mmseg_uncertainty.functional.alarms import has_region
+from mmseg_uncertainty.functional.alarms import has_region, raises_alarm
 from mmseg_uncertainty.functional.flag_counts import (NEGATIVE, POSITIVE, UNKNOWN, concatenate_flags, region_cell,
                                                       tabulate_flags, threshold_of_cell)
 from mmseg_uncertainty.functional.flag_losses import (cell_of_level, detection_table, false_alarm_loss, false_discovery_loss,
@@ -72,9 +72,10 @@ def test_frames_alarm_by_pixels_or_by_a_region(seed, pixels, size):
     for options in (dict(pixels=pixels), dict(region=size)):
         loss = frame_alarm_loss(table, **options)
         levels = np.unique(np.r_[0.0, 1.0, loss.conformity])
-        expected = [[brute_force('frame_alarms', *pair, threshold_of_cell(cell_of_level(level, 16, True)), **options)
-                     for level in levels] for pair in pairs]
+        thresholds = [threshold_of_cell(cell_of_level(level, 16, True)) for level in levels]
+        expected = [[brute_force('frame_alarms', *pair, threshold, **options) for threshold in thresholds] for pair in pairs]
         assert loss.at(levels).tolist() == expected
+        assert [[raises_alarm(scores > threshold, **options) for threshold in thresholds] for scores, _ in pairs] == expected
 
 
 @settings(max_examples=30, deadline=None)

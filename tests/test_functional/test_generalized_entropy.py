@@ -34,6 +34,11 @@ def test_sure_pixels_keep_their_order_in_float32():
     gaps = torch.arange(20., 100., 5.)
     scores = generalized_entropy(torch.stack([gaps, torch.zeros_like(gaps)])[None])
     assert (scores.diff() < 0).all() and (scores[0, :10] > 0).all()
+    slopes = []
+    for kind in (torch.float32, torch.float64):
+        given = torch.tensor([[40., 0., 1.]], dtype=kind, requires_grad=True)
+        slopes += torch.autograd.grad(generalized_entropy(given).sum(), given)
+    assert_close(slopes[0].double(), slopes[1], rtol=1e-4, atol=0)
 
 
 def test_a_constant_and_the_order_of_classes_change_nothing():
@@ -43,6 +48,6 @@ def test_a_constant_and_the_order_of_classes_change_nothing():
 
 
 def test_uniform_probabilities_are_the_upper_end_and_impossible_classes_add_nothing():
-    assert_close(generalized_entropy(torch.zeros(1, 2), gamma=0.1), torch.tensor([2 * 4**-0.1]))
+    assert_close(generalized_entropy(torch.zeros(1, 2)), torch.tensor([2 * 4**-0.1]))
     padded = torch.cat([logits(3.), torch.full((2, 1, 5, 6), -torch.inf)], dim=1)
     assert_close(generalized_entropy(padded), generalized_entropy(logits(3.)))

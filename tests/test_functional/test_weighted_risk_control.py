@@ -158,6 +158,8 @@ def test_cross_fitting_does_not_let_an_image_weigh_itself():
     crossed, ratio = cross_fitted_weights(source, target, components=20)
     # Both kinds come from one distribution: weights of 1 would be right, and a classifier takes images it has seen for source.
     assert (own > 1).mean() + 0.1 < (crossed > 1).mean() and ratio.coefficients.shape == (20, )
+    weights, mean = cross_fitted_weights(source[:60, :1], target[:, :1] + 1)
+    assert np.corrcoef(np.log(weights), np.log(mean.weights(source[:60, :1])))[0, 1] > 0.97, 'in the order of the images'
     with pytest.raises(ValueError, match='folds=5 must be at least 2, with twice as many images'):
         cross_fitted_weights(source[:9], target)
 
