@@ -58,5 +58,5 @@ class MatrixScaling(SampledCalibrator):
 
         minimize([matrix, offset], loss)
         self.matrix.copy_(matrix)
-        self.offset.copy_(offset - offset.mean())
-        return f'diagonal {matrix.diagonal().numpy().round(3)}, offsets {self.offset.cpu().numpy().round(3)}'
+        self.offset.copy_(offset)
+        return f'diagonal {matrix.diagonal().numpy().round(3)}, offsets {offset.numpy().round(3)}'

@@ -62,5 +62,5 @@ class VectorScaling(SampledCalibrator):
         scale, offset = torch.ones_like(self.scale, device='cpu'), torch.zeros_like(self.offset, device='cpu')
         minimize([scale, offset] if self.bias else [scale], lambda: F.cross_entropy(logits * scale + offset, labels))
         self.scale.copy_(scale)
-        self.offset.copy_(offset - offset.mean())
-        return f'scales {scale.numpy().round(3)}, offsets {self.offset.cpu().numpy().round(3)}'
+        self.offset.copy_(offset)
+        return f'scales {scale.numpy().round(3)}, offsets {offset.numpy().round(3)}'

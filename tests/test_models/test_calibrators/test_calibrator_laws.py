@@ -9,6 +9,7 @@ from mmseg.registry import MODELS
 from scipy.optimize import minimize as scipy_minimize
 from scipy.special import log_softmax
 from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 from torch.testing import assert_close
 
 from mmseg_uncertainty.functional import msp
@@ -103,6 +104,20 @@ def test_a_planted_matrix_is_recovered():
         MatrixScaling(CLASSES, penalty=-1)
 
 
+def test_the_matrix_minimizes_the_penalized_likelihood():
+    data, penalty = hard(), 10.
+    calibrator = fit(MatrixScaling(CLASSES, penalty, **ALL_PIXELS), data)
+    logits, labels = flat(*data[:2])
+    logits = (logits - logits.mean(dim=0)).T.double()
+    matrix, offset = (values.clone().requires_grad_() for values in (calibrator.matrix, calibrator.offset))
+    beside = matrix[~torch.eye(CLASSES, dtype=torch.bool)]
+    loss = F.cross_entropy(logits @ matrix.T + offset, labels) + penalty * (
+        beside.square().sum() / CLASSES**2 + offset.square().sum() / CLASSES)
+    for slope in torch.autograd.grad(loss, (matrix, offset)):
+        assert slope.abs().max() < 1e-6
+    assert (calibrator.matrix.diagonal() - 1).abs().min() > 0.1 and offset.mean().abs() < 1e-12
+
+
 def test_temperature_and_shares_are_those_of_the_largest_likelihood():
     data = hard()
     calibrator = fit(EnsembleTemperatureScaling(CLASSES, **ALL_PIXELS), data)
@@ -124,6 +139,20 @@ def test_temperature_and_shares_are_those_of_the_largest_likelihood():
 def test_shares_of_one_part_that_is_always_best_are_its_own():
     likelihoods = torch.tensor([[0.9, 0.8, 0.7], [0.1, 0.2, 0.3]], dtype=torch.float64)
     assert_close(mixture_shares(likelihoods), torch.tensor([1., 0.], dtype=torch.float64), atol=1e-6, rtol=0)
+
+
+def test_the_search_for_shares_ends_where_they_stay():
+    steps = []
+
+    class Counted(TorchFunctionMode):
+
+        def __torch_function__(self, function, types, args=(), kwargs=None):
+            steps.extend([function] if function is torch.Tensor.mean else [])
+            return function(*args, **(kwargs or {}))
+
+    with Counted():
+        shares = mixture_shares(torch.tensor([[0.9, 0.1, 0.8], [0.1, 0.9, 0.3]], dtype=torch.float64))
+    assert 1 < len(steps) < 300 and 0.5 < shares[0] < 1
 
 
 def test_each_group_of_selective_scaling_has_its_own_temperature():

@@ -164,6 +164,19 @@ def test_broken_logits_are_refused_where_they_are_labelled(config):
             fit(MODELS.build(dict(num_classes=CLASSES) | config), (given, labels, metas))
 
 
+@pytest.mark.parametrize('config', [config for config in KEPT if config['type'] != 'LocalTemperatureScaling'])
+def test_images_of_void_alone_end_the_fit_in_its_first_pass(config):
+    calibrator = MODELS.build(dict(num_classes=CLASSES) | config)
+    if hasattr(calibrator, 'allocate'):
+        calibrator.allocate(2)
+    outputs, labels, metas = images(6)
+    calibrator.start_stage(0)
+    calibrator.update(outputs, torch.full_like(labels, 255), metas)
+    calibrator.merge_ranks()
+    with pytest.raises(ValueError, match='no pixel of the calibration images is labelled'):
+        calibrator.finish_stage(0)
+
+
 def test_each_cluster_finds_its_temperature():
     data = images(40, [1.5, 4.] * 20)
     for method in ('kmeans', 'gmm'):
@@ -237,7 +250,6 @@ def test_crops_for_local_temperatures_are_pieces_of_their_image(wanted):
     (lambda: TemperatureScaling(CLASSES, 'brier'), "objective='brier'"),
     (lambda: fit(TemperatureScaling(3), images(2)),
      r'TemperatureScaling: labels 3, 4 at \d+ of \d+ pixels, expected 0 to 2, or 255'),
-    (lambda: fit(TemperatureScaling(CLASSES), (images(1)[0], torch.full((1, *SIZE), 255), [{}])), 'no pixel'),
     (lambda: fit(ClusteredTemperatureScaling(CLASSES, 9), images(2)), '2 distinct images cannot form 9'),
     (lambda: fit(TemperatureScaling(CLASSES), (*images(2)[:2], [{}, {}])), 'Two calibration images'),
     (lambda: fit(LocalTemperatureScaling(CLASSES), images(2)), '2 images leave 0'),
