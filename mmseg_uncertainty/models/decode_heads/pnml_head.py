@@ -55,5 +55,5 @@ class PNMLHead(MomentHead):
     def score(self, logits: Tensor, features: Tensor | None) -> Tensor:
         """Regret; see :meth:`ScoreHead.score`."""
         self.check_fitted()
-        leverage = residual_norm(F.normalize(features, dim=1), torch.zeros_like(self.root[0]), self.root).square()
+        leverage = residual_norm(F.normalize(features, dim=1), self.root.new_zeros(len(self.root)), self.root).square()
         return predictive_regret(logits, leverage)

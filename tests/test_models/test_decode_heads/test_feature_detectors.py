@@ -5,10 +5,13 @@ import torch
 from scipy.special import logsumexp, softmax
 from sklearn.decomposition import PCA
 from torch import nn
+from torch.testing import assert_close
 
+from mmseg_uncertainty.functional.boundary_distance import boundary_distance
 from mmseg_uncertainty.functional.class_distributions import class_distribution
 from mmseg_uncertainty.models.decode_heads import (FDBDHead, MahalanobisHead, NECOHead, PNMLHead, ReActHead, ResidualHead,
                                                    SCALEHead)
+from mmseg_uncertainty.models.decode_heads.linear_classifier import LinearClassifier
 from mmseg_uncertainty.structures import GridOutputs
 from tests.tiny import HeadAsBase, model_around
 
@@ -58,6 +61,9 @@ def training(batches):
 
 
 BATCHES, GIVEN = [images(1), images(2)], images(3)[0]
+# A channel that is never active where the fit sees it.
+DEAD = [(features * (torch.arange(C) != 2), labels) for features, labels in BATCHES]
+either = pytest.mark.parametrize('batches', [BATCHES, DEAD], ids=['active', 'dead'])
 
 
 @pytest.mark.parametrize('percentile', [0.6, 0.9])
@@ -79,13 +85,22 @@ def test_scale(percentile):
 
 def test_fdbd():
     (weight, bias), (train, _), f = classifier(), training(BATCHES), GIVEN.double().numpy()
-    logits, expected = f @ weight.T + bias, np.zeros(f.shape[:-1])
-    for place in np.ndindex(expected.shape):
-        top = logits[place].argmax()
-        parts = [abs(logits[place][top] - logits[place][k]) / np.linalg.norm(weight[top] - weight[k])
-                 for k in range(K) if k != top]
-        expected[place] = -np.mean(parts) / np.linalg.norm(f[place] - train.mean(axis=0))
+    logits, center = f @ weight.T + bias, train.mean(axis=0)
+
+    def about(predicted):
+        expected = np.zeros(f.shape[:-1])
+        for place in np.ndindex(expected.shape):
+            own = predicted[place]
+            parts = [abs(logits[place][own] - logits[place][k]) / np.linalg.norm(weight[own] - weight[k])
+                     for k in range(K) if k != own]
+            expected[place] = -np.mean(parts) / np.linalg.norm(f[place] - center)
+        return expected
+
+    expected, second = about(logits.argmax(axis=-1)), logits.argsort(axis=-1)[..., -2]
     np.testing.assert_allclose(found(FDBDHead(K), BATCHES, GIVEN), expected, rtol=1e-4)
+    given = [torch.from_numpy(values) for values in (np.moveaxis(logits, -1, 1), np.moveaxis(f, -1, 1), weight, center)]
+    np.testing.assert_allclose(boundary_distance(*given), expected)
+    np.testing.assert_allclose(boundary_distance(*given, torch.from_numpy(second)), about(second))
 
 
 def test_residual():
@@ -96,26 +111,29 @@ def test_residual():
     np.testing.assert_allclose(found(ResidualHead(K, dimensions=3), BATCHES, GIVEN), expected, rtol=1e-4, atol=1e-5)
 
 
+@either
 @pytest.mark.parametrize('max_logit', [True, False])
 @pytest.mark.parametrize('options, components', [(dict(share=0.8), 0.8), (dict(dimensions=3), 3)])
-def test_neco(max_logit, options, components):
-    (weight, bias), (train, _), f = classifier(), training(BATCHES), GIVEN.double().numpy()
+def test_neco(max_logit, options, components, batches):
+    (weight, bias), (train, _), f = classifier(), training(batches), GIVEN.double().numpy()
     mean, deviation = train.mean(axis=0), train.std(axis=0)
+    deviation[deviation == 0] = 1
     pca = PCA(n_components=components, svd_solver='full').fit((train - mean) / deviation)
     given = (f - mean) / deviation
     share = np.linalg.norm(pca.transform(given.reshape(-1, C)), axis=1).reshape(f.shape[:-1]) / np.linalg.norm(given, axis=-1)
     expected = -share * ((f @ weight.T + bias).max(axis=-1) if max_logit else 1)
-    np.testing.assert_allclose(found(NECOHead(K, max_logit=max_logit, **options), BATCHES, GIVEN), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found(NECOHead(K, max_logit=max_logit, **options), batches, GIVEN), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_pnml():
-    (weight, bias), (train, _), f = classifier(), training(BATCHES), GIVEN.double().numpy()
+@either
+def test_pnml(batches):
+    (weight, bias), (train, _), f = classifier(), training(batches), GIVEN.double().numpy()
     unit, rows = f / np.linalg.norm(f, axis=-1, keepdims=True), train / np.linalg.norm(train, axis=1, keepdims=True)
     leverage = np.einsum('...c,cd,...d->...', unit, np.linalg.pinv(rows.T @ rows), unit)
     p = softmax(f @ weight.T + bias, axis=-1)
     g = (leverage / (1 + leverage))[..., None]
     expected = np.log((p / (p + p**g * (1 - p))).sum(axis=-1))
-    np.testing.assert_allclose(found(PNMLHead(K), BATCHES, GIVEN), expected, rtol=1e-3, atol=1e-9)
+    np.testing.assert_allclose(found(PNMLHead(K), batches, GIVEN), expected, rtol=1e-3, atol=1e-9)
 
 
 @pytest.mark.parametrize('normalize', [False, True])
@@ -152,6 +170,18 @@ def test_one_sigmoid_is_a_class_beside_zero():
     maps = GIVEN.movedim(-1, 1)
     assert head.classifier(maps).shape[1] == 2 and torch.equal(head.classifier.class_weights()[0], torch.zeros(C))
     assert head(head.classifier(maps), maps).isfinite().all()
+
+
+@pytest.mark.parametrize('size', [1, 3])
+def test_weights_and_zero_are_those_of_constant_maps(size):
+    base = DecodeHead()
+    base.conv_seg = nn.Conv2d(C, K, size)
+    layer = LinearClassifier(model_around(base).base, 'test')
+    first, second = torch.randn(2, C, generator=torch.Generator().manual_seed(4))
+    one, other, nothing = (layer(values.float()[None, :, None, None].expand(1, C, size, size)).flatten().detach()
+                           for values in (first, second, layer.zero()))
+    assert_close(one - other, layer.class_weights() @ (first - second))
+    assert_close(nothing, torch.zeros(K), rtol=0, atol=1e-5)
 
 
 def test_probabilities_that_do_not_sum_to_one_are_refused():

@@ -81,8 +81,10 @@ def test_the_fit_survives_saving(build):
     with pytest.raises(RuntimeError, match='was not fitted'):
         copy.bind(model_around(DecodeHead()))
         copy(logits, features)
-    copy.load_state_dict(head.state_dict())
+    state = head.state_dict()
+    copy.load_state_dict(state)
     assert_close(copy(logits, features), head(logits, features))
+    assert sum(values.numel() for values in state.values()) < 1000, 'what only the fit needs is not saved'
 
 
 @pytest.mark.parametrize('build', HEADS)
@@ -157,6 +159,10 @@ def test_wrong_use_is_named():
 def test_options_are_those_of_the_docs_by_default():
     head = fit(MahalanobisHead(K), list(range(6)), 6)
     assert_close(head.factor, whitening(head.streamed.moments().within_covariance(), 1e-3).float())
+    assert head.streamed.count.shape == (K, ) and fit(NECOHead(K), [0, 1], 2).streamed.count.shape == (1, )
+    residual = ResidualHead(K)
+    residual.bind(model_around(DecodeHead()))
+    assert residual.basis.shape == (C, C - 3)
     neighbours = NearestNeighborHead(K)
     neighbours.allocate(C)
     assert neighbours.bank.shape == (K, 256, C) and neighbours.neighbor == 5
