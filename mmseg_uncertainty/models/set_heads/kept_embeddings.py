@@ -26,8 +26,8 @@ class KeptEmbeddings(ResizableBuffers):
     def __init__(self) -> None:
         super().__init__()
         self._parts: dict[str, list[np.ndarray]] = {name: [] for name in NAMES}
-        for name, shape in dict(values=(0, 0), positions=(0, ), target=(0, 0), fitted=(0, 0)).items():
-            self.register_buffer(name, torch.zeros(shape, dtype=torch.float64))
+        for name in (*NAMES, 'fitted'):
+            self.register_buffer(name, torch.zeros(0, dtype=torch.float64))
 
     def start(self, *names: str) -> None:
         """Forget what was collected under these names."""

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import logit
+from scipy.stats import sem
 
 from mmseg_uncertainty.apis.exported_sets import check_sets
 from mmseg_uncertainty.functional.adaptive_thresholds import (imputed_log_odds, learned_direction, loss_steps, shifted_loss,
@@ -120,6 +121,13 @@ def test_targets_like_the_calibration_cost_little_and_others_are_said_to_cost_al
     assert any('42 images like these are too few for a target image of median weight, which needs at least' in line for line in log)
 
 
+def test_one_image_with_a_label_is_reported_by_its_own_weight(log):
+    outputs, labels, metas = batch(60)
+    labels[np.arange(60) != 30] = 255
+    head = fit(weighted(), (outputs, labels, metas), batch(30, seed=1, shift=0.8)[0])
+    assert any(f'1 images count as 1.0 of equal weight, mean weight {head.weights[30]:.3g};' in line for line in log)
+
+
 def test_weights_need_targets_and_calibration_images():
     head = fit(weighted(), batch(60))
     assert not head.is_fitted()
@@ -160,6 +168,8 @@ def test_split_thresholds_are_learned_on_one_part_and_controlled_on_the_other():
     groups = head.group_risks(2)
     assert sum(group['images'] for group in groups) == 48
     assert np.average([group['risk'] for group in groups]) == pytest.approx(moved.empirical_risk, abs=0.01)
+    own = [loss.at([threshold])[index, 0] for index, threshold in enumerate(head.image_thresholds(values))][32:]
+    assert head.group_risks(1) == [dict(images=48, risk=pytest.approx(np.mean(own)), error=pytest.approx(sem(own)))]
 
 
 @pytest.mark.parametrize('options, expected', [
@@ -221,6 +231,24 @@ def test_sets_of_the_whole_image_are_not_those_of_a_tile():
             head(probabilities, None, tile)
         with pytest.raises(ValueError, match='cannot be exported: its sets depend on the whole image'):
             check_sets(head)
+
+
+@pytest.mark.parametrize('build', [WeightedRiskControlHead, AdaptiveRiskControlHead])
+def test_the_nominal_coverage_is_that_of_the_promise(build):
+    assert build(NUM_CLASSES).nominal_coverage() == pytest.approx(0.9)
+    assert build(NUM_CLASSES, [dict(alpha=0.3)]).nominal_coverage() == pytest.approx(0.7)
+    assert build(NUM_CLASSES, [dict(loss='binary', alpha=0.3, coverage=0.6)]).nominal_coverage() == 0.6
+    assert DilationSetHead(NUM_CLASSES, coverage=None).nominal_coverage() == pytest.approx(0.9)
+    assert DilationSetHead(NUM_CLASSES, alpha=0.3, coverage=0.6).nominal_coverage() == 0.6
+
+
+def test_an_embedding_is_what_numpy_says_of_the_pixels():
+    outputs, _, _ = batch(3)
+    probabilities = outputs.logits.softmax(1)
+    doubts, images = 1 - probabilities.double().numpy().max(axis=1).reshape(3, -1), outputs.images.double().numpy()
+    logarithms = np.log(np.maximum(doubts, 1e-4)).mean(axis=1)
+    expected = np.c_[doubts.mean(axis=1), doubts.std(axis=1), logarithms, images.mean(axis=(2, 3)), images.std(axis=(2, 3))]
+    assert weighted().embed(outputs, probabilities).numpy() == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize('make, message', [
