@@ -45,7 +45,7 @@ def embedding_axes(embeddings: np.ndarray, components: int) -> EmbeddingAxes:
     varies = deviation > SMALLEST_DEVIATION * np.maximum(1.0, np.abs(mean))
     scale = np.where(varies, 1 / np.where(varies, deviation, 1.0), 0.0)
     _, sizes, directions = np.linalg.svd((embeddings - mean) * scale, full_matrices=False)
-    kept = sizes[:components] > 1e-6 * max(float(sizes.max(initial=0)), 1e-300)
+    kept = sizes[:components] > 1e-6 * sizes.max(initial=0)
     sizes, directions = sizes[:components][kept], directions[:components][kept]
     signs = np.sign(directions[np.arange(len(directions)), np.abs(directions).argmax(axis=1)]) if len(directions) else 1.0
     basis = scale[:, None] * (directions.T * signs) * np.sqrt(len(embeddings)) / sizes

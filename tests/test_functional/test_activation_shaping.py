@@ -16,8 +16,10 @@ def test_quantiles_are_those_of_the_values_to_a_cell(share, scale):
     assert activation_quantile(counts, share) == pytest.approx(exact, rel=3e-3, abs=1e-3 * scale)
 
 
-def test_a_quantile_of_equal_values_is_that_value_to_a_cell():
-    assert activation_quantile(count_activations(torch.full((9, ), 3.)), 0.5) == pytest.approx(3, rel=3e-3)
+@pytest.mark.parametrize('share', [0.01, 0.5, 0.9])
+def test_a_quantile_is_linear_within_a_cell(share):
+    equal = count_activations(torch.full((9, ), 3.))
+    assert activation_quantile(equal, share) == pytest.approx(3 + share / 256), 'nine bits of the mantissa'
 
 
 def test_scaling_keeps_directions_and_never_shrinks():

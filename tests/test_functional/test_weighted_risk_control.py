@@ -1,8 +1,10 @@
 """Weighted conformal risk control: brute force, limits, and the promise by simulation."""
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from mmseg_uncertainty.functional.conformal_losses import StepLoss, binary_loss, miscoverage_loss
+from mmseg_uncertainty.functional.embedding_axes import embedding_axes
 from mmseg_uncertainty.functional.likelihood_ratios import LikelihoodRatio, cross_fitted_weights, fit_likelihood_ratio
 from mmseg_uncertainty.functional.risk_control import RiskTarget, control_risk, images_needed
 from mmseg_uncertainty.functional.weighted_risk_control import WeightedRisk, effective_sample_size, total_variation
@@ -143,6 +145,26 @@ def test_the_ratio_does_not_depend_on_units_or_on_axes_without_variance():
         assert fit_likelihood_ratio(values, other).weights(values) == pytest.approx(weights, rel=1e-4)
     constant = fit_likelihood_ratio(np.ones((3, 2)), np.ones((2, 2)))
     assert constant.weights(np.ones((1, 2))) == [1.0]
+
+
+@pytest.mark.parametrize('apart, axes', [(1e-4, 2), (1e-7, 1), (0.0, 1)])
+def test_axes_are_of_unit_variance_and_none_is_a_millionth_of_another(apart, axes):
+    first, second = np.random.default_rng(12).normal(size=(2, 100))
+    embeddings = np.c_[first, 40 + 7 * (first + apart * second), np.ones(100)]
+    found = embedding_axes(embeddings, 3)
+    coordinates = found.of(embeddings)
+    assert coordinates.T @ coordinates / 100 == pytest.approx(np.eye(axes), abs=1e-6)
+    assert coordinates.mean(axis=0) == pytest.approx(np.zeros(axes), abs=1e-6)
+
+
+def test_the_classifier_minimizes_log_losses_and_half_the_penalized_squares():
+    generator = np.random.default_rng(13)
+    source, target = 3 * generator.normal(size=(60, 1)), 3 * generator.normal(size=(30, 1)) + 2
+    ratio, together = fit_likelihood_ratio(source, target, penalty=20.0), np.concatenate([source, target])[:, 0]
+    wrong = expit(np.log(ratio.weights(together[:, None])) + np.log(30 / 60)) - (np.arange(90) >= 60)
+    deviation = together.std()
+    assert wrong.sum() == pytest.approx(0, abs=1e-4)
+    assert wrong @ (together - together.mean()) / deviation == pytest.approx(-20 * ratio.coefficients[0] * deviation, rel=1e-4)
 
 
 def test_a_strong_penalty_leaves_all_weights_equal():
