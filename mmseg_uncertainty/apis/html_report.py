@@ -18,7 +18,8 @@ from PIL import Image
 
 from mmseg_uncertainty.engine.hooks.best_and_worst_hook import BestAndWorstHook, RankedImage
 from mmseg_uncertainty.runtime.output_files import whole_file
-from mmseg_uncertainty.runtime.prediction_figure import draw_prediction, figure_pixels
+from mmseg_uncertainty.runtime.maps_page import draw_maps
+from mmseg_uncertainty.runtime.score_ranges import ScoreRanges
 from mmseg_uncertainty.runtime.result_keys import head_and_name
 
 from .dataset_meta import colours
@@ -138,7 +139,7 @@ def _ranked_figure(ranked: RankedImage, runner: Runner) -> str:
     known = len(meta.get('classes') or ()) == model.num_classes
     classes = meta['classes'] if known else [f'class {index}' for index in range(model.num_classes)]
     palette = meta['palette'] if known and meta.get('palette') else colours(model.num_classes)
-    scales = {name: head.scale(model.num_classes) for name, head in model.uncertainty_heads.items()}
+    scales = {name: head.scale_in_words(model.num_classes) for name, head in model.uncertainty_heads.items()}
     figure = draw_prediction(ranked.image, ranked.prediction, classes, palette,
                              {name: scale.range for name, scale in scales.items()},
                              units={name: scale.units for name, scale in scales.items()})

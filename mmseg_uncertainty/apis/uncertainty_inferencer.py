@@ -19,9 +19,13 @@ from mmseg_uncertainty.models import PosthocSegmentor
 from mmseg_uncertainty.models.segmentors.test_time_views import TestTimeViews
 from mmseg_uncertainty.runtime.flag_summary import flagging_scales, summarize_flags
 from mmseg_uncertainty.runtime.image_sources import ImageSource, count_images, each_image, find_images, read_image
+from mmseg_uncertainty.runtime.maps_page import draw_maps
+from mmseg_uncertainty.runtime.model_facts import ModelFacts
 from mmseg_uncertainty.runtime.prediction import Prediction
-from mmseg_uncertainty.runtime.prediction_files import save_prediction, summarize_prediction
-from mmseg_uncertainty.visualization.uncertainty_figure import draw_uncertainty, figure_pixels, prediction_of
+from mmseg_uncertainty.runtime.prediction_files import summarize_prediction
+from mmseg_uncertainty.runtime.prediction_writer import PredictionWriter, SaveOptions, in_order, spread
+from mmseg_uncertainty.runtime.score_ranges import ScoreRanges
+from mmseg_uncertainty.visualization.uncertainty_figure import prediction_of
 
 from .config_files import load_config, type_name
 from .load_posthoc import load_posthoc
@@ -80,9 +84,11 @@ class UncertaintyInferencer(BaseInferencer):
         self.tiled = TiledPrediction(self.model, max_pixels)
         heads = self.model.uncertainty_heads
         self.classes, self.palette = self.model.dataset_meta['classes'], self.model.dataset_meta['palette']
-        self.scales = {name: head.scale(self.model.num_classes) for name, head in heads.items()}
+        self.scales = {name: head.scale_in_words(self.model.num_classes) for name, head in heads.items()}
         self.decisions = {name: decision.record() for name, decision in self.model.decisions.items()}
         self.scales = flagging_scales(self.scales, self.decisions, thresholds or {})
+        self.facts = ModelFacts(self.classes, self.palette, self.scales, self.decisions, self.model.provenance,
+                                tuple(thresholds or {}), dict(tta=tta, max_pixels=max_pixels))
 
     def __call__(self,
                  inputs: str | Path | np.ndarray | Sequence[str | Path | np.ndarray],
@@ -92,18 +98,20 @@ class UncertaintyInferencer(BaseInferencer):
                  return_vis: bool = False,
                  channel_order: str = 'bgr',
                  skip_broken: bool = False,
-                 every: int = 1) -> dict:
+                 every: int = 1,
+                 save: SaveOptions | None = None) -> dict:
         """Predict.
 
         Args:
             inputs: See :func:`~mmseg_uncertainty.runtime.image_sources.find_images`.
             return_datasamples: Whether to return samples instead of summaries.
             batch_size: Most images in one pass; neighbours of one size share a pass.
-            out_dir: Where to write label maps, uncertainty maps, pictures and summaries; ``''`` writes nothing.
-            return_vis: Whether to return a picture of every image.
+            out_dir: Where to write results; ``''`` writes nothing.
+            return_vis: Whether to return a page with the maps of every image.
             channel_order: Order of the colour channels of arrays, ``'bgr'`` or ``'rgb'``.
             skip_broken: Whether to leave out and report files that cannot be read, instead of stopping.
             every: Frames of a video from one image to the next.
+            save: What to write to ``out_dir``, and whether to go on with an earlier run there.
 
         Returns:
             ``predictions`` (a summary or sample of each image), ``visualization`` (pictures (H', W', 3), uint8, RGB, if
@@ -111,24 +119,38 @@ class UncertaintyInferencer(BaseInferencer):
 
         Raises:
             DatasetError: There is no image, or one cannot be read.
+            ValueError: Samples or pictures are asked for of a run that is resumed, which finds summaries alone, or that run had
+                another model or other options.
         """
-        results = dict(predictions=[], visualization=[], skipped=[])
-        sources = find_images(inputs, out_dir)
+        save = save or SaveOptions()
+        if save.resume and (return_datasamples or return_vis or not out_dir):
+            raise ValueError('A run that is resumed finds files and summaries of the images that were done: give out_dir, and leave '
+                             'out return_datasamples and return_vis.')
+        sources, found, skipped = find_images(inputs, out_dir), {}, []
+        writer = PredictionWriter(out_dir, save, self.facts, every) if out_dir else None
+        order = spread(sources) if writer else sources
         total = -(-count_images(sources) // every)
-        with tqdm(each_image(sources, every), desc='predict', total=total, disable=not self.show_progress) as bar:
-            images = self._read(bar, channel_order, results['skipped'] if skip_broken else None)
+        with tqdm(each_image(order, every), desc='predict', total=total, disable=not self.show_progress) as bar:
+            images = self._read(self._missing(bar, writer, found), channel_order, skipped if skip_broken else None)
             for batch in _batches(images, batch_size):
                 samples = self._predict([data for _, data in batch])
                 for (source, data), sample in zip(batch, samples):
-                    self._add(results, source, data['rgb'], sample, return_datasamples, out_dir, return_vis)
-        return results
+                    found[source.name] = self._packed(source, data['rgb'], sample, return_datasamples, writer, return_vis)
+        if writer:
+            writer.finish()
+        results = in_order(found, sources)
+        return dict(predictions=[entry for result in results for entry in result['predictions']],
+                    visualization=[entry for result in results for entry in result['visualization']], skipped=skipped)
 
     def visualize(self, inputs: Sequence[np.ndarray], preds: Sequence[SegDataSample], return_vis: bool = True) -> list:
-        """Pictures (H', W', 3), uint8, RGB, of images (H, W, 3), uint8, RGB, and their samples."""
-        ranges = {name: scale.range for name, scale in self.scales.items()}
-        units = {name: scale.units for name, scale in self.scales.items()}
-        return [figure_pixels(draw_uncertainty(image, sample, self.classes, self.palette, ranges, units=units))
-                for image, sample in zip(inputs, preds)] if return_vis else []
+        """Pages (H', W', 3), uint8, RGB, with the maps of images (H, W, 3), uint8, RGB, on the same scales."""
+        if not return_vis:
+            return []
+        ranges, predictions = ScoreRanges(self.scales), [prediction_of(sample) for sample in preds]
+        for prediction in predictions:
+            ranges.see(prediction)
+        return [draw_maps(image, prediction, self.classes, self.palette, self.scales, ranges.limits())
+                for image, prediction in zip(inputs, predictions)]
 
     def postprocess(self,
                     preds: Sequence[SegDataSample],
@@ -148,15 +170,22 @@ class UncertaintyInferencer(BaseInferencer):
             return [self.tiled(data['inputs'], data['data_samples']) for data in batch]
         return self.forward(self.collate_fn(batch))
 
-    def _add(self, results: dict, source: ImageSource, image: np.ndarray, sample: SegDataSample,
-             return_datasamples: bool, out_dir: str | Path, return_vis: bool) -> None:
-        packed = self.postprocess([sample], self.visualize([image], [sample], return_vis), return_datasamples)
-        if out_dir:
-            summary = dict(image=source.label, **self._summary(prediction_of(sample)),
-                           model=self.model.provenance)
-            save_prediction(out_dir, source.name, image, prediction_of(sample), summary, self.classes, self.palette, self.scales)
-        for key, values in packed.items():
-            results[key] += values
+    def _packed(self, source: ImageSource, image: np.ndarray, sample: SegDataSample, return_datasamples: bool,
+                writer: PredictionWriter | None, return_vis: bool) -> dict:
+        if writer:
+            prediction = prediction_of(sample)
+            summary = dict(image=source.label, **self._summary(prediction), model=self.model.provenance)
+            writer.add(source, image, prediction, summary)
+        return self.postprocess([sample], self.visualize([image], [sample], return_vis), return_datasamples)
+
+    def _missing(self, sources: Iterable[ImageSource], writer: PredictionWriter | None, found: dict) -> Iterator[ImageSource]:
+        """Images that no earlier run finished; the summaries of others are found."""
+        for source in sources:
+            summary = writer.kept(source) if writer else None
+            if summary is None:
+                yield source
+            else:
+                found[source.name] = dict(predictions=[summary], visualization=[])
 
     def _read(self, sources: Iterable[ImageSource], channel_order: str,
               skipped: list[str] | None) -> Iterator[tuple[ImageSource, dict]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 import argparse
 
 from mmseg_uncertainty.runtime.output_files import check_output_folder
+from mmseg_uncertainty.runtime.prediction_writer import SaveOptions
 from mmseg_uncertainty.runtime.tta_options import tta_of
 
 
@@ -18,7 +19,8 @@ def execute(args: argparse.Namespace) -> None:
 def predict(args: argparse.Namespace) -> dict:
     """Results of the model, with or without torch."""
     options = dict(max_pixels=args.max_pixels) if args.max_pixels else {}
-    common = dict(out_dir=args.out, skip_broken=args.skip_broken, every=args.every)
+    save = SaveOptions(args.save, args.map_type, args.resume)
+    common = dict(out_dir=args.out, skip_broken=args.skip_broken, every=args.every, save=save)
     if args.model.endswith('.onnx'):
         if args.device or args.batch_size != 1 or args.checkpoint:
             raise ValueError(f'{args.model} holds its weights, and runs image by image on the CPU. Leave out --device, '

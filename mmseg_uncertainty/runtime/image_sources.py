@@ -20,7 +20,7 @@ CHANNEL_ORDERS = ('bgr', 'rgb')
 VIDEO_SUFFIXES = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg')
 WILDCARDS = '*?['
 # Folders of pictures among the results of a prediction, and the one that tells them from other folders of these names.
-RESULT_FOLDERS, RESULT_MARK = ('labels', 'overlays', 'figures'), 'summaries'
+RESULT_FOLDERS, RESULT_MARK = ('labels', 'overlays', 'figures', 'maps', '.frames'), 'summaries'
 # File systems take 255 bytes, suffix and the numbers of equal names included.
 LONGEST_NAME = 240
 

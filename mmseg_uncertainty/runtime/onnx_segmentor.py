@@ -13,9 +13,11 @@ from tqdm.auto import tqdm
 from .dataset_error import DatasetError
 from .exported_predictor import FORMAT, MAX_PIXELS, ExportedPredictor
 from .flag_summary import flagging_scales, summarize_flags
-from .image_sources import ImageSource, count_images, each_image, find_images, read_image
+from .image_sources import count_images, each_image, find_images, read_image
+from .model_facts import ModelFacts
 from .prediction import Prediction
-from .prediction_files import save_prediction, summarize_prediction
+from .prediction_files import summarize_prediction
+from .prediction_writer import PredictionWriter, SaveOptions, in_order, spread
 from .score_scale import ScoreScale
 
 
@@ -62,6 +64,8 @@ class OnnxSegmentor:
         self.scales = flagging_scales(self.scales, self.predictor.decisions, thresholds or {})
         self.provenance['onnx'] = Path(path).name
         self.provenance['onnx_sha256'] = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        self.facts = ModelFacts(self.classes, self.palette, self.scales, self.predictor.decisions, self.provenance,
+                                tuple(thresholds or {}), dict(max_pixels=max_pixels))
         self.show_progress = show_progress
 
     def __call__(self,
@@ -70,7 +74,8 @@ class OnnxSegmentor:
                  out_dir: str | Path = '',
                  channel_order: str = 'bgr',
                  skip_broken: bool = False,
-                 every: int = 1) -> dict:
+                 every: int = 1,
+                 save: SaveOptions | None = None) -> dict:
         """Predict; arguments, errors and files as in :class:`~mmseg_uncertainty.apis.UncertaintyInferencer`.
 
         Args:
@@ -81,6 +86,7 @@ class OnnxSegmentor:
             channel_order: Order of the colour channels of arrays, ``'bgr'`` or ``'rgb'``.
             skip_broken: Whether to leave out and report files that cannot be read, instead of stopping.
             every: Frames of a video from one image to the next.
+            save: What to write to ``out_dir``, and whether to go on with an earlier run there.
 
         Returns:
             ``predictions`` and ``skipped``.
@@ -89,10 +95,19 @@ class OnnxSegmentor:
             DatasetError: There is no image, or one cannot be read or resized.
             ValueError: An image is too large for one pass, and a part of the model reads the whole image.
         """
-        results = dict(predictions=[], skipped=[])
-        sources = find_images(inputs, out_dir)
+        save = save or SaveOptions()
+        if save.resume and (return_predictions or not out_dir):
+            raise ValueError('A run that is resumed finds files and summaries of the images that were done: give out_dir, and leave '
+                             'out return_predictions.')
+        sources, found, skipped = find_images(inputs, out_dir), {}, []
+        writer = PredictionWriter(out_dir, save, self.facts, every) if out_dir else None
+        order = spread(sources) if writer else sources
         total = -(-count_images(sources) // every)
-        for source in tqdm(each_image(sources, every), desc='predict', total=total, disable=not self.show_progress):
+        for source in tqdm(each_image(order, every), desc='predict', total=total, disable=not self.show_progress):
+            kept = writer.kept(source) if writer else None
+            if kept is not None:
+                found[source.name] = kept
+                continue
             try:
                 image = read_image(source, channel_order)
                 prediction = self.predict(image, source.label)
@@ -100,24 +115,21 @@ class OnnxSegmentor:
                 if not skip_broken:
                     raise
                 logging.getLogger(__name__).warning('Left out: %s', error)
-                results['skipped'].append(str(error))
+                skipped.append(str(error))
                 continue
             flags = summarize_flags(prediction, self.predictor.decisions)
             summary = summarize_prediction(prediction, self.classes, self.scales, flags)
-            if out_dir:
-                self._save(out_dir, source, image, prediction, summary)
-            results['predictions'].append(prediction if return_predictions else summary)
-        return results
+            if writer:
+                rgb = np.ascontiguousarray(image[..., ::-1])
+                writer.add(source, rgb, prediction, dict(image=source.label, **summary, model=self.provenance))
+            found[source.name] = prediction if return_predictions else summary
+        if writer:
+            writer.finish()
+        return dict(predictions=in_order(found, sources), skipped=skipped)
 
     def predict(self, image: np.ndarray, name: str = 'An image') -> Prediction:
         """Predict one image; see :class:`~mmseg_uncertainty.runtime.exported_predictor.ExportedPredictor`."""
         return self.predictor(image, name)
-
-    def _save(self, out_dir: str | Path, source: ImageSource, image: np.ndarray, prediction: Prediction,
-              summary: dict) -> None:
-        summary = dict(image=source.label, **summary, model=self.provenance)
-        rgb = np.ascontiguousarray(image[..., ::-1])
-        save_prediction(out_dir, source.name, rgb, prediction, summary, self.classes, self.palette, self.scales)
 
 
 def _session(path: Path, providers: Sequence[str], threads: int):

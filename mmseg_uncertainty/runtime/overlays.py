@@ -2,12 +2,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import cv2
 import numpy as np
 from matplotlib import colormaps
 
-HEAT_MAP, VOID_COLOUR = 'inferno', (0, 0, 0)
+# Both brighten steadily, so that they can be read in grey and by people who see few colours.
+HEAT_MAP, SET_SIZE_MAP, VOID_COLOUR = 'inferno', 'viridis', (0, 0, 0)
 ROWS_AT_ONCE, OUTLINES = 512, 600
 
 
@@ -25,6 +27,29 @@ def colour(labels: np.ndarray, palette: Sequence[Sequence[int]]) -> np.ndarray:
     table[:] = VOID_COLOUR
     table[:len(palette)] = palette
     return table[labels.astype(np.uint8)]
+
+
+@lru_cache(maxsize=4)
+def colour_table(name: str = HEAT_MAP) -> np.ndarray:
+    """The 256 colours of a colour map from its lower to its upper end, shape (256, 3), uint8."""
+    return colormaps[name](np.arange(256), bytes=True)[:, :3]
+
+
+def heat(values: np.ndarray, limits: tuple[float, float], table: np.ndarray | None = None) -> np.ndarray:
+    """Paint a map of numbers from dark (certain) to bright (uncertain).
+
+    Args:
+        values: Shape (H, W).
+        limits: Ends of the colour scale; what lies outside gets the colour of the end.
+        table: Colours, shape (256, 3), by default those of uncertainty.
+
+    Returns:
+        Shape (H, W, 3), uint8, RGB.
+    """
+    low, high = limits
+    width = max(high - low, np.finfo(np.float32).tiny)
+    cells = np.clip((values - low) / width * 256, 0, 255).astype(np.uint8)
+    return (colour_table() if table is None else table)[cells]
 
 
 def overlay_classes(image: np.ndarray,
@@ -61,31 +86,26 @@ def overlay_scores(image: np.ndarray,
         Shape (H, W, 3), uint8, RGB.
     """
     low, high = limits or np.percentile(scores, (1, 99))
-    width = max(high - low, np.finfo(np.float32).tiny)
-
-    def heat(rows: np.ndarray) -> np.ndarray:
-        return colormaps[HEAT_MAP](np.clip((rows - low) / width, 0, 1), bytes=True)[..., :3]
-
-    return _blend(image, scores, heat, opacity)
+    return _blend(image, scores, lambda rows: heat(rows, (low, high)), opacity)
 
 
-def outline_flags(image: np.ndarray, flags: np.ndarray, colour: Sequence[int] = (255, 0, 160)) -> np.ndarray:
-    """Draw the outlines of flagged pixels into an image.
+def outline_flags(image: np.ndarray, flags: np.ndarray) -> np.ndarray:
+    """Draw the outlines of flagged pixels into an image: white lines with black edges, which stand out from every colour.
 
     Args:
         image: Shape (H, W, 3), uint8, RGB.
         flags: Shape (H, W), bool.
-        colour: RGB from 0 to 255.
 
     Returns:
-        Shape (H, W, 3), uint8, RGB: flagged pixels next to others are coloured, lines being a pixel wide for every
-        600 pixels of the longer side.
+        Shape (H, W, 3), uint8, RGB; white lines are a pixel wide for every 600 pixels of the longer side.
     """
-    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
-    width = max(1, round(max(flags.shape) / OUTLINES))
-    inner = cv2.erode(flags.astype(np.uint8), cross, iterations=width, borderValue=1).astype(bool)
-    drawn = image.copy()
-    drawn[flags & ~inner] = colour
+    width, drawn = max(1, round(max(flags.shape) / OUTLINES)), image.copy()
+    # The border of the image is no border of what is flagged.
+    beyond = 3 * width
+    wider = cv2.copyMakeBorder(flags.astype(np.uint8), *[beyond] * 4, cv2.BORDER_REPLICATE)
+    contours, _ = cv2.findContours(wider, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(drawn, contours, -1, (0, 0, 0), 3 * width, offset=(-beyond, -beyond))
+    cv2.drawContours(drawn, contours, -1, (255, 255, 255), width, offset=(-beyond, -beyond))
     return drawn
 
 
@@ -93,5 +113,5 @@ def _blend(image: np.ndarray, values: np.ndarray, paint: Callable[[np.ndarray], 
     blended = np.empty_like(image)
     for start in range(0, len(image), ROWS_AT_ONCE):
         rows = slice(start, start + ROWS_AT_ONCE)
-        blended[rows] = np.rint((1 - opacity) * image[rows] + opacity * paint(values[rows]))
+        blended[rows] = cv2.addWeighted(image[rows], 1 - opacity, paint(values[rows]), opacity, 0)
     return blended

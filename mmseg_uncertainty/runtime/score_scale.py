@@ -4,6 +4,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+LONGEST_ACRONYM = 4
+
 
 @dataclass(frozen=True)
 class ScoreScale:
@@ -14,21 +16,43 @@ class ScoreScale:
         low: Smallest possible value, ``None`` where there is none.
         high: Largest possible value, ``None`` where there is none.
         threshold: Value at which a pixel is flagged, ``None`` where the score itself suggests none.
+        meaning: What a high score says of a pixel, in words that follow "higher = ".
     """
 
     units: str
     low: float | None = None
     high: float | None = None
     threshold: float | None = None
+    meaning: str = 'more uncertain'
 
     @property
     def range(self) -> tuple[float, float] | None:
         """Both ends, or ``None`` if one is open."""
         return None if self.low is None or self.high is None else (self.low, self.high)
 
+    def title(self, name: str) -> str:
+        """What a map of the head of this name shows.
+
+        Examples:
+            >>> ScoreScale('logits', meaning='more unusual').title('energy')
+            'Energy: higher = more unusual'
+        """
+        return f'{plain_name(name)}: higher = {self.meaning}'
+
     def flagging_at(self, threshold: float) -> ScoreScale:
         """The same scale with another threshold."""
         return replace(self, threshold=threshold)
+
+
+def plain_name(name: str) -> str:
+    """Name of a head as people write it.
+
+    Examples:
+        >>> plain_name('msp'), plain_name('max_logit')
+        ('MSP', 'Max logit')
+    """
+    words = name.replace('_', ' ')
+    return words.upper() if len(words) <= LONGEST_ACRONYM else words[:1].upper() + words[1:]
 
 
 def probability_scale(num_classes: int) -> ScoreScale:
@@ -36,7 +60,7 @@ def probability_scale(num_classes: int) -> ScoreScale:
 
     Examples:
         >>> probability_scale(num_classes=4)
-        ScoreScale(units='probability', low=0.0, high=0.75, threshold=0.5)
+        ScoreScale(units='probability', low=0.0, high=0.75, threshold=0.5, meaning='more uncertain')
     """
     highest = 1 - 1 / num_classes
     return ScoreScale('probability', 0., highest, min(0.5, highest))

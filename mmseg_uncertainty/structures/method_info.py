@@ -19,6 +19,7 @@ class MethodInfo:
         venue: Conference or journal of the source.
         url: Where the source can be read.
         unit: Unit of a score; every score is higher where it is more uncertain.
+        meaning: What a high score says of a pixel, in words that follow "higher = ".
     """
 
     title: str
@@ -29,6 +30,7 @@ class MethodInfo:
     venue: str = ''
     url: str = ''
     unit: str = 'raw score'
+    meaning: str = 'more uncertain'
 
     def __post_init__(self) -> None:
         unknown = set(self.needs) - NEEDS

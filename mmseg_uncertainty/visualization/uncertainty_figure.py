@@ -1,27 +1,9 @@
-"""One picture of an image and a sample."""
+"""A sample as plain arrays."""
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
-from matplotlib.figure import Figure
 from mmseg.structures import SegDataSample
 
 from mmseg_uncertainty.runtime.prediction import Prediction
-from mmseg_uncertainty.runtime.prediction_figure import draw_prediction, figure_pixels
-
-__all__ = ['draw_uncertainty', 'figure_pixels', 'prediction_of']
-
-
-def draw_uncertainty(image: np.ndarray,
-                     sample: SegDataSample,
-                     classes: Sequence[str],
-                     palette: Sequence[Sequence[int]],
-                     ranges: dict[str, tuple[float, float]] | None = None,
-                     columns: int = 4,
-                     units: dict[str, str] | None = None) -> Figure:
-    """Draw a sample; see :func:`~mmseg_uncertainty.runtime.prediction_figure.draw_prediction`."""
-    return draw_prediction(image, prediction_of(sample), classes, palette, ranges, columns, units)
 
 
 def prediction_of(sample: SegDataSample) -> Prediction:

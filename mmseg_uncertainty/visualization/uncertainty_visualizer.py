@@ -11,7 +11,11 @@ from mmseg.registry import VISUALIZERS
 from mmseg.structures import SegDataSample
 from mmseg.visualization import SegLocalVisualizer
 
-from .uncertainty_figure import draw_uncertainty, figure_pixels
+from mmseg_uncertainty.runtime.maps_page import draw_maps
+from mmseg_uncertainty.runtime.score_ranges import ScoreRanges
+from mmseg_uncertainty.runtime.score_scale import ScoreScale
+
+from .uncertainty_figure import prediction_of
 
 
 @VISUALIZERS.register_module()
@@ -23,21 +27,21 @@ class UncertaintyVisualizer(SegLocalVisualizer):
 
     Args:
         name: Name of the visualizer.
-        ranges: Ends of the colour scale by head, so that pictures compare. Heads not named get the 1st and 99th
-            percentile of each map, or their possible range from
-            :class:`~mmseg_uncertainty.engine.hooks.UncertaintyVisualizationHook`.
-        columns: Panels in a row.
+        ranges: Ends of the colour scale by head. Heads not named get their possible range from
+            :class:`~mmseg_uncertainty.engine.hooks.UncertaintyVisualizationHook`, or the 1st and 99th percentile of the first map
+            that is drawn; all pictures of a run share them.
+        columns: Panels in a row; by default 2, or 3 where there are more than 4.
         options: Further arguments of :class:`mmseg.visualization.SegLocalVisualizer`.
     """
 
     def __init__(self,
                  name: str = 'visualizer',
                  ranges: Mapping[str, Sequence[float]] | None = None,
-                 columns: int = 4,
+                 columns: int | None = None,
                  **options) -> None:
         super().__init__(name, **options)
         self.ranges = {name: tuple(limits) for name, limits in (ranges or {}).items()}
-        self.units: dict[str, str] = {}
+        self.scales: dict[str, ScoreScale] = {}
         self.columns = columns
 
     @master_only
@@ -83,6 +87,10 @@ class UncertaintyVisualizer(SegLocalVisualizer):
         if not draw_gt and 'gt_sem_seg' in data_sample:
             data_sample = data_sample.new()
             del data_sample.gt_sem_seg
-        figure = draw_uncertainty(image, data_sample, self.dataset_meta['classes'], self.dataset_meta['palette'],
-                                  self.ranges, self.columns, self.units)
-        return figure_pixels(figure)
+        prediction = prediction_of(data_sample)
+        scales = {name: self.scales.get(name, ScoreScale('raw score')) for name in prediction.uncertainty}
+        ranges = ScoreRanges(scales, self.ranges)
+        ranges.see(prediction)
+        self.ranges = {**self.ranges, **ranges.limits()}
+        return draw_maps(image, prediction, self.dataset_meta['classes'], self.dataset_meta['palette'], scales, self.ranges,
+                         self.columns)

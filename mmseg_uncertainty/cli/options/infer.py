@@ -6,9 +6,12 @@ import math
 from pathlib import Path
 
 from mmseg_uncertainty.runtime.option_types import whole_number
+from mmseg_uncertainty.runtime.result_kinds import DEFAULT_KINDS, KINDS, MAP_TYPES
 from mmseg_uncertainty.runtime.tta_options import add_tta_options
 
-ON_INTERRUPT = 'Results of the images that were done are in --out. Run the same command again to predict all.'
+from ..names import one_of
+
+ON_INTERRUPT = 'Results of the images that were done are in --out. Run the same command with --resume to go on.'
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +22,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                              'which runs without torch')
     parser.add_argument('checkpoint', metavar='CHECKPOINT', nargs='?', help='of a config; a named model has its own')
     parser.add_argument('--out', type=Path, default=Path('work_dirs/infer'), metavar='DIR',
-                        help='write label maps, uncertainty maps (npz), overlays, figures and a JSON per image here')
+                        help='write results here')
+    parser.add_argument('--save', nargs='+', type=one_of(KINDS), default=DEFAULT_KINDS, metavar='KIND',
+                        help=f'what to write: {"; ".join(f"{kind}: {words}" for kind, words in KINDS.items())}; default: '
+                             f'{" ".join(DEFAULT_KINDS)}')
+    parser.add_argument('--map-type', type=one_of(MAP_TYPES), default=MAP_TYPES[0], metavar='TYPE',
+                        help=f'numbers of --save uncertainty: {", ".join(MAP_TYPES)}; default: %(default)s')
+    parser.add_argument('--resume', action='store_true',
+                        help='go on with an earlier run of the same model and options in --out, past the images that are done')
     parser.add_argument('--threshold', nargs='+', type=head_and_value, default=[], metavar='HEAD=VALUE',
                         help='flag pixels whose uncertainty reaches this value')
     parser.add_argument('--every', type=whole_number(), default=1, metavar='N', help='predict every N-th frame of videos')

@@ -16,11 +16,11 @@ from sklearn.metrics import roc_auc_score
 
 from mmseg_uncertainty.label_values import VOID
 from mmseg_uncertainty.runtime.prediction import Prediction
-from mmseg_uncertainty.runtime.prediction_figure import LARGEST_PANEL
 from mmseg_uncertainty.visualization.uncertainty_figure import prediction_of
 
 from .uncertainty_visualization_hook import image_like
 
+LARGEST_PICTURE = 1600
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class BestAndWorstHook(Hook):
 
     def _keep(self, quality: float, words: str, network_input, sample: SegDataSample) -> None:
         image, prediction = image_like(network_input, sample), prediction_of(sample)
-        every = (slice(None, None, -(-max(prediction.size) // LARGEST_PANEL)), ) * 2
+        every = (slice(None, None, -(-max(prediction.size) // LARGEST_PICTURE)), ) * 2
         thinned = Prediction(
             prediction.labels[every].copy(), {name: values[every].copy() for name, values in prediction.uncertainty.items()},
             None if prediction.set_size is None else prediction.set_size[every].copy(), None, prediction.truth[every].copy(),

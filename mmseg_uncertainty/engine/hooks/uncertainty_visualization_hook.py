@@ -52,9 +52,7 @@ class UncertaintyVisualizationHook(Hook):
         if len(meta.get('classes') or ()) == model.num_classes:
             visualizer.dataset_meta = dict(classes=meta['classes'], palette=meta['palette'])
         for name, head in getattr(model, 'uncertainty_heads', {}).items():
-            scale = head.scale(model.num_classes)
-            visualizer.units[name] = scale.units
-            visualizer.ranges.setdefault(name, scale.range)
+            visualizer.scales[name] = head.scale_in_words(model.num_classes)
 
     def after_test_iter(self,
                         runner: Runner,

@@ -15,7 +15,7 @@ class EnergyHead(SummaryHead):
 
     info = MethodInfo(
         'Energy-based Out-of-distribution Detection', 'Liu et al.', 2020,
-        venue='NeurIPS', url='https://arxiv.org/abs/2010.03759', unit='logits')
+        venue='NeurIPS', url='https://arxiv.org/abs/2010.03759', unit='logits', meaning='more unusual')
 
     def score_summary(self, summary: ClassSummary) -> Tensor:
         """Score every pixel; see :meth:`SummaryHead.score_summary`."""

@@ -29,7 +29,7 @@ class EnsembleHead(ScoreHead):
     info = MethodInfo(
         'Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles',
         'Lakshminarayanan, Pritzel and Blundell', 2017,
-        venue='NeurIPS', url='https://arxiv.org/abs/1612.01474', unit='nats')
+        venue='NeurIPS', url='https://arxiv.org/abs/1612.01474', unit='nats', meaning='less agreed upon by the members')
 
     def __init__(self, measure: str = 'mutual_information', **score_options) -> None:
         super().__init__(**score_options)

@@ -16,7 +16,8 @@ class EntropyHead(SummaryHead):
 
     info = MethodInfo(
         'A Mathematical Theory of Communication', 'Shannon', 1948,
-        venue='Bell System Technical Journal', url='https://doi.org/10.1002/j.1538-7305.1948.tb01338.x', unit='nats')
+        venue='Bell System Technical Journal', url='https://doi.org/10.1002/j.1538-7305.1948.tb01338.x', unit='nats',
+        meaning='more classes come into question')
 
     def score_summary(self, summary: ClassSummary) -> Tensor:
         """Score every pixel; see :meth:`SummaryHead.score_summary`."""

@@ -24,7 +24,7 @@ class FDBDHead(ReadsClassifier, MomentHead):
 
     info = MethodInfo(
         'Fast Decision Boundary based Out-of-Distribution Detector', 'Liu and Qin', 2024, needs={'logits', 'features'},
-        fitted=True, venue='ICML', url='https://arxiv.org/abs/2312.11536')
+        fitted=True, venue='ICML', url='https://arxiv.org/abs/2312.11536', meaning='nearer to another class')
 
     def bind(self, model: nn.Module) -> None:
         """See :meth:`ReadsClassifier.bind`.

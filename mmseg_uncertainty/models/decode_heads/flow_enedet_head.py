@@ -66,7 +66,7 @@ class FlowEneDetHead(ScoreHead):
     info = MethodInfo(
         'Concurrent Misclassification and Out-of-Distribution Detection for Semantic Segmentation via Energy-Based '
         'Normalizing Flow', 'Gudovskiy et al.', 2023, needs={'logits', 'features'}, fitted=True,
-        venue='UAI', url='https://arxiv.org/abs/2305.09610', unit='log-odds of a mistake')
+        venue='UAI', url='https://arxiv.org/abs/2305.09610', unit='log-odds of a mistake', meaning='more likely a mistake')
     without_features = 'use conditional=False'
 
     def __init__(self,

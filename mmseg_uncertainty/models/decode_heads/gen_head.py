@@ -26,7 +26,7 @@ class GENHead(ScoreHead):
     info = MethodInfo(
         'GEN: Pushing the Limits of Softmax-Based Out-of-Distribution Detection', 'Liu, Lochman and Zach', 2023, venue='CVPR',
         url='https://openaccess.thecvf.com/content/CVPR2023/html/Liu_GEN_Pushing_the_Limits_of_Softmax-Based_Out-of-'
-        'Distribution_Detection_CVPR_2023_paper.html')
+        'Distribution_Detection_CVPR_2023_paper.html', meaning='more classes come into question')
 
     def __init__(self, gamma: float = 0.1, top: int | None = None, **score_options) -> None:
         super().__init__(**score_options)

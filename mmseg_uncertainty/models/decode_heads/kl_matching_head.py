@@ -28,7 +28,7 @@ class KLMatchingHead(ScoreHead, Fittable):
 
     info = MethodInfo(
         'Scaling Out-of-Distribution Detection for Real-World Settings', 'Hendrycks et al.', 2022, fitted=True,
-        venue='ICML', url='https://arxiv.org/abs/1911.11132', unit='nats')
+        venue='ICML', url='https://arxiv.org/abs/1911.11132', unit='nats', meaning='less like right predictions')
 
     def __init__(self, num_classes: int, **score_options) -> None:
         super().__init__(**score_options)

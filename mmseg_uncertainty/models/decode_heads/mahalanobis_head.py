@@ -29,7 +29,7 @@ class MahalanobisHead(MomentHead):
     info = MethodInfo(
         'A Simple Unified Framework for Detecting Out-of-Distribution Samples and Adversarial Attacks', 'Lee et al.', 2018,
         needs={'features'}, fitted=True,
-        venue='NeurIPS', url='https://arxiv.org/abs/1807.03888')
+        venue='NeurIPS', url='https://arxiv.org/abs/1807.03888', meaning='more unusual features')
     by_class = True
 
     def __init__(self, num_classes: int, shrinkage: float = 1e-3, normalize: bool = False, relative: bool = False,

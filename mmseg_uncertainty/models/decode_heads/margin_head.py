@@ -16,7 +16,8 @@ class MarginHead(SummaryHead):
 
     info = MethodInfo(
         'Active Hidden Markov Models for Information Extraction', 'Scheffer et al.', 2001,
-        venue='IDA', url='https://doi.org/10.1007/3-540-44816-0_31', unit='difference of probabilities')
+        venue='IDA', url='https://doi.org/10.1007/3-540-44816-0_31', unit='1 − gap of two probabilities',
+        meaning='closer call between two classes')
 
     def score_summary(self, summary: ClassSummary) -> Tensor:
         """Score every pixel; see :meth:`SummaryHead.score_summary`."""
@@ -24,4 +25,4 @@ class MarginHead(SummaryHead):
 
     def scale(self, num_classes: int) -> ScoreScale:
         """See :meth:`ScoreHead.scale`."""
-        return ScoreScale('difference of probabilities', 0., 1.)
+        return ScoreScale('1 − gap of two probabilities', 0., 1.)

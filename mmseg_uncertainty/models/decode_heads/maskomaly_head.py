@@ -34,7 +34,7 @@ class MaskomalyHead(ScoreHead):
 
     info = MethodInfo(
         'Maskomaly: Zero-Shot Mask Anomaly Segmentation', 'Ackermann, Sakaridis and Yu', 2023, needs={'queries'}, venue='BMVC',
-        url='https://arxiv.org/abs/2305.16972', unit='probability')
+        url='https://arxiv.org/abs/2305.16972', unit='probability', meaning='less claimed by any object')
 
     def __init__(self, confidence: float = 0.7, border: float | None = 0.1, anomalous: Sequence[int] = (), share: float = 0.6,
                  **score_options) -> None:

@@ -15,7 +15,7 @@ class MaxLogitHead(SummaryHead):
 
     info = MethodInfo(
         'Scaling Out-of-Distribution Detection for Real-World Settings', 'Hendrycks et al.', 2022,
-        venue='ICML', url='https://arxiv.org/abs/1911.11132', unit='logits')
+        venue='ICML', url='https://arxiv.org/abs/1911.11132', unit='logits', meaning='more unusual')
 
     def score_summary(self, summary: ClassSummary) -> Tensor:
         """Score every pixel; see :meth:`SummaryHead.score_summary`."""

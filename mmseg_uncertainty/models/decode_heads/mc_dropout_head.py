@@ -39,7 +39,7 @@ class MCDropoutHead(ScoreHead):
 
     info = MethodInfo(
         'Dropout as a Bayesian Approximation', 'Gal and Ghahramani', 2016, needs={'features'},
-        venue='ICML', url='https://arxiv.org/abs/1506.02142', unit='nats')
+        venue='ICML', url='https://arxiv.org/abs/1506.02142', unit='nats', meaning='more classes come into question')
 
     def __init__(self,
                  samples: int = 32,

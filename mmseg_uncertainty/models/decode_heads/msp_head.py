@@ -16,7 +16,7 @@ class MSPHead(SummaryHead):
 
     info = MethodInfo(
         'A Baseline for Detecting Misclassified and Out-of-Distribution Examples', 'Hendrycks and Gimpel', 2017,
-        venue='ICLR', url='https://arxiv.org/abs/1610.02136', unit='probability')
+        venue='ICLR', url='https://arxiv.org/abs/1610.02136', unit='probability', meaning='more likely another class')
 
     def score_summary(self, summary: ClassSummary) -> Tensor:
         """Score every pixel; see :meth:`SummaryHead.score_summary`."""

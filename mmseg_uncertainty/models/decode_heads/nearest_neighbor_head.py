@@ -34,7 +34,7 @@ class NearestNeighborHead(FeatureScoreHead):
     info = MethodInfo(
         'Out-of-Distribution Detection with Deep Nearest Neighbors', 'Sun et al.', 2022,
         needs={'features'}, fitted=True,
-        venue='ICML', url='https://arxiv.org/abs/2204.06507')
+        venue='ICML', url='https://arxiv.org/abs/2204.06507', meaning='more unusual features')
 
     def __init__(self, num_classes: int, per_class: int = 256, neighbor: int = 5, average: bool = False,
                  normalize: bool = True, **options) -> None:

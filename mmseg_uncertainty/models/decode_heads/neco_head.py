@@ -28,7 +28,7 @@ class NECOHead(MomentHead):
 
     info = MethodInfo(
         'NECO: NEural Collapse Based Out-of-distribution Detection', 'Ben Ammar et al.', 2024, needs={'logits', 'features'},
-        fitted=True, venue='ICLR', url='https://arxiv.org/abs/2310.06823')
+        fitted=True, venue='ICLR', url='https://arxiv.org/abs/2310.06823', meaning='more unusual features')
 
     def __init__(self, num_classes: int, share: float = 0.9, dimensions: int | None = None, max_logit: bool = True,
                  **options) -> None:

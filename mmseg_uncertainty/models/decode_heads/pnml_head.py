@@ -25,7 +25,8 @@ class PNMLHead(MomentHead):
 
     info = MethodInfo(
         'Single Layer Predictive Normalized Maximum Likelihood for Out-of-Distribution Detection', 'Bibas, Feder and Hassner',
-        2021, needs={'logits', 'features'}, fitted=True, venue='NeurIPS', url='https://arxiv.org/abs/2110.09246', unit='nats')
+        2021, needs={'logits', 'features'}, fitted=True, venue='NeurIPS', url='https://arxiv.org/abs/2110.09246', unit='nats',
+        meaning='less to rely on')
 
     def bind(self, model: nn.Module) -> None:
         """See :meth:`FeatureScoreHead.bind`.

@@ -23,7 +23,7 @@ class RbAHead(ScoreHead):
 
     info = MethodInfo(
         'RbA: Segmenting Unknown Regions Rejected by All', 'Nayal et al.', 2023, venue='ICCV',
-        url='https://arxiv.org/abs/2211.14293', unit='classes')
+        url='https://arxiv.org/abs/2211.14293', unit='classes', meaning='rejected by more classes')
 
     def __init__(self, **score_options) -> None:
         super().__init__(**score_options)

@@ -31,7 +31,7 @@ class ReActHead(ReadsClassifier, FeatureScoreHead):
 
     info = MethodInfo(
         'ReAct: Out-of-distribution Detection With Rectified Activations', 'Sun, Guo and Li', 2021, needs={'features'},
-        fitted=True, venue='NeurIPS', url='https://arxiv.org/abs/2111.12797', unit='logits')
+        fitted=True, venue='NeurIPS', url='https://arxiv.org/abs/2111.12797', unit='logits', meaning='more unusual')
 
     def __init__(self, num_classes: int, percentile: float = 0.9, **options) -> None:
         if not 0 < percentile < 1:

@@ -26,7 +26,7 @@ class ResidualHead(ReadsClassifier, MomentHead):
 
     info = MethodInfo(
         'ViM: Out-Of-Distribution with Virtual-logit Matching', 'Wang et al.', 2022, needs={'features'}, fitted=True,
-        venue='CVPR', url='https://arxiv.org/abs/2203.10807')
+        venue='CVPR', url='https://arxiv.org/abs/2203.10807', meaning='more unusual features')
 
     def __init__(self, num_classes: int, dimensions: int | None = None, **options) -> None:
         self.dimensions = dimensions

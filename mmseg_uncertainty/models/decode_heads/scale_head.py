@@ -28,7 +28,7 @@ class SCALEHead(ReadsClassifier, ScoreHead):
 
     info = MethodInfo(
         'Scaling for Training Time and Post-hoc Out-of-distribution Detection Enhancement', 'Xu et al.', 2024,
-        needs={'features'}, venue='ICLR', url='https://arxiv.org/abs/2310.00227', unit='logits')
+        needs={'features'}, venue='ICLR', url='https://arxiv.org/abs/2310.00227', unit='logits', meaning='more unusual')
 
     def __init__(self, percentile: float = 0.85, **score_options) -> None:
         super().__init__(**score_options)

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 from mmengine.model import BaseModule
@@ -76,6 +77,10 @@ class ScoreHead(BaseModule, metaclass=ABCMeta):
     def scale(self, num_classes: int) -> ScoreScale:
         """Unit, range and natural threshold of the score for a model of K classes."""
         return ScoreScale(self.info.unit)
+
+    def scale_in_words(self, num_classes: int) -> ScoreScale:
+        """The scale with what a high score says, for pictures and exported files."""
+        return replace(self.scale(num_classes), meaning=self.info.meaning)
 
     def bind(self, model: nn.Module) -> None:
         """Learn from the segmentor that holds the base model what the head must know; called once, before weights load."""

@@ -16,7 +16,7 @@ class SoftmaxDeviationHead(ScoreHead):
 
     info = MethodInfo(
         'Standard deviation of the softmax (score STD of the released FlowEneDet)', 'Gudovskiy et al.', 2023,
-        venue='UAI', url='https://arxiv.org/abs/2305.09610')
+        venue='UAI', url='https://arxiv.org/abs/2305.09610', meaning='more classes come into question')
 
     def score(self, logits: Tensor, features: Tensor | None) -> Tensor:
         """Score every pixel; see :meth:`ScoreHead.score`."""

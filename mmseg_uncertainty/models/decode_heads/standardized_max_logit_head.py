@@ -27,7 +27,7 @@ class StandardizedMaxLogitHead(ScoreHead, Fittable):
     info = MethodInfo(
         'Standardized Max Logits: A Simple yet Effective Approach for Identifying Unexpected Road Obstacles in '
         'Urban-Scene Segmentation', 'Jung et al.', 2021, needs={'logits'}, fitted=True,
-        venue='ICCV', url='https://arxiv.org/abs/2107.11264', unit='standard deviations')
+        venue='ICCV', url='https://arxiv.org/abs/2107.11264', unit='standard deviations', meaning='more unusual for its class')
 
     def __init__(self, num_classes: int, class_statistics: str | dict | None = None, **score_options) -> None:
         super().__init__(**score_options)

@@ -39,7 +39,8 @@ class SumOfScoresHead(ScoreHead, Fittable):
 
     info = MethodInfo(
         'Far Away in the Deep Space: Dense Nearest-Neighbor-Based Out-of-Distribution Detection', 'Galesso et al.', 2023,
-        fitted=True, venue='ICCV Workshops', url='https://arxiv.org/abs/2211.06660', unit='standard deviations')
+        fitted=True, venue='ICCV Workshops', url='https://arxiv.org/abs/2211.06660', unit='standard deviations',
+        meaning='more unusual')
 
     def __init__(self, num_classes: int, heads: Sequence[str], reduction: str = 'sum', **score_options) -> None:
         super().__init__(**score_options)

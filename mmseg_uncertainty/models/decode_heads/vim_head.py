@@ -37,7 +37,7 @@ class ViMHead(ResidualHead):
     info = MethodInfo(
         'ViM: Out-Of-Distribution with Virtual-logit Matching', 'Wang et al.', 2022,
         needs={'logits', 'features'}, fitted=True,
-        venue='CVPR', url='https://arxiv.org/abs/2203.10807', unit='logits')
+        venue='CVPR', url='https://arxiv.org/abs/2203.10807', unit='logits', meaning='more unusual features')
 
     def __init__(self, num_classes: int, dimensions: int | None = None, match: str = 'rms', **options) -> None:
         if match not in MATCHES:

@@ -1,0 +1,39 @@
+"""Maps of any size brought to that of a picture."""
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+
+def fitted_size(size: tuple[int, int], least: int, most: int) -> tuple[int, int]:
+    """Height and width of a picture whose longer side lies between two bounds.
+
+    Args:
+        size: Height and width of the image.
+        least: Pixels that the longer side has at least; small images grow.
+        most: Pixels that it has at most.
+
+    Examples:
+        >>> fitted_size((3000, 4000), least=1000, most=2000), fitted_size((37, 53), least=1000, most=2000)
+        ((1500, 2000), (698, 1000))
+    """
+    longer = max(size)
+    scale = min(max(longer, least), most) / longer
+    return max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)
+
+
+def shrunk(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """An image or a map of scores, (H, W) or (H, W, 3), brought to a size: averaged where it shrinks, in squares where it grows."""
+    smaller = size[0] * size[1] < values.shape[0] * values.shape[1]
+    return cv2.resize(np.ascontiguousarray(values), size[::-1], interpolation=cv2.INTER_AREA if smaller else cv2.INTER_NEAREST)
+
+
+def picked(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A map of classes or counts, (H, W), brought to a size without mixing its values."""
+    rows, columns = ((np.arange(new) + 0.5) * old / new for old, new in zip(values.shape, size))
+    return values[rows.astype(int)[:, None], columns.astype(int)]
+
+
+def covered(flags: np.ndarray, size: tuple[int, int], share: int = 4) -> np.ndarray:
+    """Flags, (H, W), brought to a size: set where at least one out of ``share`` pixels is."""
+    return shrunk(flags.astype(np.uint8) * 255, size) >= 255 // share
