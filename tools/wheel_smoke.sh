@@ -29,7 +29,7 @@ for folder, values, channels in (('images', 255, (3, )), ('labels', 11, ())):
         cv2.imwrite(f'{folder}/{index}.png', pixels)
 TRY
 "$python" -m mmseg_uncertainty infer images/0.png segformer_b0_camvid --out mine
-test -s mine/figures/0.png
+test -s mine/figures/0.jpg
 "$python" -m mmseg_uncertainty fit segformer_b0_camvid --add temperature --images images --labels labels --out fitted.pth
 "$python" -m mmseg_uncertainty test fitted.py fitted.pth --images images --labels labels --allow-overlap --eval ECE --out mine.json
 test -s mine.json

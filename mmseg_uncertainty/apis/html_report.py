@@ -11,29 +11,36 @@ from io import BytesIO
 from math import isnan
 from pathlib import Path
 
-import numpy as np
-from matplotlib.figure import Figure
 from mmengine.runner import Runner
 from PIL import Image
 
 from mmseg_uncertainty.engine.hooks.best_and_worst_hook import BestAndWorstHook, RankedImage
-from mmseg_uncertainty.runtime.output_files import whole_file
 from mmseg_uncertainty.runtime.maps_page import draw_maps
+from mmseg_uncertainty.runtime.output_files import whole_file
 from mmseg_uncertainty.runtime.score_ranges import ScoreRanges
-from mmseg_uncertainty.runtime.result_keys import head_and_name
+from mmseg_uncertainty.runtime.score_scale import ScoreScale
 
 from .dataset_meta import colours
+from .report_tables import comparison, metrics_tables, summary
 
 STYLE = '''
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; }
-body { font: 15px/1.55 ui-sans-serif, system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1.2rem; }
-h1 { font-size: 1.6rem; margin-bottom: .2rem; } h2 { margin-top: 2.2rem; font-size: 1.2rem; }
-.table { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; } td small { opacity: .65; display: block; }
+body { font: 15px/1.55 ui-sans-serif, system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1.2rem;
+  overflow-wrap: anywhere; }
+h1 { font-size: 1.6rem; margin-bottom: .2rem; line-height: 1.2; } h2 { margin-top: 2.2rem; font-size: 1.2rem; }
+.table { overflow-x: auto; margin: .8rem 0; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align: right; overflow-wrap: normal; }
+th:first-child, td:first-child, .long td:nth-child(2) { text-align: left; }
+td:first-child, .long td:nth-child(2) { overflow-wrap: break-word; }
+td small { opacity: .65; display: block; white-space: nowrap; }
 img { max-width: 100%; border-radius: .4rem; background: white; } figure { margin: 1rem 0; } figcaption { opacity: .75; }
-pre { background: var(--soft); padding: .8rem; overflow: auto; border-radius: .4rem; max-height: 30rem; }
-.facts { opacity: .75; }
+pre { background: var(--soft); padding: .8rem; overflow: auto; border-radius: .4rem; max-height: 30rem; white-space: pre-wrap; }
+details { margin: .6rem 0; } details > summary { cursor: pointer; padding: .2rem 0; }
+.facts { opacity: .75; } .summary { background: var(--soft); padding: .8rem .8rem .8rem 2rem; border-radius: .4rem; }
+@media (max-width: 40rem) { body { margin: 1rem auto; padding: 0 .7rem; } th, td { padding: .25rem .3rem; font-size: .8rem; }
+  td small { white-space: normal; } td:first-child { overflow-wrap: anywhere; min-width: 4.5rem; } }
+@media print { body { max-width: none; margin: 0; font-size: 11px; } figure, tr { break-inside: avoid; } h2 { break-after: avoid; }
+  pre { max-height: none; overflow: visible; } .table { overflow: visible; } details:not([open]) { display: none; } }
 '''
 LARGEST_PICTURE = 1500
 
@@ -43,7 +50,8 @@ def write_report(path: str | Path,
                  runner: Runner,
                  plots: Iterable[Path],
                  ranked: BestAndWorstHook,
-                 command: Sequence[str] = ()) -> Path:
+                 command: Sequence[str] = (),
+                 other: Mapping | None = None) -> Path:
     """Write a report without references to other files.
 
     Args:
@@ -53,6 +61,7 @@ def write_report(path: str | Path,
         plots: Pictures of the evaluators' curves.
         ranked: Hook that kept the best and worst images.
         command: Words of the command; by default that of this process.
+        other: Results of another run, to show both side by side.
 
     Returns:
         The path.
@@ -60,32 +69,26 @@ def write_report(path: str | Path,
     title = f'{Path(results["config"]).stem} on {results["dataset"]}'
     facts = f'{results["images"]} images, {len(results["skipped"])} left out · checkpoint {results["checkpoint"]}'
     curves = ''.join(_figure(Image.open(plot), plot.stem.replace('_', ' ')) for plot in sorted(plots))
-    pictures = ''.join(f'<h2>{escape(heading)}</h2>' + ''.join(_ranked_figure(image, runner) for image in images)
+    ranges = ScoreRanges(_scales(_model(runner)))
+    for image in (*ranked.worst, *ranked.best):
+        ranges.see(image.prediction)
+    pictures = ''.join(f'<h2>{escape(heading)}</h2>{_ranked_figures(images, runner, ranges.limits())}'
                        for heading, images in (('Worst images', ranked.worst), ('Best images', ranked.best)) if images)
-    body = (f'<h1>{escape(title)}</h1><p class="facts">{escape(facts)}</p><h2>Results</h2>'
-            f'{metrics_tables(results["metrics"])}{decisions_section(results)}'
+    body = (f'<h1>{escape(title)}</h1><p class="facts">{escape(facts)}</p><h2>Summary</h2>'
+            f'{summary(results["metrics"])}{decisions_section(results)}'
+            f'<h2>Results</h2>{metrics_tables(results["metrics"], ranked.scenes())}{_comparison(results, other)}'
             f'<h2>Curves</h2>{curves or "<p>The evaluators drew none.</p>"}{pictures}'
             f'{_provenance(results, runner, command or sys.argv)}')
-    page = (f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style>'
-            f'</head><body>{body}</body></html>\n')
     with whole_file(path) as partial:
-        partial.write_text(page, encoding='utf-8')
+        partial.write_text(page_of(title, body), encoding='utf-8')
     return Path(path)
 
 
-def metrics_tables(metrics: Mapping[str, float]) -> str:
-    """HTML tables of the metrics of every head and of the model, intervals below the numbers.
-
-    Args:
-        metrics: Values by key ``HEAD/NAME[PROTOCOL]`` or ``NAME[PROTOCOL]``; ``NAME_low``, ``NAME_high`` and ``NAME_bound``
-            go with NAME.
-    """
-    rows: dict[str, dict[str, float]] = {}
-    for key, value in metrics.items():
-        head, name = head_and_name(key)
-        rows.setdefault(head, {})[name] = value
-    heads = {head: values for head, values in rows.items() if head}
-    return ''.join(_table(part) for part in (heads, {'model': rows['']} if '' in rows else {}) if part)
+def page_of(title: str, body: str) -> str:
+    """A whole page with the style of reports, from its title and the HTML of its body."""
+    return (f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
+            f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(title)}</title>'
+            f'<style>{STYLE}</style></head><body>{body}</body></html>\n')
 
 
 def decisions_section(results: Mapping) -> str:
@@ -100,6 +103,18 @@ def decisions_section(results: Mapping) -> str:
     return f'<h2>Decisions</h2><ul>{lines}</ul>' if lines else ''
 
 
+def _comparison(results: Mapping, other: Mapping | None) -> str:
+    if other is None:
+        return ''
+    names = [f'{Path(run["config"]).stem} ({run["checkpoint"]})' for run in (results, other)]
+    if names[0] == names[1]:
+        names = ['this run', 'the other run']
+    differs = '' if results['dataset'] == other['dataset'] and results['images'] == other['images'] else (
+        f'<p><b>Other data:</b> {results["images"]} images of {escape(results["dataset"])} here, {other["images"]} of '
+        f'{escape(other["dataset"])} there.</p>')
+    return f'<h2>Side by side</h2>{differs}{comparison(results["metrics"], other["metrics"], tuple(names))}'
+
+
 def _realized(metrics: Mapping[str, float], decision: str) -> str:
     key, promised = next((key, value) for key, value in metrics.items()
                          if key.startswith(f'{decision}/') and '_promised[' in key)
@@ -110,45 +125,28 @@ def _realized(metrics: Mapping[str, float], decision: str) -> str:
     return f'Here: {100 * value:.2f} %{interval}, {"at least" if "/precision_" in key else "at most"} {100 * promised:g} % promised.'
 
 
-def _table(rows: Mapping[str, Mapping[str, float]]) -> str:
-    names = list(dict.fromkeys(name for values in rows.values() for name in values if not _is_side(name, values)))
-    head = ''.join(f'<th>{escape(name)}</th>' for name in ('', *names))
-    body = ''.join(f'<tr><td>{escape(row)}</td>{"".join(_cell(values, name) for name in names)}</tr>'
-                   for row, values in rows.items())
-    return f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def _is_side(name: str, values: Mapping[str, float]) -> bool:
-    stem, bracket, protocol = name.partition('[')
-    return any(stem.endswith(side) and stem.removesuffix(side) + bracket + protocol in values
-               for side in ('_low', '_high', '_bound'))
-
-
-def _cell(values: Mapping[str, float], name: str) -> str:
-    if name not in values:
-        return '<td>–</td>'
-    stem, bracket, protocol = name.partition('[')
-    low, high = (values.get(f'{stem}{side}{bracket}{protocol}') for side in ('_low', '_high'))
-    interval = '' if low is None or high is None else f'<small>{low:.4g} … {high:.4g}</small>'
-    return f'<td>{values[name]:.4g}{interval}</td>'
-
-
-def _ranked_figure(ranked: RankedImage, runner: Runner) -> str:
-    model = getattr(runner.model, 'module', runner.model)
+def _ranked_figures(images: Sequence[RankedImage], runner: Runner, ranges: Mapping[str, tuple[float, float]]) -> str:
+    model = _model(runner)
     meta = runner.test_dataloader.dataset.metainfo
     known = len(meta.get('classes') or ()) == model.num_classes
     classes = meta['classes'] if known else [f'class {index}' for index in range(model.num_classes)]
     palette = meta['palette'] if known and meta.get('palette') else colours(model.num_classes)
-    scales = {name: head.scale_in_words(model.num_classes) for name, head in model.uncertainty_heads.items()}
-    figure = draw_prediction(ranked.image, ranked.prediction, classes, palette,
-                             {name: scale.range for name, scale in scales.items()},
-                             units={name: scale.units for name, scale in scales.items()})
-    return _figure(figure, f'{ranked.name}: {ranked.words}')
+    scales, figures = _scales(model), []
+    for ranked in images:
+        page = draw_maps(ranked.image, ranked.prediction, classes, palette, scales, ranges)
+        figures.append(_figure(Image.fromarray(page), f'{ranked.name}: {ranked.words}'))
+    return ''.join(figures)
 
 
-def _figure(picture: Figure | Image.Image | np.ndarray, caption: str) -> str:
-    if isinstance(picture, Figure):
-        picture = Image.fromarray(figure_pixels(picture))
+def _scales(model) -> dict[str, ScoreScale]:
+    return {name: head.scale_in_words(model.num_classes) for name, head in model.uncertainty_heads.items()}
+
+
+def _model(runner: Runner):
+    return getattr(runner.model, 'module', runner.model)
+
+
+def _figure(picture: Image.Image, caption: str) -> str:
     picture = picture.convert('RGB')
     picture.thumbnail((LARGEST_PICTURE, LARGEST_PICTURE))
     content = BytesIO()

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import mmseg_uncertainty.registered  # noqa: F401  (connects the host before configs are read)
@@ -123,9 +124,28 @@ def check_outputs(args: argparse.Namespace) -> None:
         OutputError: They cannot.
     """
     check_output_file(args.out, '--out')
+    args.other = other_results(args.compare)
     check_output_folder(args.report, '--report')
     check_output_folder(args.plot_dir, '--plot-dir')
     check_output_folder(args.cache, '--cache')
+
+
+def other_results(path: Path | None) -> dict | None:
+    """Results of another run, ``None`` without a file.
+
+    Raises:
+        ValueError: The file holds no results.
+    """
+    if path is None:
+        return None
+    try:
+        results = json.loads(path.read_text(encoding='utf-8'))
+    except (OSError, ValueError) as error:
+        raise ValueError(f'--compare {path}: cannot be read ({error}), expected a results.json of a report or of test '
+                         '--out.') from error
+    if not isinstance(results, dict) or 'metrics' not in results:
+        raise ValueError(f'--compare {path}: has no metrics, expected a results.json of a report or of test --out.')
+    return results
 
 
 def execute(args: argparse.Namespace) -> None:
@@ -157,4 +177,4 @@ def save(args: argparse.Namespace, runner: Runner, metrics: dict) -> None:
         write_json(args.report / 'results.json', results)
         ranked = next(hook for hook in runner.hooks if isinstance(hook, BestAndWorstHook))
         plots = Path(args.plot_dir or args.report / 'plots').glob('*.png')
-        print(f'Report: {write_report(args.report / "report.html", results, runner, plots, ranked)}')
+        print(f'Report: {write_report(args.report / "report.html", results, runner, plots, ranked, other=args.other)}')

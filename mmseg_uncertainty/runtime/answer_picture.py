@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from .findings import Finding, percent
 from .overlays import outline_flags, overlay_classes
-from .picture_sizes import covered, fitted_size, picked, shrunk
+from .picture_sizes import covered, fitted_size, joined, picked, shrunk
 from .picture_text import FAINT_INK, TextBlock, blank_page
 from .prediction import Prediction
 
@@ -17,8 +17,10 @@ LEAST_SIDE, MOST_SIDE = 1000, 2000
 # Parts of the width of a page; its text can be read where the page is 412 pixels wide.
 SENTENCE, LEGEND, CAPTION, MARGIN = 36, 42, 56, 40
 MOST_CLASSES, SMALLEST_SHARE = 12, 0.001
-UPRIGHT, SIDE_COLUMN = 0.9, 0.8
-CLASS_OPACITY = 0.45
+UPRIGHT, SIDE_COLUMN = 0.9, 0.65
+CLASS_OPACITY = 0.4
+# Pixels of the longer side for a pixel of the outlines, which shall be seen on a phone.
+LINE_PART = 350
 
 
 def draw_answer(image: np.ndarray, prediction: Prediction, classes: Sequence[str], palette: Sequence[Sequence[int]],
@@ -62,7 +64,7 @@ def annotated(image: np.ndarray, prediction: Prediction, palette: Sequence[Seque
               size: tuple[int, int]) -> np.ndarray:
     """The image of this height and width with the prediction over it and what was found outlined, uint8, RGB."""
     shown = overlay_classes(shrunk(image, size), picked(prediction.labels, size), palette, CLASS_OPACITY)
-    return outline_flags(shown, covered(finding.flags, size))
+    return outline_flags(shown, joined(covered(finding.flags, size)), LINE_PART)
 
 
 @dataclass(frozen=True)

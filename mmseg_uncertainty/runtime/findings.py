@@ -92,8 +92,8 @@ def _promised(name: str, flags: np.ndarray, record: Mapping) -> Finding:
 
 def _by_threshold(name: str, prediction: Prediction, scale: ScoreScale) -> Finding:
     flags = prediction.uncertainty[name] >= scale.threshold
-    sentence = (f'{_pixels(flags)} flagged: {plain_name(name)} is {scale.threshold:.4g} {scale.units} or more '
-                f'(higher = {scale.meaning}).')
+    sentence = (f'{_pixels(flags)} flagged: {plain_name(name)} is {scale.threshold:.4g} or more '
+                f'({scale.units}; higher = {scale.meaning}).')
     return Finding(name, name, flags, sentence, 'flagged')
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+# Parts of the longer side that gaps between flagged pixels may have, and of the picture that a region has at least.
+GAPS, SPECK = 300, 2e-4
+
 
 def fitted_size(size: tuple[int, int], least: int, most: int) -> tuple[int, int]:
     """Height and width of a picture whose longer side lies between two bounds.
@@ -32,6 +35,17 @@ def picked(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """A map of classes or counts, (H, W), brought to a size without mixing its values."""
     rows, columns = ((np.arange(new) + 0.5) * old / new for old, new in zip(values.shape, size))
     return values[rows.astype(int)[:, None], columns.astype(int)]
+
+
+def joined(flags: np.ndarray) -> np.ndarray:
+    """Flags, (H, W), as regions that can be outlined: narrow gaps are closed, and specks left out."""
+    width = max(max(flags.shape) // GAPS, 1)
+    cell = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * width + 1, 2 * width + 1))
+    closed = cv2.morphologyEx(flags.astype(np.uint8), cv2.MORPH_CLOSE, cell)
+    count, parts, boxes, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)
+    large = boxes[:, cv2.CC_STAT_AREA] >= SPECK * flags.size
+    large[0] = False
+    return large[parts] if count > 1 else closed.astype(bool)
 
 
 def covered(flags: np.ndarray, size: tuple[int, int], share: int = 4) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Curves behind the numbers, one line per head, drawn without a display."""
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,8 +41,19 @@ def plot_ranking_curves(heads: Mapping[str, RankedCounts], path: Path, title: st
     return _save(figure, path, title)
 
 
-def plot_risk_coverage(heads: Mapping[str, RankedCounts], path: Path, title: str) -> Path:
-    """Draw error rate against the share of pixels kept; see :func:`plot_ranking_curves`. Positives are errors."""
+def plot_risk_coverage(heads: Mapping[str, RankedCounts], path: Path, title: str,
+                       intervals: Mapping[str, Sequence[tuple[float, float, float]]] | None = None) -> Path:
+    """Draw error rate against the share of pixels kept; see :func:`plot_ranking_curves`. Positives are errors.
+
+    Args:
+        heads: Counts of every head.
+        path: Where to write; folders are made.
+        title: Title of the picture.
+        intervals: Coverage from 0 to 1, and lower and upper end of the error rate there in percent, by head.
+
+    Returns:
+        The path.
+    """
     figure, (axes, ) = _figure(1)
     for head, ranked in heads.items():
         errors, correct = ranked.positives[::-1], ranked.negatives[::-1]
@@ -50,19 +61,26 @@ def plot_risk_coverage(heads: Mapping[str, RankedCounts], path: Path, title: str
         if not kept.size:
             continue
         points = _thinned(kept.size)
-        axes.plot(kept[points] / kept[-1], 100 * (np.cumsum(errors) / kept)[points],
-                  label=f'{head} ({100 * aurc(ranked.positives, ranked.negatives):.2f})')
+        line, = axes.plot(kept[points] / kept[-1], 100 * (np.cumsum(errors) / kept)[points],
+                          label=f'{head} ({100 * aurc(ranked.positives, ranked.negatives):.2f})')
+        for coverage, low, high in (intervals or {}).get(head, ()):
+            axes.plot([coverage, coverage], [low, high], color=line.get_color(), linewidth=3, alpha=.5)
     _label(axes, 'coverage', 'error rate of the kept pixels, %', 'risk-coverage (AURC, %)', square=False)
     return _save(figure, path, title)
 
 
-def plot_reliability(sums: ReliabilitySums, path: Path, title: str) -> Path:
+def plot_reliability(sums: ReliabilitySums, path: Path, title: str,
+                     interval: tuple[np.ndarray, np.ndarray] | None = None) -> Path:
     """Draw accuracy against confidence over equal-width bins, and how many pixels each bin holds.
 
     Args:
         sums: Sums of shape (B,).
         path: Where to write; folders are made.
         title: Title of the picture.
+        interval: Lower and upper ends of the accuracy of each bin, each of shape (B,), NaN where unknown.
+
+    Returns:
+        The path.
     """
     figure, (diagram, share) = _figure(2)
     bins = sums.count.size
@@ -71,6 +89,8 @@ def plot_reliability(sums: ReliabilitySums, path: Path, title: str) -> Path:
     diagram.bar(centres, np.nan_to_num(ratio(sums.correct, sums.count)), width, edgecolor='white', label='accuracy')
     diagram.plot(sums.confidence_sum[present] / sums.count[present], (sums.correct / np.maximum(sums.count, 1))[present],
                  'k.', label='mean confidence of the bin')
+    if interval is not None:
+        diagram.vlines(centres, *interval, color='#333333', linewidth=2, label='95 % interval of the accuracy')
     diagram.plot([0, 1], [0, 1], 'k:', linewidth=1)
     _label(diagram, 'confidence', 'accuracy', 'reliability')
     share.bar(centres, 100 * np.nan_to_num(ratio(sums.count, sums.count.sum())), width, edgecolor='white',

@@ -13,6 +13,9 @@ from PIL import Image
 from mmseg_uncertainty.apis import UncertaintyInferencer
 from mmseg_uncertainty.datasets import DatasetError
 from mmseg_uncertainty.engine.checkpoints import CheckpointError
+from mmseg_uncertainty.runtime.prediction_writer import SaveOptions
+from mmseg_uncertainty.runtime.result_kinds import KINDS
+from mmseg_uncertainty.runtime.score_maps import load_maps
 from tests.tiny import tiny_base, tiny_posthoc
 
 HEADS = dict(msp=dict(type='MSPHead'), energy=dict(type='EnergyHead'))
@@ -63,14 +66,14 @@ def test_a_line_too_thin_to_resize_is_named(inferencer):
 
 def test_files_agree_with_the_sample(inferencer, tmp_path):
     Image.fromarray(noise(37, 53)).save(tmp_path / 'street.png')
-    sample, = inferencer(tmp_path / 'street.png', return_datasamples=True, out_dir=tmp_path / 'out')['predictions']
+    save = SaveOptions(KINDS, 'float32')
+    sample, = inferencer(tmp_path / 'street.png', return_datasamples=True, out_dir=tmp_path / 'out', save=save)['predictions']
     summary = json.loads((tmp_path / 'out/summaries/street.json').read_text())
     labels = np.asarray(Image.open(tmp_path / 'out' / summary['files']['labels']))
     np.testing.assert_array_equal(labels, sample.pred_sem_seg.data[0])
-    with np.load(tmp_path / 'out' / summary['files']['uncertainty']) as maps:
-        np.testing.assert_array_equal(maps['energy'], sample.uncertainty.energy[0])
-        np.testing.assert_array_equal(maps['set_size'], sample.prediction_set.get('size')[0])
-        assert json.loads(str(maps['units']))['energy'].startswith('logits')
+    maps = load_maps(tmp_path / 'out' / summary['files']['uncertainty'])
+    np.testing.assert_array_equal(maps['energy'], sample.uncertainty.energy[0])
+    np.testing.assert_array_equal(maps['set_size'], sample.prediction_set.get('size')[0])
     assert sum(area['pixels'] for area in summary['classes'].values()) == 37 * 53
     msp = sample.uncertainty.msp.numpy()
     assert summary['uncertainty']['msp']['flagged_share'] == pytest.approx((msp >= 0.5).mean())
@@ -136,6 +139,7 @@ def test_videos_are_predicted_frame_by_frame(inferencer, tmp_path):
     assert len(results['predictions']) == 3
     summaries = sorted(file.name for file in (tmp_path / 'out/summaries/drive').iterdir())
     assert summaries == [f'frame_{index:06d}.json' for index in (0, 2, 4)]
+    assert (tmp_path / 'out/figures/drive.mp4').is_file() and not (tmp_path / 'out/.frames').exists()
     (tmp_path / 'cut.mp4').write_bytes(b'no video')
     with pytest.raises(DatasetError, match='cut.mp4 holds no frame'):
         inferencer(tmp_path / 'cut.mp4')
@@ -148,3 +152,18 @@ def test_huge_images_come_back_whole(weights, tmp_path):
     sample, = inferencer(noise(500, 700), return_datasamples=True, out_dir=tmp_path)['predictions']
     assert sample.pred_sem_seg.shape == (500, 700)
     assert np.asarray(Image.open(tmp_path / 'labels/array_000000.png')).shape == (500, 700)
+
+
+@pytest.mark.parametrize('mode', ['L', 'RGBA', 'portrait'])
+def test_other_kinds_of_photos_are_predicted(inferencer, mode, tmp_path):
+    photo, options = Image.fromarray(noise(37, 53)), {}
+    if mode == 'portrait':
+        # A camera held upright stores turned pixels, and says so.
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        options['exif'] = exif
+    (photo.convert(mode) if mode != 'portrait' else photo).save(tmp_path / 'photo.png', **options)
+    summary, = inferencer(tmp_path / 'photo.png', out_dir=tmp_path / 'out')['predictions']
+    assert (summary['height'], summary['width']) == ((53, 37) if mode == 'portrait' else (37, 53))
+    width, height = Image.open(tmp_path / 'out/figures/photo.jpg').size
+    assert width >= 700 and height >= 700

@@ -73,7 +73,7 @@ def test_a_zoo_model_is_fitted_tested_and_used(own, capsys):
     metrics = json.loads(Path('r.json').read_text())['metrics']
     assert {'fedc/IDM_AUROC[pooled]', 'msp/IDM_AUROC[pooled]'} <= set(metrics)
     call('infer', ['own/images/0.png', 'fitted.py', 'fitted.pth', '--out', 'mine'])
-    assert Path('mine/figures/0.png').is_file()
+    assert Path('mine/figures/0.jpg').is_file()
     call('train', ['fitted.py', '--work-dir', 'again'])
     again = torch.load('again/calibrated.pth', weights_only=False)['state_dict']
     assert all(torch.equal(value, again[key]) for key, value in fitted['state_dict'].items())
@@ -189,4 +189,4 @@ def test_sets_that_follow_a_target_need_one_and_others_take_none(tiny):
     kept = torch.load('followed.pth', weights_only=False)['state_dict']
     assert len(kept['set_head.kept.target']) == 12 and 1 <= kept['set_head.effective'] <= 9
     call('infer', ['own/images/0.png', 'followed.py', 'followed.pth', '--out', 'mine'])
-    assert Path('mine/figures/0.png').is_file()
+    assert Path('mine/figures/0.jpg').is_file()

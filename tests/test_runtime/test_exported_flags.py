@@ -17,6 +17,8 @@ from mmseg_uncertainty.apis.onnx_export import export_onnx, onnx_runner
 from mmseg_uncertainty.apis.torch_export import export_torchscript, torchscript_predictor
 from mmseg_uncertainty.runtime import exported_predictor
 from mmseg_uncertainty.runtime.onnx_segmentor import OnnxSegmentor
+from mmseg_uncertainty.runtime.prediction_writer import SaveOptions
+from mmseg_uncertainty.runtime.score_maps import load_maps
 from tests.tiny import tiny_posthoc
 
 pytest.importorskip('onnx', reason='onnx is not installed; pip install "mmseg_uncertainty[onnx]"')
@@ -74,15 +76,16 @@ def test_summaries_of_files_are_those_of_the_model(files, tmp_path):
     path = export_onnx(ExportedSegmentor(load_posthoc(config, weights)), tmp_path / 'model.onnx')
     image = street(64, 96)
     mine, = UncertaintyInferencer(config, weights, 'cpu', show_progress=False)(image)['predictions']
-    found, = OnnxSegmentor(path, show_progress=False)(image, out_dir=tmp_path / 'out')['predictions']
+    save = SaveOptions(['json', 'uncertainty'])
+    found, = OnnxSegmentor(path, show_progress=False)(image, out_dir=tmp_path / 'out', save=save)['predictions']
     assert found['flags'].keys() == mine['flags'].keys() and json.dumps(found)
     for name, expected in mine['flags'].items():
         share = found['flags'][name].pop('flagged_share')
         assert share == pytest.approx(expected.pop('flagged_share'), abs=2e-3) and found['flags'][name] == expected, name
     assert found['flags']['nothing']['threshold'] is None and 'alarm' in found['flags']['alarms']
     summary = (tmp_path / 'out/summaries/array_000000.json').read_text(encoding='utf-8')
-    with np.load(tmp_path / 'out/uncertainty/array_000000.npz') as maps:
-        assert maps['flags_flagged'].mean() == json.loads(summary)['flags']['flagged']['flagged_share']
+    maps = load_maps(tmp_path / 'out/uncertainty/array_000000.npz')
+    assert maps['flags_flagged'].mean() == json.loads(summary)['flags']['flagged']['flagged_share']
 
 
 def test_large_resized_images_are_flagged_at_their_own_size(files, tmp_path, monkeypatch):

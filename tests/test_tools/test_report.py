@@ -8,7 +8,8 @@ import torch
 from mmengine.config import Config
 from mmseg.registry import MODELS
 
-from mmseg_uncertainty.apis.html_report import decisions_section, metrics_tables
+from mmseg_uncertainty.apis.html_report import decisions_section
+from mmseg_uncertainty.apis.report_tables import comparison, metrics_tables, summary
 from tests.tiny import tiny_posthoc
 
 MODEL = tiny_posthoc(dict(msp=dict(type='MSPHead'), energy=dict(type='EnergyHead')), classes=8)
@@ -67,10 +68,38 @@ def test_intervals_stand_below_their_numbers():
     metrics = {'a/AP[pooled]': 50., 'a/AP_low[pooled]': 40., 'a/AP_high[pooled]': 60., 'a/AP_bound[pooled]': .1,
                'b/AP[pooled]': np.nan, 'mIoU': 70.}
     tables = metrics_tables(metrics)
-    assert '50<small>40 … 60</small>' in tables and 'AP_low' not in tables and 'AP_bound' not in tables
-    assert '<td>model</td><td>70</td>' in tables
+    assert '<td><b>50.00</b><small>40.00 … 60.00</small></td>' in tables and 'AP_low' not in tables and 'AP_bound' not in tables
+    assert '<td>model</td><td>70.00</td>' in tables
 
 
 def test_classes_may_have_a_slash_in_their_name():
     page = metrics_tables({'msp/AP[pooled]': 1., 'IoU.wall/fence[pooled]': 2.})
-    assert '<th>IoU.wall/fence[pooled]</th>' in page and re.findall('<tr><td>([^<]*)</td>', page) == ['msp', 'model']
+    assert '<td>IoU.wall/fence[pooled] ↑</td><td>2.000</td>' in page and re.findall('<tr><td>([^<]*)</td>', page) == ['msp', 'model']
+
+
+METRICS = {'msp/IDM_AUROC[pooled]': 90., 'msp/IDM_AUROC_low[pooled]': 88., 'msp/IDM_AUROC_high[pooled]': 92.,
+           'energy/IDM_AUROC[pooled]': 80., 'msp/IDM_FPR95[pooled]': 30., 'energy/IDM_FPR95[pooled]': 20.,
+           'msp/IDM_coverage@risk0.01[pooled]': 60., 'mIoU[pooled]': 67.5, 'IoU.road[pooled]': 95., 'IoU.pole[pooled]': 40.,
+           'ECE[pooled]': .2, 'msp/recall.100-999[pooled]': 12.}
+
+
+def test_the_summary_tells_the_best_and_what_is_wrong():
+    text = summary(METRICS)
+    assert '<b>MSP</b> is best by AUROC, 90.00 (88.00 … 92.00) %' in text and 'Worst is Energy (80.00 %)' in text
+    assert 'the weakest is pole (40.00 %)' in text and 'fit a calibrator' in text and summary({}) == ''
+
+
+def test_tables_mark_the_best_and_fold_the_rest():
+    page = metrics_tables(METRICS, [('town', 3, .9), ('field', 2, .8)])
+    assert 'AUROC ↑' in page and 'FPR95 ↓' in page and re.findall('<b>([0-9.]*)</b>', page) == ['90.00', '20.00']
+    folded = re.findall('<summary>(.*?)</summary>', page)
+    assert folded == ['By class', 'By size or distance of the object', 'All other numbers', 'By scene']
+    assert page.index('field') < page.index('town') and page.index('<details>') < page.index('coverage@risk0.01')
+
+
+def test_two_runs_stand_side_by_side():
+    other = {**METRICS, 'msp/IDM_AUROC[pooled]': 91., 'energy/IDM_FPR95[pooled]': 25.}
+    page = comparison(METRICS, other, ('new', 'old'))
+    assert re.search('msp AUROC ↑</td>.*?<td>-1 ▼ ≈</td>', page) and re.search('energy FPR95 ↓</td>.*?<td>-5 ▲</td>', page)
+    assert 'no number in common' in comparison(METRICS, {'a/AP[per_image]': 1.}, ('new', 'old'))
+    assert 'IoU.road' not in page

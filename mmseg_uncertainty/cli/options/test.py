@@ -26,6 +26,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def add_measurement_options(parser: argparse.ArgumentParser) -> None:
     """Add what says on what and how to measure."""
+    parser.add_argument('--compare', type=Path, metavar='FILE.json',
+                        help='results.json of another run, which the report shows beside this one')
     add_model(parser, 'fills the model and all of its heads; a named model has its own')
     parser.add_argument('--eval', nargs='+', metavar='NAME', default=[],
                         help=f'evaluators: {", ".join(EVALUATORS)}; default: those of the config')
@@ -65,6 +67,8 @@ def check(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
         parser.error('--images DIR and --labels DIR belong together')
     if args.images and (args.test_dataset or args.data_root):
         parser.error('--images DIR is a test dataset of its own; leave out --test-dataset and --data-root')
+    if args.compare and not args.report:
+        parser.error('--compare FILE.json is shown in a report; add --report DIR')
     by_name = args.protocol in PROTOCOLS
     for option, value in (('--protocol', not by_name and args.protocol), ('--plot-dir', not by_name and args.plot_dir)):
         if value and not args.eval:

@@ -57,6 +57,11 @@ class BestAndWorstHook(Hook):
     def __init__(self, most: int = 3, head: str | None = None) -> None:
         self.most, self.head = most, head
         self._kept: list[RankedImage] = []
+        self._scenes: dict[str, np.ndarray] = {}
+
+    def scenes(self) -> list[tuple[str, int, float]]:
+        """Name, images and share of right pixels of each scene with labelled classes."""
+        return [(name, int(images), float(right / known)) for name, (images, right, known) in self._scenes.items() if known]
 
     @property
     def best(self) -> list[RankedImage]:
@@ -73,7 +78,7 @@ class BestAndWorstHook(Hook):
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         self.head = self.head or next(iter(getattr(model, 'uncertainty_heads', {})), None)
         self._anomalies = runner.test_dataloader.dataset.metainfo.get('label_kind') == 'anomaly'
-        self._kept = []
+        self._kept, self._scenes = [], {}
 
     def after_test_iter(self,
                         runner: Runner,
@@ -84,9 +89,20 @@ class BestAndWorstHook(Hook):
         if not is_main_process():
             return
         for network_input, sample in zip(data_batch['inputs'], outputs):
+            if not self._anomalies and 'gt_sem_seg' in sample:
+                self._count(sample)
             rated = self._rate(prediction_of(sample)) if 'gt_sem_seg' in sample else None
             if rated is not None and self._belongs(rated[0]):
                 self._keep(*rated, network_input, sample)
+
+    def _count(self, sample: SegDataSample) -> None:
+        scene = sample.metainfo.get('scene', sample.metainfo.get('sequence'))
+        if scene is not None:
+            prediction = prediction_of(sample)
+            known = prediction.truth != VOID
+            right = (prediction.labels == prediction.truth) & known
+            counts = np.array([1, right.sum(), known.sum()], np.int64)
+            self._scenes[str(scene)] = self._scenes.get(str(scene), 0) + counts
 
     def _belongs(self, quality: float) -> bool:
         if len(self._kept) < 2 * self.most:

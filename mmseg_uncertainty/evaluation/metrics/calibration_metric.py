@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mmseg_uncertainty.functional import calibration_error as errors
 from mmseg_uncertainty.functional import device_counts
+from mmseg_uncertainty.functional.bootstrap import percentile_interval
 from mmseg_uncertainty.functional.class_distributions import OneSigmoid, Sigmoids
 from mmseg_uncertainty.functional.calibration_error import ReliabilitySums, add_to_bins, reliability_sums
 from mmseg_uncertainty.functional.device_calibration import (class_reliability_counts, equal_width_cells,
@@ -174,16 +175,27 @@ class CalibrationMetric(StreamingMetric):
                    self.key('MCE', source): errors.maximum_calibration_error(pooled)}
         metrics |= {self.key(name, source): total.sum() / pixels.sum() if pixels.any() else np.nan
                     for name, total in totals.items()}
-        self._keep_diagram(pooled, source)
+        self._keep_diagram(pooled, sums, records, source)
         return metrics | self._intervals(sums, totals, pixels, records, source) | self._ranked_errors(source)
 
-    def _keep_diagram(self, pooled: ReliabilitySums, source: str | None) -> None:
+    def _keep_diagram(self, pooled: ReliabilitySums, sums: np.ndarray, records: list[dict], source: str | None) -> None:
         self.provenance[_state_key('reliability', source)] = dict(
             count=pooled.count.tolist(), correct=pooled.correct.tolist(), confidence=pooled.confidence_sum.tolist())
         if self.plot_dir is not None:
             from mmseg_uncertainty.visualization.metric_plots import plot_reliability
             name = _state_key('ECE_reliability', source)
-            plot_reliability(pooled, Path(self.plot_dir) / f'{name}.png', f'ECE on {self.dataset_name}')
+            plot_reliability(pooled, Path(self.plot_dir) / f'{name}.png', f'ECE on {self.dataset_name}',
+                             self._accuracy_intervals(sums, records))
+
+    def _accuracy_intervals(self, sums: np.ndarray, records: list[dict]) -> tuple[np.ndarray, np.ndarray] | None:
+        """Ends of the 95 % interval of the accuracy in every bin, from the same resamples as the errors'."""
+        if not self.resamples or not self.spreads(records):
+            return None
+        drawn = np.tensordot(self.weights(records), sums, 1)
+        bins = ReliabilitySums(*np.moveaxis(drawn, 1, 0))
+        accuracy = ratio(bins.correct, bins.count)
+        ends = np.array([percentile_interval(column) for column in accuracy.T])
+        return ends[:, 0], ends[:, 1]
 
     def _ranked_errors(self, source: str | None) -> dict[str, float]:
         fine = ReliabilitySums(*self.state[_state_key('fine', source)].numpy())

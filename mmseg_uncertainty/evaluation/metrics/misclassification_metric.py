@@ -1,6 +1,7 @@
 """``--eval IDM``: in-distribution misclassification detection."""
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -83,9 +84,17 @@ class MisclassificationMetric(PixelRankingMetric):
         wrong = (predicted_classes(sample) != labels).to(torch.uint8)
         return wrong.masked_fill_(labels == VOID, VOID)
 
-    def plot(self, folder: Path) -> None:
-        """Draw ranking and risk-coverage curves of all heads into ``folder``."""
+    def plot(self, folder: Path, metrics: Mapping[str, float]) -> None:
+        """Draw ranking and risk-coverage curves of all heads, with intervals among ``metrics``, into ``folder``."""
         from mmseg_uncertainty.visualization.metric_plots import plot_risk_coverage
-        super().plot(folder)
-        plot_risk_coverage({head: self.ranked(head) for head in self.spilled or self.histograms},
-                           folder / f'{self.eval_name}_risk_coverage.png', f'{self.eval_name} on {self.dataset_name}')
+        super().plot(folder, metrics)
+        heads = list(self.spilled or self.histograms)
+        plot_risk_coverage({head: self.ranked(head) for head in heads}, folder / f'{self.eval_name}_risk_coverage.png',
+                           f'{self.eval_name} on {self.dataset_name}',
+                           {head: list(self._risk_intervals(head, metrics)) for head in heads})
+
+    def _risk_intervals(self, head: str, metrics: Mapping[str, float]) -> Iterator[tuple[float, float, float]]:
+        for coverage in self.coverages:
+            low, high = (metrics.get(self.key(self.name(f'risk@coverage{coverage:g}{side}'), head)) for side in ('_low', '_high'))
+            if low is not None and high is not None:
+                yield coverage, low, high

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import ceil, log2
 from pathlib import Path
 from typing import ClassVar
@@ -188,11 +188,11 @@ class PixelRankingMetric(StreamingMetric):
         for head in records[0]['heads']:
             metrics |= summary(head, [record['heads'][head] for record in records], records)
         if self.plot_dir is not None and not self.by_image:
-            self.plot(Path(self.plot_dir))
+            self.plot(Path(self.plot_dir), metrics)
         return metrics
 
-    def plot(self, folder: Path) -> None:
-        """Draw the curves of all heads into ``folder``."""
+    def plot(self, folder: Path, metrics: Mapping[str, float]) -> None:
+        """Draw the curves of all heads, with intervals among ``metrics``, into ``folder``."""
         from mmseg_uncertainty.visualization.metric_plots import plot_ranking_curves
         plot_ranking_curves({head: self.ranked(head) for head in self.spilled or self.histograms},
                             folder / f'{self.eval_name}.png', f'{self.eval_name} on {self.dataset_name}')
