@@ -142,6 +142,18 @@ class UncertaintyInferencer(BaseInferencer):
         return dict(predictions=[entry for result in results for entry in result['predictions']],
                     visualization=[entry for result in results for entry in result['visualization']], skipped=skipped)
 
+    def predict_batch(self, images: Sequence[np.ndarray]) -> list[Prediction]:
+        """Predict images of one size, BGR, in one pass.
+
+        Args:
+            images: Each of shape (H, W, 3), uint8.
+
+        Raises:
+            DatasetError: An image does not go through the test pipeline.
+        """
+        samples = self(list(images), return_datasamples=True, batch_size=len(images))['predictions']
+        return [prediction_of(sample) for sample in samples]
+
     def visualize(self, inputs: Sequence[np.ndarray], preds: Sequence[SegDataSample], return_vis: bool = True) -> list:
         """Pages (H', W', 3), uint8, RGB, with the maps of images (H, W, 3), uint8, RGB, on the same scales."""
         if not return_vis:

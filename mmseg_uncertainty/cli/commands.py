@@ -22,6 +22,7 @@ COMMANDS = dict(
     report='measure, and write one HTML file with table, curves and images',
     train='train a base model, or fit what a config describes',
     app='look at thresholds, promises and uncertainty in the browser',
+    serve='predict images that come by HTTP',
     export='write a model with its uncertainty to ONNX or TorchScript',
     sweep='measure models on datasets under corruptions',
     monitor='watch a stream of frames without labels, and raise an alarm when it changes',

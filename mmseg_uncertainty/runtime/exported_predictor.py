@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -50,16 +50,25 @@ class ExportedPredictor:
             DatasetError: The image cannot be resized as the test pipeline says.
             ValueError: It is too large for one pass, and a part of the model reads the whole image.
         """
-        size, resized = image.shape[:2], self.resizing(image, name)
-        pixels = resized.shape[0] * resized.shape[1]
+        return self.batch([image], name)[0]
+
+    def batch(self, images: Sequence[np.ndarray], name: str = 'An image') -> list[Prediction]:
+        """Predict images of one size, in one pass where they need no tiles; see :meth:`__call__`."""
+        size, resized = images[0].shape[:2], [self.resizing(image, name) for image in images]
+        pixels = resized[0].shape[0] * resized[0].shape[1]
         if pixels <= self.max_pixels and (not self.resizing.steps or size[0] * size[1] * self._channels <= MOST_LOGITS):
-            return self._prediction(self._pass(resized, size))
+            return [self._prediction(outputs) for outputs in self._pass(resized, size)]
+        return [self._prediction_of_tiles(image, size, name) for image in resized]
+
+    def _prediction_of_tiles(self, image: np.ndarray, size: tuple[int, int], name: str) -> Prediction:
+        """Prediction of a resized image, which was of this height and width."""
         if self.whole_image:
+            pixels = image.shape[0] * image.shape[1]
             readers = ' and '.join(self.whole_image)
             raise ValueError(f'{name} has {pixels} pixels, more than one pass takes, and {readers} of the exported model reads '
                              'the whole image. Shrink it, or give a larger max_pixels (--max-pixels).')
-        outputs = self._tiled(resized)
-        return self._prediction(outputs if resized.shape[:2] == size else self._resized(outputs, size))
+        outputs = self._tiled(image)
+        return self._prediction(outputs if image.shape[:2] == size else self._resized(outputs, size))
 
     @property
     def _channels(self) -> int:
@@ -74,11 +83,11 @@ class ExportedPredictor:
             set_membership=membership,
             flags={name: outputs[f'{FLAG_PREFIX}{name}'] for name in self.decisions})
 
-    def _pass(self, image: np.ndarray, size: tuple[int, int]) -> dict[str, np.ndarray]:
-        """Outputs of the model for one resized image, which was of this height and width."""
-        feeds = dict(images=self._normalize(image)[None], image_size=np.array(size, np.int64))
+    def _pass(self, images: Sequence[np.ndarray], size: tuple[int, int]) -> list[dict[str, np.ndarray]]:
+        """Outputs of the model for resized images, which were of this height and width."""
+        feeds = dict(images=np.stack([self._normalize(image) for image in images]), image_size=np.array(size, np.int64))
         outputs = self.run({name: feeds[name] for name in self.inputs})
-        return {name: values[0] for name, values in zip(self.outputs, outputs, strict=True)}
+        return [{name: values[index] for name, values in zip(self.outputs, outputs, strict=True)} for index in range(len(images))]
 
     def _normalize(self, image: np.ndarray) -> np.ndarray:
         if self.raw_images:
@@ -91,7 +100,7 @@ class ExportedPredictor:
         result: dict[str, np.ndarray] = {}
         for tile in tiles(image.shape[:2], TILE):
             window = tile.grown(MARGIN, image.shape[:2])
-            for name, values in self._pass(image[window.slices], window.size).items():
+            for name, values in self._pass([image[window.slices]], window.size)[0].items():
                 if name not in result:
                     result[name] = allocate((*values.shape[:-2], *image.shape[:2]), values.dtype)
                 result[name][(..., *tile.slices)] = values[(..., *tile.within(window))]

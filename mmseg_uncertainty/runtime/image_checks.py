@@ -52,7 +52,7 @@ def list_images(folder: str | Path) -> list[Path]:
     return files
 
 
-def check_image_file(path: str | Path, content: bytes) -> None:
+def check_image_file(path: str | Path, content: bytes, advice: str = SKIP_HINT) -> None:
     """Raise if an image file is empty or was cut off, which OpenCV decodes without complaint.
 
     What follows the end of a whole image, such as the video of a moving photo, is no fault.
@@ -60,12 +60,13 @@ def check_image_file(path: str | Path, content: bytes) -> None:
     Args:
         path: Where the content came from.
         content: Bytes of the file.
+        advice: What to do about a broken one.
 
     Raises:
         DatasetError: If the file is no PNG, JPEG or WebP of full length; other formats pass.
     """
     if not content:
-        raise DatasetError(f'{path} is empty (0 bytes), expected an image. {SKIP_HINT}')
+        raise DatasetError(f'{path} is empty (0 bytes), expected an image. {advice}')
     whole = True
     if content.startswith(PNG_SIGNATURE):
         whole = _is_whole_png(content)
@@ -74,7 +75,7 @@ def check_image_file(path: str | Path, content: bytes) -> None:
     elif content.startswith(b'RIFF'):
         whole = len(content) >= int.from_bytes(content[4:8], 'little') + 8
     if not whole:
-        raise DatasetError(f'{path} was cut off after {len(content)} bytes. {SKIP_HINT}')
+        raise DatasetError(f'{path} was cut off after {len(content)} bytes. {advice}')
 
 
 def _is_whole_png(content: bytes) -> bool:

@@ -122,26 +122,41 @@ def read_image(source: ImageSource, channel_order: str = 'bgr', max_pixels: int 
         content = source.content.read_bytes()
     except OSError as error:
         raise DatasetError(f'{source.label} cannot be opened ({error.strerror}). {SKIP_HINT}') from error
-    check_image_file(source.content, content)
+    return decode_image(content, source.label, max_pixels)
+
+
+def decode_image(content: bytes, label: str, max_pixels: int | None = None, advice: str = SKIP_HINT) -> np.ndarray:
+    """Decode the bytes of an image file; see :func:`read_image`.
+
+    Args:
+        content: The whole file.
+        label: What messages call it.
+        max_pixels: Most pixels that the header may name.
+        advice: What to do about a broken one.
+
+    Raises:
+        DatasetError: The bytes are no image, are cut off or too many.
+    """
+    check_image_file(label, content, advice)
     if max_pixels is not None:
-        _check_size(source, content, max_pixels)
+        _check_size(label, content, max_pixels)
     try:
         image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
-        raise DatasetError(f'{source.label} cannot be decoded ({error.err or "too large"}). {SKIP_HINT}') from error
+        raise DatasetError(f'{label} cannot be decoded ({error.err or "too large"}). {advice}') from error
     if image is None:
-        raise DatasetError(f'{source.label} is not an image that OpenCV can read ({len(content)} bytes, starting with '
-                           f'{content[:8]!r}). {SKIP_HINT}')
+        raise DatasetError(f'{label} is not an image that OpenCV can read ({len(content)} bytes, starting with '
+                           f'{content[:8]!r}). {advice}')
     return image
 
 
-def _check_size(source: ImageSource, content: bytes, max_pixels: int) -> None:
+def _check_size(label: str, content: bytes, max_pixels: int) -> None:
     size = header_size(content)
     if size is None:
-        raise DatasetError(f'{source.label} is not an image whose header tells its size ({len(content)} bytes, starting with '
+        raise DatasetError(f'{label} is not an image whose header tells its size ({len(content)} bytes, starting with '
                            f'{content[:8]!r}). Convert it to PNG or JPEG.')
     if size[0] * size[1] > max_pixels:
-        raise DatasetError(f'{source.label} has {size[1]}×{size[0]} pixels, expected {max_pixels:,} at most. Shrink it, or '
+        raise DatasetError(f'{label} has {size[1]}×{size[0]} pixels, expected {max_pixels:,} at most. Shrink it, or '
                            'use tools/infer.py, which takes any size.')
 
 

@@ -11,7 +11,7 @@ from .output_files import whole_file
 def write_json(path: str | Path, content: dict) -> None:
     """Write JSON that appears whole or not at all.
 
-    Numbers that are not finite become ``null``; numbers and arrays of NumPy and of torch become plain ones.
+    Values are those of :func:`plain`.
 
     Raises:
         OutputError: The file cannot be written.

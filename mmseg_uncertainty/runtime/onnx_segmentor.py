@@ -131,6 +131,10 @@ class OnnxSegmentor:
         """Predict one image; see :class:`~mmseg_uncertainty.runtime.exported_predictor.ExportedPredictor`."""
         return self.predictor(image, name)
 
+    def predict_batch(self, images: Sequence[np.ndarray]) -> list[Prediction]:
+        """Predict images of one size, BGR, in one pass; see :meth:`predict`."""
+        return self.predictor.batch(images)
+
 
 def _session(path: Path, providers: Sequence[str], threads: int):
     try:

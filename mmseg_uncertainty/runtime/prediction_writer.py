@@ -19,10 +19,10 @@ from .json_files import write_json
 from .maps_page import draw_maps
 from .model_facts import ModelFacts
 from .near_names import did_you_mean
-from .overlays import outline_flags, overlay_classes, overlay_scores
 from .picture_sizes import fitted_size
 from .prediction import Prediction
 from .prediction_files import write_picture
+from .prediction_pictures import label_map, prediction_pictures
 from .result_kinds import DEFAULT_KINDS, KINDS, MAP_TYPES
 from .run_journal import RunJournal
 from .score_maps import save_maps
@@ -163,8 +163,7 @@ class PredictionWriter:
         files = {}
         if 'labels' in kinds:
             files['labels'] = f'labels/{name}.png'
-            few = len(facts.classes) <= 256
-            write_picture(self.folder / files['labels'], prediction.labels.astype(np.uint8 if few else np.uint16))
+            write_picture(self.folder / files['labels'], label_map(prediction, facts.classes))
         if 'uncertainty' in kinds:
             files['uncertainty'] = f'uncertainty/{name}.npz'
             save_maps(self.folder / files['uncertainty'], prediction, facts.scales, self.options.map_type)
@@ -186,15 +185,12 @@ class PredictionWriter:
         self.journal.note(source, dict(summary=summary, regions=regions))
 
     def _write_overlays(self, name: str, image: np.ndarray, prediction: Prediction) -> dict[str, str]:
-        facts, limits = self.facts, self.ranges.limits()
-        pictures = dict(prediction=overlay_classes(image, prediction.labels, facts.palette))
-        pictures |= {head: overlay_scores(image, prediction.uncertainty[head], limits[head]) for head in facts.scales}
-        if prediction.set_size is not None:
-            pictures['set_size'] = overlay_scores(image, prediction.set_size, (1, len(facts.classes)))
-        pictures |= {f'flags_{decision}': outline_flags(image, flags) for decision, flags in prediction.flags.items()}
+        facts = self.facts
+        pictures = prediction_pictures(image, prediction, facts.classes, facts.palette, self.ranges.limits())
+        del pictures['labels']
         files = {kind: f'overlays/{kind}/{name}.jpg' for kind in pictures}
-        for kind, picture in pictures.items():
-            write_picture(self.folder / files[kind], picture)
+        for kind, draw in pictures.items():
+            write_picture(self.folder / files[kind], draw())
         return files
 
     def _write_videos(self) -> None:

@@ -1,4 +1,4 @@
-"""Uncertainty maps on disk: compressed, in as many bits as asked for."""
+"""Maps of a prediction by name, and on disk: compressed, in as many bits as asked for."""
 from __future__ import annotations
 
 import json
@@ -14,6 +14,21 @@ from .score_scale import ScoreScale
 STEPS = 65535
 
 
+def prediction_maps(prediction: Prediction, scales: Mapping[str, ScoreScale]) -> dict[str, np.ndarray]:
+    """Scores of the heads, and sets and flags where there are any, by name."""
+    maps = {head: prediction.uncertainty[head] for head in scales}
+    if prediction.set_size is not None:
+        maps['set_size'] = prediction.set_size.astype(np.uint16)
+    if prediction.set_membership is not None:
+        maps['set_membership'] = prediction.set_membership
+    return maps | {f'flags_{decision}': flags for decision, flags in prediction.flags.items()}
+
+
+def units_text(scales: Mapping[str, ScoreScale]) -> str:
+    """Units of the maps of the heads, as JSON."""
+    return json.dumps({head: f'{scale.units}; higher is more uncertain' for head, scale in scales.items()})
+
+
 def save_maps(path: Path, prediction: Prediction, scales: Mapping[str, ScoreScale], map_type: str) -> None:
     """Write the maps of all heads, prediction sets and flags into one compressed ``.npz``.
 
@@ -27,17 +42,11 @@ def save_maps(path: Path, prediction: Prediction, scales: Mapping[str, ScoreScal
     Raises:
         OutputError: The file cannot be written.
     """
-    maps, steps = {}, {}
+    maps, steps = prediction_maps(prediction, scales), {}
     for head in scales:
-        maps[head], steps[head] = _packed(prediction.uncertainty[head], map_type)
-    if prediction.set_size is not None:
-        maps['set_size'] = prediction.set_size.astype(np.uint16)
-    if prediction.set_membership is not None:
-        maps['set_membership'] = prediction.set_membership
-    maps |= {f'flags_{decision}': flags for decision, flags in prediction.flags.items()}
-    units = {head: f'{scale.units}; higher is more uncertain' for head, scale in scales.items()}
+        maps[head], steps[head] = _packed(maps[head], map_type)
     with whole_file(path) as partial, partial.open('wb') as file:
-        np.savez_compressed(file, **maps, units=json.dumps(units), steps=json.dumps(steps))
+        np.savez_compressed(file, **maps, units=units_text(scales), steps=json.dumps(steps))
 
 
 def load_maps(path: str | Path) -> dict[str, np.ndarray]:

@@ -24,6 +24,7 @@ from tests.documented_folder import SMALL_MIT, SMALL_PSPNET, write_folder
 # Command lines that are not run here, by how they begin, and why.
 NOT_RUN = {
     r'(make|git|cd|source|pip|python -m build|twine)\b': '.ci/run installs, makes the wheel and runs the tests',
+    r'curl ': 'asks a service; tests/test_serving/test_uncertainty_service.py',
     r'(docker|apptainer) ': 'needs Docker or Apptainer; tests/test_tools/test_containers.py runs the last command of the recipe',
     r'srun |.* --cluster slurm': 'needs a cluster',
     r'torchrun ': 'tests/test_tools/test_torchrun.py runs a tool in several processes',
@@ -36,7 +37,8 @@ NOT_RUN = {
 # Pages whose commands another test runs and compares what they write.
 ELSEWHERE = {'tutorial_torch': 'tests/test_tools/test_tutorial_torch.py'}
 # Packages without which a command is left out.
-NEEDS = {r'.*\bapp\b': 'gradio', r'.*\bexport': 'onnxscript', r'.*(model|MODEL)\.onnx': 'onnxscript', r'.*submit smiyc': 'h5py'}
+NEEDS = {r'.*\bapp\b': 'gradio', r'.*\bserve\b': 'fastapi', r'.*\bexport': 'onnxscript', r'.*(model|MODEL)\.onnx': 'onnxscript',
+         r'.*submit smiyc': 'h5py'}
 # What is put in, by word, or by the word before and itself.
 OWN = {
     'CONFIG': 'CONFIG.py', 'CHECKPOINT': 'CHECKPOINT.pth', 'NAME': 'segformer_b0_camvid', 'MODEL.onnx': 'model.onnx',
@@ -96,7 +98,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def run(folder, monkeypatch):
-    """Run the words of a command in this process; groups of sweeps run here too, and pages of the app are built but not served."""
+    """Run the words of a command in this process, groups of sweeps too; the app and the service are built but not served."""
 
     def group(command):
         plan, _, work_dir, _, model, dataset = command[command.index('sweep') + 1:][:6]
@@ -123,6 +125,8 @@ def run(folder, monkeypatch):
     monkeypatch.setattr('mmseg_uncertainty.apis.sweep_jobs.run_process', group)
     if find_spec('gradio'):
         monkeypatch.setattr('mmseg_uncertainty.cli.app.serve', built)
+    if find_spec('fastapi'):
+        monkeypatch.setattr('mmseg_uncertainty.serving.server.serve', lambda app, opened: None)
     monkeypatch.chdir(folder)
     return run
 
@@ -172,7 +176,7 @@ def test_command_lines_run(page, run):
 def test_every_command_and_every_recipe_is_documented():
     called = {match[1] for page in PAGES for passage in commands(page)
               if (match := re.match(r'(?:mmseg-uncertainty |python tools/)([\w-]+)', passage.text))}
-    assert called >= {'infer', 'fit', 'test', 'train', 'app', 'export', 'sweep', 'monitor', 'submit'}
+    assert called >= {'infer', 'fit', 'test', 'train', 'app', 'export', 'sweep', 'monitor', 'submit', 'serve'}
     howto = (ROOT / 'docs/howto.md').read_text(encoding='utf-8')
     assert all(f'`{name}`' in howto for name in RECIPES)
 

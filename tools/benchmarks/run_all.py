@@ -48,6 +48,8 @@ BENCHMARKS = [
     Benchmark('calibration', 'Temperature fits', 'The ratio is the peer over ours.'),
     Benchmark('conformal', 'Conformal calibration', 'The ratio is the peer over ours.'),
     Benchmark('latency', 'Exported models', 'The peer is eager torch; the ratio is its time over that of the export.'),
+    Benchmark('serve', 'A service under load',
+              'Of requests the peer is what was sent, of errors none; of images per second it is the model alone.'),
     Benchmark('corruptions', 'Corruptions', 'Throughput of one worker; the last row has the original loop as peer.'),
     Benchmark('processes', 'Two processes', 'The ratio is the time of one process over that of two.'),
     Benchmark('scaling', 'How cost grows', '![Time and memory by pixels, classes, heads and images](pictures/scaling.png)'),
