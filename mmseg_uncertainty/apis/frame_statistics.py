@@ -9,11 +9,10 @@ from tqdm.auto import tqdm
 
 from mmseg_uncertainty.runtime.image_sources import ImageSource, count_images, each_image, find_images, read_image
 from mmseg_uncertainty.runtime.json_files import write_json
-from mmseg_uncertainty.runtime.near_names import did_you_mean
 
+from .image_statistics import check_statistic, image_statistic, statistic_names
 from .uncertainty_inferencer import UncertaintyInferencer
 
-SET_SIZE = 'set_size'
 SAVE_INTERVAL = 50
 
 
@@ -22,8 +21,7 @@ class FrameStatistics:
 
     Args:
         inferencer: The model.
-        statistic: Name of a head (mean score), of a decision (share of flagged pixels), or ``'set_size'`` (mean size of the
-            prediction sets); larger is stranger.
+        statistic: See :func:`~mmseg_uncertainty.apis.image_statistics.image_statistic`.
         kept: JSON file of the numbers, by frame.
 
     Raises:
@@ -31,13 +29,9 @@ class FrameStatistics:
     """
 
     def __init__(self, inferencer: UncertaintyInferencer, statistic: str, kept: Path) -> None:
-        model = inferencer.model
-        known = [*inferencer.scales, *model.decisions, *([SET_SIZE] if model.set_head is not None else [])]
-        if statistic not in known:
-            raise ValueError(f'--statistic {statistic}: the model has none of this name.{did_you_mean(statistic, known)} Choose '
-                             f'from {", ".join(known)}.')
+        check_statistic(statistic, statistic_names(inferencer))
         self.inferencer, self.statistic, self.path = inferencer, statistic, kept
-        self.circumstances = json.loads(json.dumps(dict(statistic=statistic, **model.provenance), default=str))
+        self.circumstances = json.loads(json.dumps(dict(statistic=statistic, **inferencer.model.provenance), default=str))
         self.numbers = self._kept()
 
     def measure(self, inputs: str | Path, every: int, description: str) -> dict[str, float]:
@@ -52,9 +46,10 @@ class FrameStatistics:
         total = len(still[::every]) + -(-count_images([source for source in sources if source.is_video]) // every)
         found = {}
         for source in tqdm(each_image(sources, every), desc=description, total=total):
-            key = _key(source)
+            key = file_state(source)
             if key not in self.numbers:
-                self.numbers[key] = self._number(self.inferencer(read_image(source))['predictions'][0])
+                self.numbers[key] = image_statistic(
+                    self.inferencer(read_image(source))['predictions'][0], self.statistic)
                 if len(self.numbers) % SAVE_INTERVAL == 0:
                     self.save()
             found[source.label] = self.numbers[key]
@@ -72,15 +67,8 @@ class FrameStatistics:
             return {}
         return kept['numbers'] if isinstance(kept, Mapping) and kept.get('circumstances') == self.circumstances else {}
 
-    def _number(self, summary: Mapping) -> float:
-        if self.statistic == SET_SIZE:
-            return summary['prediction_set']['mean_size']
-        if self.statistic in summary['uncertainty']:
-            return summary['uncertainty'][self.statistic]['mean']
-        return summary['flags'][self.statistic]['flagged_share']
 
-
-def _key(source: ImageSource) -> str:
+def file_state(source: ImageSource) -> str:
     """A frame and the state of its file."""
     file = source.video or source.content
     state = Path(file).stat()

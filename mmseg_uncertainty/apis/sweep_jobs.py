@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .cluster_jobs import submit_array
 from .sweep_cells import FAILED, RUNNING, is_done, note, record_failure
 from .sweep_plan import Cell, SweepPlan
-
-CLUSTERS = ('slurm', 'local', 'debug')
 
 
 @dataclass(frozen=True)
@@ -90,15 +89,7 @@ def run_jobs(jobs: Sequence[GroupJob], work_dir: Path, cluster: str | None, opti
         for job in jobs:
             job()
         return
-    try:
-        import submitit
-    except ImportError:
-        raise ValueError('--cluster needs submitit, which is not installed. Run `pip install "mmseg_uncertainty[slurm]"`, or '
-                         'leave --cluster out to run here.') from None
-    executor = submitit.AutoExecutor(folder=work_dir / 'cluster', cluster=cluster)
-    executor.update_parameters(name='sweep', **options)
-    for job in executor.submit_array(jobs) if jobs else ():
-        job.result()
+    submit_array(jobs, work_dir / 'cluster', cluster, 'sweep', options)
 
 
 def run_process(command: Sequence[str]) -> int:

@@ -74,6 +74,8 @@ class TiledPrediction:
                 maps = self._maps(self._pass(inputs, source, sample))
             maps = resample(maps, source, input_size, size, grown, self.model.align_corners)
             result.add(self._result(maps, means, sample, Place(grown, size)), tile, tile.within(grown))
+        if self.model.pools_features:
+            sample.set_metainfo(dict(image_features=means[0]))
         return result.sample(sample)
 
     @property
@@ -82,7 +84,7 @@ class TiledPrediction:
 
     @property
     def _pools(self) -> bool:
-        return getattr(self.model.calibrator, 'needs_features', False)
+        return self.model.pools_features or getattr(self.model.calibrator, 'needs_features', False)
 
     def _pass(self, inputs: Tensor, window: Window, sample: SegDataSample, pool_features: bool = False,
               keep_windows: bool = False) -> ImageOutputs:

@@ -25,6 +25,7 @@ COMMANDS = dict(
     serve='predict images that come by HTTP',
     export='write a model with its uncertainty to ONNX or TorchScript',
     sweep='measure models on datasets under corruptions',
+    rank='find the images that are most worth a label, and list them for labelling tools',
     monitor='watch a stream of frames without labels, and raise an alarm when it changes',
     submit='write the files of SegmentMeIfYouCan, Fishyscapes and BRAVO, and check them',
     models='list the models that go by a name',

@@ -20,6 +20,7 @@ BENCHMARKS = ('smiyc', 'fishyscapes', 'bravo')
 RESCALE = ('auto', 'never', 'always')
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 CLUSTERS = ('slurm', 'local', 'debug')
+RAY = 'ray'
 OPSET = 17
 SIZES = ((64, 96), (97, 131), (160, 128))
 # Short names of datasets in published tables.

@@ -6,10 +6,11 @@ import sys
 
 import pytest
 
+from mmseg_uncertainty.apis.cluster_jobs import CLUSTERS
 from mmseg_uncertainty.apis.export_parity import SIZES
+from mmseg_uncertainty.apis.measuring_engines import RAY
 from mmseg_uncertainty.apis.onnx_export import OPSET
 from mmseg_uncertainty.apis.recipes import RECIPES
-from mmseg_uncertainty.apis.sweep_jobs import CLUSTERS
 from mmseg_uncertainty.caching.map_store import PRECISIONS
 from mmseg_uncertainty.cli import names
 from mmseg_uncertainty.cli.commands import COMMANDS, main, parse
@@ -48,7 +49,7 @@ def test_help_imports_neither_torch_nor_mmseg(command):
 
 def test_names_are_those_that_are_registered():
     assert names.EVALUATORS == tuple(EVALUATORS) and names.CORRUPTIONS == CORRUPTIONS
-    assert (names.CACHE_PRECISIONS, names.CLUSTERS) == (PRECISIONS, CLUSTERS)
+    assert (names.CACHE_PRECISIONS, names.CLUSTERS, names.RAY) == (PRECISIONS, CLUSTERS, RAY)
     assert names.RECIPES == tuple(RECIPES)
     assert (names.OPSET, names.SIZES) == (OPSET, SIZES)
     assert set(names.DATASET_ALIASES.values()) <= set(dataset_configs())

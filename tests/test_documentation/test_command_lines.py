@@ -38,7 +38,7 @@ NOT_RUN = {
 ELSEWHERE = {'tutorial_torch': 'tests/test_tools/test_tutorial_torch.py'}
 # Packages without which a command is left out.
 NEEDS = {r'.*\bapp\b': 'gradio', r'.*\bserve\b': 'fastapi', r'.*\bexport': 'onnxscript', r'.*(model|MODEL)\.onnx': 'onnxscript',
-         r'.*submit smiyc': 'h5py'}
+         r'.*submit smiyc': 'h5py', r'.*--cluster ray': 'ray'}
 # What is put in, by word, or by the word before and itself.
 OWN = {
     'CONFIG': 'CONFIG.py', 'CHECKPOINT': 'CHECKPOINT.pth', 'NAME': 'segformer_b0_camvid', 'MODEL.onnx': 'model.onnx',
@@ -176,7 +176,7 @@ def test_command_lines_run(page, run):
 def test_every_command_and_every_recipe_is_documented():
     called = {match[1] for page in PAGES for passage in commands(page)
               if (match := re.match(r'(?:mmseg-uncertainty |python tools/)([\w-]+)', passage.text))}
-    assert called >= {'infer', 'fit', 'test', 'train', 'app', 'export', 'sweep', 'monitor', 'submit', 'serve'}
+    assert called >= {'infer', 'fit', 'test', 'train', 'app', 'export', 'sweep', 'monitor', 'rank', 'submit', 'serve'}
     howto = (ROOT / 'docs/howto.md').read_text(encoding='utf-8')
     assert all(f'`{name}`' in howto for name in RECIPES)
 

@@ -26,6 +26,7 @@ class ImageResult:
         membership: Which classes are in the prediction set, shape (1, K, H, W), bool, or ``None``.
         flags: Which pixels each decision flags, shape (1, H, W), bool.
         decisions: What each promises, in plain values.
+        features: Mean feature of the image, shape (C,), or ``None``.
     """
 
     scores: Tensor
@@ -38,6 +39,7 @@ class ImageResult:
     membership: Tensor | None = None
     flags: Mapping[str, Tensor] = field(default_factory=dict)
     decisions: Mapping[str, Mapping] = field(default_factory=dict)
+    features: Tensor | None = None
 
 
 def write_result(result: ImageResult, sample: SegDataSample) -> SegDataSample:
@@ -49,7 +51,8 @@ def write_result(result: ImageResult, sample: SegDataSample) -> SegDataSample:
         ``size`` (1, H, W)); with a calibrator
         ``calibrated_logits`` (K, H, W) and, beside them or wherever ``seg_logits`` are no logits of a softmax,
         ``class_logits`` (K, H, W), those of the base model. Its metainfo says what the logits mean
-        (``class_distribution``), and which views were averaged (``test_time_views``).
+        (``class_distribution``), which views were averaged (``test_time_views``), and, of a model that pools them, the mean
+        feature of the image (``image_features``, shape (C,)).
     """
     uncertainty = PixelData()
     for name, values in result.uncertainty.items():
@@ -68,6 +71,8 @@ def write_result(result: ImageResult, sample: SegDataSample) -> SegDataSample:
         sample.set_metainfo(dict(decisions=dict(result.decisions)))
     sample.set_data(fields)
     sample.set_metainfo(dict(class_distribution=result.distribution.name, test_time_views=result.views))
+    if result.features is not None:
+        sample.set_metainfo(dict(image_features=result.features))
     return sample
 
 

@@ -59,6 +59,9 @@ class PosthocSegmentor(BaseModel):
         init_cfg: See :class:`mmengine.model.BaseModule`.
         segmentor: Arguments of a segmentor of mmseg, such as ``backbone`` and ``decode_head``.
 
+    Attributes:
+        pools_features: Whether results hold the mean feature of the image; set it where it is read.
+
     Raises:
         TypeError: Both ``base`` and arguments of a segmentor are given.
         ValueError: An option is out of range.
@@ -99,6 +102,7 @@ class PosthocSegmentor(BaseModel):
                 module.bind(self)
         self.tta = None if tta is None else TestTimeViews(**tta)
         self.cache: BaseOutputCache | LastPass | None = None
+        self.pools_features = False
         name_tensors_as_the_base(self)
         self.train(self.training)
 
@@ -312,7 +316,7 @@ class PosthocSegmentor(BaseModel):
 
     def _results(self, inputs: Tensor, metas: Sequence[Mapping]) -> list[ImageResult]:
         pools = any(getattr(part, 'needs_features', False) for part in (self.calibrator, self.set_head))
-        runs = self.run(inputs, metas, self.native_heads(), pool_features=pools)
+        runs = self.run(inputs, metas, self.native_heads(), pool_features=pools or self.pools_features)
         return [self.result(run.scores.to_image(), None if run.head_maps is None else run.head_maps.to_image(), run, meta)
                 for run, meta in zip(runs, metas)]
 
@@ -347,7 +351,8 @@ class PosthocSegmentor(BaseModel):
         flags = {} if self.tta is not None else {
             name: decision(uncertainty[decision.head]) for name, decision in self.decisions.items()}
         return ImageResult(scores, base.logits, predicted, self.distribution, calibrated, uncertainty, membership=membership,
-                           flags=flags, decisions={name: self.decisions[name].record() for name in flags})
+                           flags=flags, decisions={name: self.decisions[name].record() for name in flags},
+                           features=run.feature_means[0] if self.pools_features else None)
 
     def _sets(self, outputs: FrozenOutputs, place: Place | None) -> Tensor:
         """Prediction sets of an image, or of a rectangle of one."""
