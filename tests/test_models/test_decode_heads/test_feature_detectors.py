@@ -63,7 +63,7 @@ def training(batches):
 BATCHES, GIVEN = [images(1), images(2)], images(3)[0]
 # A channel that is never active where the fit sees it.
 DEAD = [(features * (torch.arange(C) != 2), labels) for features, labels in BATCHES]
-either = pytest.mark.parametrize('batches', [BATCHES, DEAD], ids=['active', 'dead'])
+SILENT = [(0 * features, labels) for features, labels in BATCHES]
 
 
 @pytest.mark.parametrize('percentile', [0.6, 0.9])
@@ -111,7 +111,7 @@ def test_residual():
     np.testing.assert_allclose(found(ResidualHead(K, dimensions=3), BATCHES, GIVEN), expected, rtol=1e-4, atol=1e-5)
 
 
-@either
+@pytest.mark.parametrize('batches', [BATCHES, DEAD], ids=['active', 'dead'])
 @pytest.mark.parametrize('max_logit', [True, False])
 @pytest.mark.parametrize('options, components', [(dict(share=0.8), 0.8), (dict(dimensions=3), 3)])
 def test_neco(max_logit, options, components, batches):
@@ -125,10 +125,10 @@ def test_neco(max_logit, options, components, batches):
     np.testing.assert_allclose(found(NECOHead(K, max_logit=max_logit, **options), batches, GIVEN), expected, rtol=1e-4, atol=1e-5)
 
 
-@either
+@pytest.mark.parametrize('batches', [BATCHES, DEAD, SILENT], ids=['active', 'dead', 'silent'])
 def test_pnml(batches):
     (weight, bias), (train, _), f = classifier(), training(batches), GIVEN.double().numpy()
-    unit, rows = f / np.linalg.norm(f, axis=-1, keepdims=True), train / np.linalg.norm(train, axis=1, keepdims=True)
+    unit, rows = (values / np.maximum(np.linalg.norm(values, axis=-1, keepdims=True), 1e-12) for values in (f, train))
     leverage = np.einsum('...c,cd,...d->...', unit, np.linalg.pinv(rows.T @ rows), unit)
     p = softmax(f @ weight.T + bias, axis=-1)
     g = (leverage / (1 + leverage))[..., None]
