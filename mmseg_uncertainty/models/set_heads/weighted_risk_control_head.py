@@ -157,8 +157,16 @@ class WeightedRiskControlHead(EmbeddingSetHead):
 
     @property
     def ratio(self) -> LikelihoodRatio:
-        """The likelihood ratio as a function of embeddings."""
-        row = self.kept.array('fitted')[0]
+        """The likelihood ratio as a function of embeddings.
+
+        Raises:
+            RuntimeError: The head has seen no target images.
+        """
+        rows = self.kept.array('fitted')
+        if not len(rows):
+            raise RuntimeError('WeightedRiskControlHead has seen no images from where the model will be used: fit with --target DIR, '
+                               'target_dataloader of the CalibrationLoop or target_images, or call adapt.')
+        row = rows[0]
         return LikelihoodRatio(row[:-1], float(row[-1]), self.classifier['largest'])
 
     @property

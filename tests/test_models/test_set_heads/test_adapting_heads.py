@@ -108,6 +108,8 @@ def test_other_targets_and_promises_need_no_calibration_image(way):
     assert torch.equal(sets_of(head, second), sets_of(fresh, second)) and head.effective == fresh.effective
     head.recalibrate(risks=[dict(alpha=0.4)])
     assert (head.image_thresholds(head.kept.array('target')) >= fresh.image_thresholds(fresh.kept.array('target'))).all()
+    with pytest.raises(RuntimeError, match='has seen no images from where the model will be used'):
+        weighted(weights=way).recalibrate(risks=[dict(alpha=0.4)])
 
 
 def test_targets_like_the_calibration_cost_little_and_others_are_said_to_cost_all(log):
