@@ -104,6 +104,15 @@ assert MODULE2PACKAGE['mmseg'] in ('onedl-mmsegmentation', 'mmsegmentation')
     assert 'mmseg_uncertainty.host' in run_without((), program)
 
 
+def test_predictions_import_no_library_that_fits_alone_need():
+    program = '''
+import mmseg_uncertainty.registered
+from mmseg_uncertainty.apis import UncertaintyInferencer
+print(json.dumps(sorted({'sklearn', 'pandas'} & set(sys.modules))))
+'''
+    assert json.loads(run_without((), program).splitlines()[-1]) == []
+
+
 def test_names_of_the_interface_are_found():
     assert {'wrap', 'load', 'evaluate', 'UncertaintyInferencer'} <= set(dir(mmseg_uncertainty))
     for name in mmseg_uncertainty.__all__:

@@ -6,8 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+import scipy
 from torch.utils.data import Dataset
 
 from mmseg_uncertainty.functional.conformal_splits import block_positions, check_distinct, frame_blocks, part_of
@@ -244,8 +243,8 @@ def _connected(images: Sequence[Hashable], links: Sequence[tuple[Hashable, Hasha
     """Number of the group of every image, those with a link in common being in one."""
     numbers = {node: index for index, node in enumerate(dict.fromkeys([*images, *(place for _, place in links)]))}
     ends = np.array([[numbers[image], numbers[place]] for image, place in links], dtype=np.int64).reshape(-1, 2)
-    graph = coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(len(numbers), ) * 2)
-    labels = connected_components(graph, directed=False)[1][:len(images)]
+    graph = scipy.sparse.coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(len(numbers), ) * 2)
+    labels = scipy.sparse.csgraph.connected_components(graph, directed=False)[1][:len(images)]
     _, first, groups = np.unique(labels, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[groups].astype(np.int64)
 

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linprog, minimize
+import scipy
 from scipy.special import expit, logit
 
 from .conformal_losses import StepLoss
@@ -121,8 +121,8 @@ def imputed_log_odds(steps: LossSteps, features: np.ndarray, further: np.ndarray
     """
     columns = features[steps.image].T
     wanted = alpha * features.sum(axis=0) - (steps.bound + STRICT - alpha) * np.asarray(further)
-    result = linprog(steps.place, A_eq=columns, b_eq=wanted, bounds=np.stack([np.zeros(len(steps.weight)), steps.weight], axis=1),
-                     method='highs')
+    bounds = np.stack([np.zeros(len(steps.weight)), steps.weight], axis=1)
+    result = scipy.optimize.linprog(steps.place, A_eq=columns, b_eq=wanted, bounds=bounds, method='highs')
     if result.status == 2:
         return -math.inf
     if result.status != 0:
@@ -165,7 +165,7 @@ def learned_direction(steps: LossSteps, features: np.ndarray, alpha: float, pena
 
     start = np.zeros(features.shape[1])
     start[0] = np.median(steps.place)
-    return minimize(objective, start, jac=True, method='L-BFGS-B', options=dict(ftol=1e-12)).x
+    return scipy.optimize.minimize(objective, start, jac=True, method='L-BFGS-B', options=dict(ftol=1e-12)).x
 
 
 def shifted_loss(loss: StepLoss, log_odds: np.ndarray) -> StepLoss:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial.distance import cdist
+import scipy
 
 SEARCHED_RADII, EXACT_RADII = 128, 2048
 
@@ -60,7 +60,7 @@ def published_objective(features: np.ndarray, theta: np.ndarray) -> tuple[float,
     distance, _ = polar_coordinates(features.shape[:2], (theta[0], theta[1]))
     radii = [0.0, *np.asarray(theta[2:], dtype=np.float64), np.inf]
     rings = [features[(distance >= low) & (distance < high)].astype(np.float64) for low, high in zip(radii, radii[1:])]
-    total = sum(cdist(ring, ring).sum() for ring in rings if len(ring))
+    total = sum(scipy.spatial.distance.cdist(ring, ring).sum() for ring in rings if len(ring))
     return total / distance.size, np.array([len(ring) for ring in rings])
 
 
@@ -154,7 +154,7 @@ def _plain_costs(points: np.ndarray, shell: np.ndarray, num_shells: int) -> np.n
     """Sum over ordered pairs of distances for every run of shells [i, j), shape (S + 1, S + 1)."""
     order = np.argsort(shell, kind='stable')
     bounds = np.searchsorted(shell[order], np.arange(num_shells))
-    pairs = cdist(points[order], points[order])
+    pairs = scipy.spatial.distance.cdist(points[order], points[order])
     blocks = np.add.reduceat(np.add.reduceat(pairs, bounds, axis=0), bounds, axis=1)
     corner = np.pad(blocks.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
     diagonal = corner.diagonal()

@@ -4,7 +4,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 
 from .embedding_axes import embedding_axes
 
@@ -76,6 +75,8 @@ def fit_likelihood_ratio(source: np.ndarray, target: np.ndarray, components: int
     if not axes.basis.shape[1]:
         return LikelihoodRatio(np.zeros(source.shape[1]), 0.0, largest)
     kinds = np.concatenate([np.zeros(len(source)), np.ones(len(target))])
+    # Imported late: scikit-learn takes a second, which only fits need.
+    from sklearn.linear_model import LogisticRegression
     model = LogisticRegression(C=1 / penalty, max_iter=2000, tol=1e-8).fit(axes.of(together), kinds)
     coefficients = axes.basis @ model.coef_[0]
     return LikelihoodRatio(coefficients, float(model.intercept_[0] - axes.mean @ coefficients - prior), largest)

@@ -4,14 +4,12 @@ from __future__ import annotations
 from inspect import signature
 
 import numpy as np
-from scipy.cluster.vq import kmeans2
+import scipy
 
 from .annuli import polar_coordinates, search_annuli
 from .fourier_curves import fit_fourier_curves, fourier_group_map
 
 GROUPINGS = ('image', 'pixel', 'zones', 'kmeans', 'annuli', 'fourier')
-# SciPy before 1.15 calls the random generator of k-means seed.
-RANDOM = 'rng' if 'rng' in signature(kmeans2).parameters else 'seed'
 LEARNED_GROUPINGS = ('kmeans', 'annuli', 'fourier')
 
 
@@ -75,7 +73,10 @@ def kmeans_map(features: np.ndarray, num_groups: int, seed: int = 0, restarts: i
     """
     points = features.reshape(-1, features.shape[-1]).astype(np.float64)
     generator = np.random.default_rng(seed)
-    runs = [kmeans2(points, num_groups, minit='++', **{RANDOM: generator}) for _ in range(restarts)]
+    kmeans2 = scipy.cluster.vq.kmeans2
+    # SciPy before 1.15 calls the random generator of k-means seed.
+    random = {'rng' if 'rng' in signature(kmeans2).parameters else 'seed': generator}
+    runs = [kmeans2(points, num_groups, minit='++', **random) for _ in range(restarts)]
     centres, labels = min(runs, key=lambda run: ((points - run[0][run[1]])**2).sum())
     rank = np.argsort(np.argsort(centres.mean(axis=1)))
     return rank[labels].reshape(features.shape[:2])

@@ -11,9 +11,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 import torch
-from scipy.interpolate import CubicHermiteSpline
-from scipy.optimize import brentq
 from torch import Tensor
 
 from .calibration_error import ReliabilitySums, expected_calibration_error, reliability_sums
@@ -132,8 +131,8 @@ class SlopeCurve:
             return self._newton_step(left if left >= 0 and 0 < self.nodes[left] else left + 1)
         pair = slice(left, left + 2)
         position = np.log(self.nodes[pair])
-        curve = CubicHermiteSpline(position, slope[pair], self.slopes[pair, 1] * self.nodes[pair])
-        return float(np.exp(brentq(curve, *position, xtol=1e-14)))
+        curve = scipy.interpolate.CubicHermiteSpline(position, slope[pair], self.slopes[pair, 1] * self.nodes[pair])
+        return float(np.exp(scipy.optimize.brentq(curve, *position, xtol=1e-14)))
 
     def settled(self) -> bool:
         """Whether nodes a fine step apart enclose the zero, or it is known that there is none."""

@@ -1,11 +1,14 @@
+from inspect import signature
+
 import numpy as np
 import pytest
+import scipy
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans
 
-from mmseg_uncertainty.functional import fourier_curves, position_groups
+from mmseg_uncertainty.functional import fourier_curves
 from mmseg_uncertainty.functional.position_groups import curve_features, kmeans_map, learned_map, zone_map
 
 SIZE = (24, 30)
@@ -95,15 +98,19 @@ def test_curves_that_diverge_are_refused(monkeypatch):
 @pytest.mark.parametrize('name', ['rng', 'seed'])
 def test_kmeans_is_seeded_by_the_name_that_scipy_has_for_it(monkeypatch, name):
     features, told = np.random.default_rng(0).random((6, 7, 2)), []
-    expected, kmeans2, own = kmeans_map(features, 3), position_groups.kmeans2, position_groups.RANDOM
+    expected, kmeans2 = kmeans_map(features, 3), scipy.cluster.vq.kmeans2
+    own = 'rng' if 'rng' in signature(kmeans2).parameters else 'seed'
 
-    def renamed(points, groups, minit, **options):
-        told.append(set(options))
-        return kmeans2(points, groups, minit=minit, **{own: options[name]})
+    def of_new_scipy(points, groups, minit, *, rng):
+        told.append('rng')
+        return kmeans2(points, groups, minit=minit, **{own: rng})
 
-    monkeypatch.setattr(position_groups, 'kmeans2', renamed)
-    monkeypatch.setattr(position_groups, 'RANDOM', name)
-    assert np.array_equal(kmeans_map(features, 3), expected) and told[0] == {name}
+    def of_old_scipy(points, groups, minit, *, seed):
+        told.append('seed')
+        return kmeans2(points, groups, minit=minit, **{own: seed})
+
+    monkeypatch.setattr(scipy.cluster.vq, 'kmeans2', of_new_scipy if name == 'rng' else of_old_scipy)
+    assert np.array_equal(kmeans_map(features, 3), expected) and told[0] == name
 
 
 def test_a_level_that_a_bin_meets_exactly_is_reached_in_it():

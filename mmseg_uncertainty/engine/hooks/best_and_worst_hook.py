@@ -12,7 +12,6 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 from mmseg.structures import SegDataSample
-from sklearn.metrics import roc_auc_score
 
 from mmseg_uncertainty.label_values import VOID
 from mmseg_uncertainty.runtime.prediction import Prediction
@@ -132,5 +131,7 @@ class BestAndWorstHook(Hook):
             return right, f'{100 * right:.1f} % of the pixels right'
         if self.head is None or not 0 < (truth == 1).sum() < truth.size:
             return None
+        # Imported late: scikit-learn takes a second, which only reports of anomalies need.
+        from sklearn.metrics import roc_auc_score
         auroc = float(roc_auc_score(truth == 1, prediction.uncertainty[self.head][known]))
         return auroc, f'AUROC of {self.head} {100 * auroc:.1f} %'

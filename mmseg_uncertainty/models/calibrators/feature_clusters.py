@@ -3,8 +3,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from sklearn.cluster import KMeans
-from sklearn.mixture import GaussianMixture
 from torch import Tensor, nn
 
 from mmseg_uncertainty.functional.temperature import cluster_weights
@@ -49,6 +47,9 @@ class FeatureClusters(nn.Module):
         if distinct < self.num_clusters:
             raise ValueError(f'FeatureClusters: {distinct} distinct images cannot form {self.num_clusters} clusters; use more '
                              'calibration images or a smaller num_clusters.')
+        # Imported late: scikit-learn takes a second, which only fits need.
+        from sklearn.cluster import KMeans
+        from sklearn.mixture import GaussianMixture
         features = features[np.lexsort(features.T[::-1])]
         if self.method == 'kmeans':
             self._keep(KMeans(self.num_clusters, n_init=5, random_state=self.seed).fit(features).cluster_centers_)

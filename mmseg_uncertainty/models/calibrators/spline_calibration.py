@@ -4,7 +4,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from mmseg.registry import MODELS
-from scipy.interpolate import CubicSpline
+import scipy
 from torch import Tensor
 
 from mmseg_uncertainty.functional.calibration_maps import set_top_log_odds, top_log_odds
@@ -88,6 +88,6 @@ def cumulative_slope(right: np.ndarray, knots: int, points: int) -> np.ndarray:
     """
     ranks, places = np.linspace(0, 1, len(right) + 1), np.linspace(0, 1, knots)
     cumulative = np.r_[0, np.cumsum(right)] / len(right)
-    basis = CubicSpline(places, np.eye(knots), bc_type='natural')
+    basis = scipy.interpolate.CubicSpline(places, np.eye(knots), bc_type='natural')
     heights, *_ = np.linalg.lstsq(basis(ranks), cumulative, rcond=None)
-    return CubicSpline(places, heights, bc_type='natural')(np.linspace(0, 1, points), 1)
+    return scipy.interpolate.CubicSpline(places, heights, bc_type='natural')(np.linspace(0, 1, points), 1)
