@@ -164,7 +164,7 @@ class WeightedRiskControlHead(EmbeddingSetHead):
         """
         rows = self.kept.array('fitted')
         if not len(rows):
-            raise RuntimeError('WeightedRiskControlHead has seen no images from where the model will be used: fit with --target DIR, '
+            raise RuntimeError('WeightedRiskControlHead has seen no images from where the model will be used: fit with --target, '
                                'target_dataloader of the CalibrationLoop or target_images, or call adapt.')
         row = rows[0]
         return LikelihoodRatio(row[:-1], float(row[-1]), self.classifier['largest'])
