@@ -10,6 +10,8 @@ from mkdocs.structure.files import File, Files
 
 PACKAGES = ('functional', 'models', 'datasets', 'evaluation', 'engine', 'plain', 'apis', 'submissions', 'runtime',
             'visualization')
+# Names of a module that its heading holds.
+NAMES = 5
 ROLE = re.compile(r':(?:py:)?(?:class|func|meth|attr|data|mod|exc|math):<code>~?([^<]+)</code>')
 
 
@@ -17,7 +19,7 @@ def on_files(files: Files, config) -> Files:
     """Add a page of the reference for every package."""
     for package in PACKAGES:
         content = f'# mmseg_uncertainty.{package}\n\n' + '\n'.join(
-            f'## {name.removeprefix("mmseg_uncertainty.")}\n\n::: {name}\n    options:\n      show_root_heading: false\n'
+            f'## {title(name)}\n\n::: {name}\n    options:\n      show_root_heading: false\n'
             for name in modules(package))
         files.append(File.generated(config, f'reference/{package}.md', content=content))
     return files
@@ -31,6 +33,16 @@ def on_page_content(html: str, page, config, files: Files) -> str:
 def short_name(target: str) -> str:
     """Last part of a dotted name; anything else as it is."""
     return target.rpartition('.')[2] if re.fullmatch(r'[\w.]+', target) else target
+
+
+def title(name: str) -> str:
+    """What a module defines, by the names that people search for, and then where it is."""
+    module = importlib.import_module(name)
+    public = [key for key, value in vars(module).items()
+              if not key.startswith('_') and getattr(value, '__module__', None) == name and callable(value)]
+    shown = ', '.join(public[:NAMES]) + (', …' if len(public) > NAMES else '')
+    path = name.removeprefix('mmseg_uncertainty.')
+    return f'{shown} ({path})' if shown else path
 
 
 def modules(package: str) -> Iterator[str]:

@@ -32,6 +32,7 @@ class ExploredImage:
         maps: Uncertainty by head, each of shape (H, W), float32.
         truth: Labels where they are known, shape (H, W), 255 = void.
         size: Height and width of the whole image.
+        membership: Which classes are in the prediction set of the model, shape (K, H, W), bool; ``None`` without a set head.
     """
 
     image: np.ndarray
@@ -40,6 +41,7 @@ class ExploredImage:
     maps: dict[str, np.ndarray]
     truth: np.ndarray | None
     size: tuple[int, int]
+    membership: np.ndarray | None = None
     _conformity: dict[str, torch.Tensor] = field(default_factory=dict)
 
     @property
@@ -114,7 +116,8 @@ class ImageStore:
             probabilities=self._probabilities(sample, every),
             maps={name: values[every] for name, values in prediction.uncertainty.items()},
             truth=None if truth is None else truth[every],
-            size=image.shape[:2])
+            size=image.shape[:2],
+            membership=None if prediction.set_membership is None else prediction.set_membership[every])
 
     def _probabilities(self, sample: SegDataSample, every: tuple) -> torch.Tensor:
         if 'seg_logits' not in sample:

@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from html import escape
 
+import cv2
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -21,6 +22,7 @@ from .promise_curves import GRID, Promise
 SHOWN_WIDTH = 720
 SIZE_MAP = 'turbo'
 FLAG = (0, 229, 255)
+MARK_RADIUS = 9
 FOUND, MISSED, FALSE_ALARM = (40, 200, 80), (255, 40, 60), (255, 200, 0)
 
 
@@ -56,6 +58,15 @@ def heat_picture(explored: ExploredImage, head: str, threshold: float, limits: t
     flagged = scores >= threshold
     blended[flagged] = 0.35 * blended[flagged] + 0.65 * np.array(FLAG)
     return enlarged(explored, np.rint(blended).astype(np.uint8))
+
+
+def mark_pixel(explored: ExploredImage, picture: np.ndarray, pixel: tuple[int, int]) -> np.ndarray:
+    """A picture at its shown size with a ring around a pixel (row, column), white within black so that it is seen everywhere."""
+    middle = tuple(int((place + 0.5) * enlargement(explored)) for place in reversed(pixel))
+    marked = np.ascontiguousarray(picture)
+    for colour, width in (((0, 0, 0), 5), ((255, 255, 255), 2)):
+        cv2.circle(marked, middle, MARK_RADIUS, colour, width, cv2.LINE_AA)
+    return marked
 
 
 def error_picture(explored: ExploredImage, head: str, threshold: float) -> np.ndarray:

@@ -20,13 +20,13 @@ def serve(app, port: int | None = None, share: bool = False):
     Returns:
         The page, being served, with its address as ``local_url``; ``block_thread()`` waits until interrupted.
     """
-    from .uncertainty_app import STYLE
+    from .uncertainty_app import SCRIPT, STYLE
     page = app.build()
     page.queue(default_concurrency_limit=4, max_size=32)
     page.launch(
         server_name='127.0.0.1', server_port=port, share=share, max_file_size=MAX_UPLOAD, allowed_paths=[], footer_links=[],
         enable_monitoring=False, run_history=False, ssr_mode=False, mcp_server=False, pwa=False, quiet=True,
-        prevent_thread_lock=True, theme=app.theme, css=STYLE)
+        prevent_thread_lock=True, theme=app.theme, css=STYLE, js=SCRIPT)
     return page
 
 

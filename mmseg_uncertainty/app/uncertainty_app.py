@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import gradio as gr
@@ -15,17 +16,19 @@ from mmseg_uncertainty.functional.prediction_sets import SetFamily
 from mmseg_uncertainty.label_values import VOID
 from mmseg_uncertainty.runtime.flag_summary import first_flagged
 from mmseg_uncertainty.runtime.image_checks import IMAGE_SUFFIXES, SKIP_HINT
-from mmseg_uncertainty.runtime.image_sources import ImageSource, read_image
+from mmseg_uncertainty.models.score_meanings import SCORE_MEANINGS, SET_MEANINGS
+from mmseg_uncertainty.runtime.image_sources import VIDEO_SUFFIXES, ImageSource, read_image
 
-from . import pictures
+from . import page_link, pictures
 from .decision_curves import DecisionCurves
 from .explored_image import MOST_PIXELS, ExploredImage, ImageStore
 from .held_out_examples import Example
 from .promise_curves import promise_curves
+from .video_frames import frame_count, read_frame
 
 CHOOSE = 'Choose an example or upload an image first.'
 FORGOTTEN = 'This image had to make room for others. Choose it again.'
-STYLE = (Path(__file__).parent / 'style.css').read_text(encoding='utf-8')
+STYLE, SCRIPT = ((Path(__file__).parent / name).read_text(encoding='utf-8') for name in ('style.css', 'page.js'))
 LIVE = dict(show_progress='hidden', trigger_mode='always_last', api_visibility='private')
 TOP_CLASSES = 8
 
@@ -46,6 +49,8 @@ class UncertaintyApp:
         self.decisions = {name: DecisionCurves(decision) for name, decision in inferencer.model.decisions.items()}
         self.classes, self.palette = inferencer.classes, inferencer.palette
         self.heads = list(inferencer.scales)
+        # Controls that links keep, by their names there, and how their values are read from a link.
+        self.linked: dict[str, tuple[gr.components.Component, Callable]] = {}
 
     def build(self) -> gr.Blocks:
         """The page, not yet served."""
@@ -56,13 +61,13 @@ class UncertaintyApp:
             self.page = page
             key = gr.State('')
             gr.HTML(f'<header><h1>When can this segmentation be trusted?</h1><p>{self.title} · {len(self.classes)} classes · '
-                    'higher always means more uncertain</p></header>')
+                    'higher always means more uncertain · keys 1 to 4 open tabs, ← and → other examples</p></header>')
             with gr.Row(equal_height=False):
                 with gr.Column(scale=1, min_width=300):
                     sources = self._sources()
                 with gr.Column(scale=3):
                     with gr.Tabs():
-                        tabs = [self._thresholding(key), self._promises(key), self._decisions(key), self._uncertainty(key)]
+                        tabs = [self._uncertainty(key), self._decisions(key), self._thresholding(key), self._promises(key)]
             self._connect(key, sources, tabs)
         return page
 
@@ -78,46 +83,70 @@ class UncertaintyApp:
         return image
 
     def _sources(self) -> dict:
-        upload = gr.File(label='Your image', type='filepath', height=130, elem_id='upload')
+        prediction = gr.Image(label='Prediction', interactive=False, elem_id='prediction', buttons=[])
+        legend = gr.HTML(elem_id='prediction-legend')
+        upload = gr.File(label='Your image or video', type='filepath', height=130, elem_id='upload')
+        frame = gr.Slider(0, 1, 0, step=1, label='Frame of the video', visible=False, elem_id='frame')
         if self.examples:
             gr.HTML('<p class="note"><b>Held-out examples</b>, used neither for training nor for calibration</p>')
         gallery = gr.Gallery(
             [(example.image[..., ::-1], example.name) for example in self.examples], show_label=False, columns=2, height='auto',
             allow_preview=False, elem_id='examples', visible=bool(self.examples), buttons=[])
-        prediction = gr.Image(label='Prediction', interactive=False, elem_id='prediction', buttons=[])
-        return dict(upload=upload, gallery=gallery, prediction=prediction, legend=gr.HTML())
+        return dict(upload=upload, gallery=gallery, prediction=prediction, legend=legend, frame=frame)
 
     def _connect(self, key: gr.State, sources: dict, tabs: Sequence[Callable]) -> None:
         shown = [key, sources['prediction'], sources['legend']]
+        upload, frame = sources['upload'], sources['frame']
+        chosen = gr.Number(0, visible='hidden', precision=0)
         picked = [
-            sources['upload'].upload(self.upload, sources['upload'], shown, show_progress='minimal',
-                                     api_visibility='private'),
-            sources['gallery'].select(self.pick, None, shown, api_visibility='private')]
+            upload.upload(self.upload, upload, [*shown, frame], show_progress='minimal', api_visibility='private'),
+            frame.change(self.show_frame, [upload, frame], shown, show_progress='minimal', trigger_mode='always_last',
+                         api_visibility='private'),
+            sources['gallery'].select(self.pick, None, [*shown, frame, chosen], api_visibility='private')]
         if self.examples:
-            picked.append(self.page.load(self.first, None, shown, api_visibility='private'))
+            restored = {name: part for name, (part, _) in self.linked.items()}
+            picked.append(self.page.load(self.first, None, [*shown, *restored.values()], api_visibility='private'))
+            picked[2].success(None, chosen, None, js=page_link.keep(['example']), api_visibility='private')
+        for name, (part, _) in self.linked.items():
+            part.change(None, part, None, js=page_link.keep([name]), api_visibility='private')
         for event in picked:
             for redraw in tabs:
                 event.success(**redraw)
 
-    def upload(self, path: str) -> tuple[str, np.ndarray, str]:
-        """Predict an uploaded file."""
+    def upload(self, path: str) -> tuple:
+        """Predict an uploaded image, or the first frame of a video; a refused file clears what was shown."""
         try:
-            if Path(path).suffix.lower() not in IMAGE_SUFFIXES:
-                raise DatasetError(f'{path} has a file type that the app does not take; it takes {", ".join(IMAGE_SUFFIXES)}.')
-            return self._predicted(read_image(ImageSource(Path(path).stem, Path(path)), max_pixels=MOST_PIXELS))
+            suffix = Path(path).suffix.lower()
+            if suffix in VIDEO_SUFFIXES:
+                slider = gr.update(visible=True, maximum=max(frame_count(path) - 1, 1), value=0)
+                return *self._predicted(read_frame(path, 0)), slider
+            if suffix not in IMAGE_SUFFIXES:
+                raise DatasetError(f'{path} has a file type that the app does not take; it takes '
+                                   f'{", ".join((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES))}.')
+            image = read_image(ImageSource(Path(path).stem, Path(path)), max_pixels=MOST_PIXELS)
+            return *self._predicted(image), gr.update(visible=False)
         except (DatasetError, ValueError) as error:
-            told = str(error).replace(path, Path(path).name).replace(SKIP_HINT, 'Choose another file.')
-            gr.Warning(told, duration=None, title='This file cannot be used')
-            return gr.skip(), gr.skip(), gr.skip()
+            return *refused(error, path), gr.update(visible=False)
 
-    def first(self) -> tuple[str, np.ndarray, str]:
-        """Predict the first example, so that no page starts empty."""
-        return self._predicted(self.examples[0].image, self.examples[0].truth)
+    def show_frame(self, path: str, index: float) -> tuple:
+        """Predict a frame of the uploaded video."""
+        try:
+            return self._predicted(read_frame(path, int(index)))
+        except (DatasetError, ValueError) as error:
+            return refused(error, path)
 
-    def pick(self, event: gr.SelectData) -> tuple[str, np.ndarray, str]:
+    def first(self, request: gr.Request) -> tuple:
+        """Predict the example that a link names, or the first, so that no page starts empty."""
+        query = dict(request.query_params)
+        index = page_link.number(query, 'example', 0, len(self.examples) - 1)
+        example = self.examples[int(index or 0)]
+        restored = [read(query, name) for name, (_, read) in self.linked.items()]
+        return *self._predicted(example.image, example.truth), *(gr.skip() if value is None else value for value in restored)
+
+    def pick(self, event: gr.SelectData) -> tuple:
         """Predict an example."""
         example = self.examples[event.index]
-        return self._predicted(example.image, example.truth)
+        return *self._predicted(example.image, example.truth), gr.update(visible=False), event.index
 
     def _predicted(self, image: np.ndarray, truth: np.ndarray | None = None) -> tuple[str, np.ndarray, str]:
         key = self.store.add(image, truth)
@@ -126,16 +155,20 @@ class UncertaintyApp:
         return key, pictures.class_picture(explored, self.palette), pictures.legend(self.classes, self.palette, shown)
 
     def _thresholding(self, key: gr.State) -> dict:
-        with gr.Tab('Thresholding', elem_id='tab-thresholding'):
+        with gr.Tab('Sets', elem_id='tab-thresholding'):
             gr.Markdown('Every pixel gets the set of classes that reach the threshold 1 − λ. The slider counts the nines of λ, '
                         'so it resolves values next to 1. **A λ chosen by hand promises nothing**; the next tab does.')
             with gr.Row():
-                family = gr.Radio(['LAC', 'APS'], value='LAC', label='Sets', elem_id='family', scale=1)
+                family = gr.Radio(list(SET_MEANINGS), value='LAC', label='Sets', elem_id='family', scale=1)
                 nines = gr.Slider(0, 6, 2, step=0.01, label='−log₁₀(1 − λ)', elem_id='nines', scale=3)
-            facts = gr.Markdown(elem_id='threshold-facts')
-            picture = gr.Image(label='Classes in the set', interactive=False, elem_id='threshold-picture', buttons=['fullscreen'])
+            meaning = gr.Markdown(SET_MEANINGS['LAC'], elem_id='family-meaning')
             gr.HTML(pictures.colour_bar(pictures.SIZE_MAP, '1 class', f'{len(self.classes)} classes', 'set size'))
-        redraw = dict(fn=self.draw_thresholding, inputs=[key, family, nines], outputs=[picture, facts])
+            picture = gr.Image(label='Classes in the set', interactive=False, elem_id='threshold-picture', buttons=['fullscreen'])
+            facts = gr.Markdown(elem_id='threshold-facts')
+        family.change(SET_MEANINGS.get, family, meaning, **LIVE)
+        self.linked |= dict(family=(family, partial(page_link.choice, known=list(SET_MEANINGS))),
+                            nines=(nines, partial(page_link.number, low=0, high=6)))
+        redraw = dict(fn=cleared(self.draw_thresholding, 2), inputs=[key, family, nines], outputs=[picture, facts])
         gr.on([family.change, nines.change], **redraw, **LIVE)
         return redraw | LIVE
 
@@ -147,7 +180,7 @@ class UncertaintyApp:
             f'λ = **{written_level(threshold)}** · threshold 1 − λ = {threshold:.2g} · {written_sizes(sizes, explored.num_classes)}')
 
     def _promises(self, key: gr.State) -> dict:
-        with gr.Tab('Conformal heatmap', elem_id='tab-conformal'):
+        with gr.Tab('Promises', elem_id='tab-conformal'):
             missing = self.curves is None
             gr.Markdown(
                 'This model keeps no calibration curves. Fit a `ConformalRiskControlHead` with `tools/train.py` and a config such '
@@ -167,7 +200,8 @@ class UncertaintyApp:
             gr.HTML(pictures.colour_bar(pictures.SIZE_MAP, '1 class', f'{len(self.classes)} classes', 'set size'),
                     visible=not missing)
             curve = gr.Image(show_label=False, interactive=False, elem_id='promise-curve', visible=not missing, buttons=[])
-        redraw = dict(fn=self.draw_promise, inputs=[key, alpha, loss, tau, label], outputs=[picture, facts, curve])
+        self.linked |= dict(alpha=(alpha, partial(page_link.number, low=0.002, high=0.3)))
+        redraw = dict(fn=cleared(self.draw_promise, 3), inputs=[key, alpha, loss, tau, label], outputs=[picture, facts, curve])
         if missing:
             return dict(fn=lambda: None) | LIVE
         loss.change(lambda loss: (gr.update(visible=loss == 'binary'), gr.update(visible=loss == 'class_miss')), loss,
@@ -213,7 +247,8 @@ class UncertaintyApp:
             curve = gr.Image(show_label=False, interactive=False, elem_id='decision-curve', visible=not missing, buttons=[])
         if missing:
             return dict(fn=lambda: None) | LIVE
-        redraw = dict(fn=self.draw_decision, inputs=[key, name, kind, alpha], outputs=[picture, facts, curve])
+        self.linked |= dict(level=(alpha, partial(page_link.number, low=0.005, high=0.5)))
+        redraw = dict(fn=cleared(self.draw_decision, 3), inputs=[key, name, kind, alpha], outputs=[picture, facts, curve])
         name.change(lambda name: gr.update(choices=written_promises(self.decisions[name].kinds), value='false_alarms'), name, kind,
                     **LIVE)
         gr.on([name.change, kind.change, alpha.change], **redraw, **LIVE)
@@ -243,18 +278,28 @@ class UncertaintyApp:
                 head = gr.Dropdown(self.heads, value=self.heads[0], label='Head', elem_id='head', scale=1)
                 threshold = gr.Slider(0, 1, 0.5, step=0.001, label='Flag pixels from', elem_id='flag', scale=2)
                 errors = gr.Checkbox(False, label='Error overlay (needs labels)', elem_id='errors', scale=1)
-            facts = gr.Markdown(elem_id='uncertainty-facts')
-            picture = gr.Image(label='Click a pixel', interactive=False, elem_id='uncertainty-picture', buttons=['fullscreen'])
+            meaning = gr.Markdown(self.meaning(self.heads[0]), elem_id='head-meaning')
             bar = gr.HTML()
+            picture = gr.Image(label='Click a pixel', interactive=False, elem_id='uncertainty-picture', buttons=['fullscreen'])
+            facts = gr.Markdown(elem_id='uncertainty-facts')
+            pixel_place = gr.State(None)
             pixel = gr.Label(num_top_classes=TOP_CLASSES, label='Classes of the clicked pixel', elem_id='pixel')
             where = gr.Markdown(elem_id='pixel-facts')
-        inputs, outputs = [key, head, threshold, errors], [picture, facts, bar]
-        gr.on([threshold.change, errors.change], self.draw_uncertainty, inputs, outputs, **LIVE)
+        self.linked |= dict(head=(head, partial(page_link.choice, known=self.heads)))
+        inputs, outputs = [key, head, threshold, errors, pixel_place], [picture, facts, bar]
+        draw = cleared(self.draw_uncertainty, 3)
+        gr.on([threshold.change, errors.change], draw, inputs, outputs, **LIVE)
+        head.change(self.meaning, head, meaning, **LIVE)
         scale = dict(fn=self.rescale, inputs=[key, head], outputs=threshold)
-        head.change(**scale, **LIVE).success(self.draw_uncertainty, inputs, outputs, **LIVE)
-        picture.select(self.click, [key], [pixel, where], **LIVE)
-        key.change(lambda: (None, ''), None, [pixel, where], **LIVE)
-        return dict(fn=self.redraw_head, inputs=[key, head, errors], outputs=[threshold, *outputs]) | LIVE
+        head.change(**scale, **LIVE).success(draw, inputs, outputs, **LIVE)
+        picture.select(self.click, [key], [pixel, where, pixel_place], **LIVE).success(draw, inputs, outputs, **LIVE)
+        key.change(lambda: (None, '', None), None, [pixel, where, pixel_place], **LIVE)
+        return dict(fn=cleared(self.redraw_head, 4), inputs=[key, head, errors], outputs=[threshold, *outputs]) | LIVE
+
+    def meaning(self, head: str) -> str:
+        """What a head says, in a line."""
+        kind = type(self.inferencer.model.uncertainty_heads[head]).__name__
+        return f'**{head}** is high where: {SCORE_MEANINGS.get(kind, "see the description of the method.")}'
 
     def rescale(self, key: str, head: str) -> dict:
         """The threshold slider of a head."""
@@ -269,30 +314,53 @@ class UncertaintyApp:
         slider = self.rescale(key, head)
         return slider, *self.draw_uncertainty(key, head, slider['value'], errors)
 
-    def draw_uncertainty(self, key: str, head: str, threshold: float, errors: bool) -> tuple[np.ndarray, str, str]:
-        """Picture, facts and colour bar of one head."""
+    def draw_uncertainty(self, key: str, head: str, threshold: float, errors: bool,
+                         pixel: tuple[int, int] | None = None) -> tuple[np.ndarray, str, str]:
+        """Picture, facts and colour bar of one head; a clicked pixel is marked."""
         explored, scale = self.explored(key), self.inferencer.scales[head]
         limits = pictures.slider_limits(scale, explored.maps[head])
         facts = written_flags(explored, explored.maps[head] >= threshold)
         if errors and explored.truth is not None:
             chips = pictures.legend(['mistake, flagged', 'mistake, missed', 'flagged, but right'],
                                     [pictures.FOUND, pictures.MISSED, pictures.FALSE_ALARM], range(3))
-            return pictures.error_picture(explored, head, threshold), facts, chips
+            return self._marked(explored, pictures.error_picture(explored, head, threshold), pixel), facts, chips
         bar = pictures.colour_bar(pictures.HEAT_MAP, f'{limits[0]:.3g}', f'{limits[1]:.3g}', f'{scale.units} · cyan: flagged')
-        return pictures.heat_picture(explored, head, threshold, limits), facts, bar
+        return self._marked(explored, pictures.heat_picture(explored, head, threshold, limits), pixel), facts, bar
 
-    def click(self, key: str, event: gr.SelectData) -> tuple[dict[str, float], str]:
-        """Class probabilities and scores of the clicked pixel."""
+    @staticmethod
+    def _marked(explored: ExploredImage, picture: np.ndarray, pixel: tuple[int, int] | None) -> np.ndarray:
+        return picture if pixel is None else pictures.mark_pixel(explored, picture, pixel)
+
+    def click(self, key: str, event: gr.SelectData) -> tuple[dict[str, float], str, tuple[int, int]]:
+        """Class probabilities, scores, prediction set and place of the clicked pixel."""
         explored = self.explored(key)
         column, row = (min(max(int(part) // pictures.enlargement(explored), 0), last - 1)
                        for part, last in zip(event.index, explored.labels.shape[::-1]))
         chosen = explored.probabilities[:, row, column].tolist()
         scores = ', '.join(f'{name} {values[row, column]:.3g}' for name, values in explored.maps.items())
         truth = '' if explored.truth is None else f' · label: {self._name(int(explored.truth[row, column]))}'
-        return dict(zip(self.classes, chosen)), f'row {row}, column {column}{truth} · {scores}'
+        members = '' if explored.membership is None else ' · set: ' + (
+            ', '.join(name for name, inside in zip(self.classes, explored.membership[:, row, column]) if inside) or 'empty')
+        return dict(zip(self.classes, chosen)), f'row {row}, column {column}{truth} · {scores}{members}', (row, column)
 
     def _name(self, label: int) -> str:
         return self.classes[label] if label < len(self.classes) else 'void'
+
+
+def refused(error: Exception, path: str) -> tuple[str, None, str]:
+    """Nothing in place of a result, and the reason."""
+    told = str(error).replace(path, Path(path).name).replace(SKIP_HINT, 'Choose another file.')
+    gr.Warning(told, duration=None, title='This file cannot be used')
+    return '', None, '<p class="note">This file cannot be used. Choose another one.</p>'
+
+
+def cleared(draw: Callable, outputs: int) -> Callable:
+    """A function that draws an image, and clears its outputs where there is none."""
+
+    def drawn(key: str, *options) -> tuple:
+        return draw(key, *options) if key else (None, ) * outputs
+
+    return drawn
 
 
 def written_level(threshold: float) -> str:

@@ -2,6 +2,7 @@
 import os
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -22,7 +23,7 @@ class Screen:
         from selenium.webdriver.support.ui import WebDriverWait
         self.browser, self.css, self.wait = browser, By.CSS_SELECTOR, WebDriverWait(browser, WAIT, poll_frequency=0.05)
         browser.get(page.local_url)
-        self.until_drawn('#threshold-picture img')
+        self.until_drawn('#uncertainty-picture img')
 
     def all(self, selector):
         return self.browser.find_elements(self.css, selector)
@@ -45,7 +46,10 @@ class Screen:
         return self.text(selector)
 
     def open_tab(self, name):
-        next(tab for tab in self.all('button[role=tab]') if tab.text == name).click()
+        next(tab for tab in self.tabs() if tab.text == name).click()
+
+    def tabs(self):
+        return [tab for tab in self.all('button[role=tab]') if tab.text]
 
     def slide(self, selector, value):
         field = self.one(f'{selector} input[type=number]')
@@ -63,7 +67,7 @@ class Screen:
 
 
 def test_the_threshold_slider_changes_the_picture(screen):
-    screen.open_tab('Thresholding')
+    screen.open_tab('Sets')
     before, facts = screen.source('#threshold-picture img'), screen.text('#threshold-facts')
     screen.slide('#nines', 4.5)
     after = screen.until_drawn('#threshold-picture img', before)
@@ -74,7 +78,7 @@ def test_the_threshold_slider_changes_the_picture(screen):
 
 
 def test_promises_follow_live(screen):
-    screen.open_tab('Conformal heatmap')
+    screen.open_tab('Promises')
     facts = screen.until_text('#promise-facts', 'expected set size')
     picture, curve = screen.source('#promise-picture img'), screen.source('#promise-curve img')
     screen.slide('#alpha', 0.02)
@@ -128,10 +132,13 @@ def test_uncertainty_flags_and_names_the_classes_of_a_pixel(screen):
     screen.one('#errors input').click()
     screen.until_drawn('#uncertainty-picture img', flagged)
     screen.keep('app_errors')
+    unmarked = screen.source('#uncertainty-picture img')
     screen.one('#uncertainty-picture img').click()
     shown = screen.until_text('#pixel', '%')
     assert sum(float(part[:-1]) for part in shown.split() if part.endswith('%') and part[:-1].isdigit()) > 90
-    assert 'row' in screen.until_text('#pixel-facts', 'msp')
+    facts = screen.until_text('#pixel-facts', 'msp')
+    assert 'row' in facts and 'set: ' in facts
+    screen.until_drawn('#uncertainty-picture img', unmarked)
     drawn = screen.source('#uncertainty-picture img')
     screen.one('#errors input').click()
     screen.until_drawn('#uncertainty-picture img', drawn)
@@ -145,10 +152,70 @@ def test_every_head_can_be_chosen(screen):
     next(option for option in screen.all('ul[role=listbox] li') if 'fedc' in option.text).click()
     assert screen.until_drawn('#uncertainty-picture img', before) != before
     assert 'log-odds' in screen.until_text('#flag', 'log-odds')
+    assert 'flow' in screen.until_text('#head-meaning', 'fedc')
+
+
+def test_keys_open_tabs_and_examples_and_a_link_shows_the_same_again(screen, page):
+    def press(key):
+        screen.browser.execute_script(
+            'document.activeElement.blur();'
+            'document.body.dispatchEvent(new KeyboardEvent("keydown", {key: arguments[0], bubbles: true}))', key)
+
+    press('3')
+    screen.wait.until(lambda _: screen.one('#nines').is_displayed())
+    before = screen.source('#prediction img')
+    press('ArrowRight')
+    second = screen.until_drawn('#prediction img', before)
+    screen.wait.until(lambda _: 'example=1' in screen.browser.current_url)
+    screen.slide('#nines', 3.5)
+    screen.wait.until(lambda _: 'nines=3.5' in screen.browser.current_url)
+    screen.browser.get(screen.browser.current_url)
+    screen.until_drawn('#prediction img')
+    screen.open_tab('Sets')
+    screen.until_text('#threshold-facts', 'λ = 0.99968')
+    assert screen.one('#nines input[type=number]').get_attribute('value') == '3.5' and second
+    screen.browser.get(page.local_url + '?example=99&nines=nothing&head=nonesuch')
+    screen.until_drawn('#uncertainty-picture img')
+
+
+@pytest.mark.parametrize('width', [1400, 412])
+def test_nothing_runs_out_of_the_page(screen, width):
+    # Pages that were left broke off their requests.
+    screen.browser.get_log('browser')
+    screen.browser.execute_cdp_cmd('Emulation.setDeviceMetricsOverride',
+                                   dict(width=width, height=1000, deviceScaleFactor=1, mobile=False))
+    try:
+        screen.wait.until(lambda _: len(screen.tabs()) == 4)
+        for tab in ('Uncertainty', 'Decisions', 'Sets', 'Promises'):
+            screen.open_tab(tab)
+            assert screen.browser.execute_script('return document.documentElement.scrollWidth') <= width
+            screen.keep(f'app_{tab.lower()}_{width}')
+        tops = [screen.browser.execute_script('return document.querySelector(arguments[0]).getBoundingClientRect().bottom', part)
+                for part in ('#prediction', '#prediction-legend')]
+        assert max(tops) < 1000
+        errors = [entry for entry in screen.browser.get_log('browser') if entry['level'] == 'SEVERE']
+        assert not errors
+    finally:
+        screen.browser.execute_cdp_cmd('Emulation.clearDeviceMetricsOverride', {})
+
+
+def test_frames_of_a_video_are_predicted(screen, tmp_path):
+    writer = cv2.VideoWriter(str(tmp_path / 'street.mp4'), cv2.VideoWriter_fourcc(*'mp4v'), 10, (96, 64))
+    for index in range(8):
+        writer.write(np.full((64, 96, 3), 30 * index, np.uint8))
+    writer.release()
+    before = screen.source('#prediction img')
+    screen.one('#upload input[type=file]').send_keys(str(tmp_path / 'street.mp4'))
+    first = screen.until_drawn('#prediction img', before)
+    slider = screen.wait.until(lambda _: next((field for field in screen.all('#frame input[type=range]')), None))
+    slider.send_keys('\ue010')  # End
+    slider.send_keys('\ue012')  # Left
+    assert screen.until_drawn('#prediction img', first) != first
+    clear_upload(screen)
 
 
 def test_another_example_is_predicted(screen):
-    screen.open_tab('Thresholding')
+    screen.open_tab('Sets')
     before = screen.source('#prediction img')
     screen.all('#examples button.thumbnail-item')[2].click()
     assert screen.until_drawn('#prediction img', before) != before
@@ -175,12 +242,18 @@ def test_a_wrong_file_gives_a_message(screen, tmp_path, name, content, message):
     before = screen.source('#prediction img')
     screen.one('#upload input[type=file]').send_keys(str(tmp_path / name))
     screen.wait.until(lambda _: message.lower() in screen.text('.toast-body, .toast-wrap').lower())
-    assert str(tmp_path) not in screen.text('.toast-wrap') and screen.source('#prediction img') == before
+    assert str(tmp_path) not in screen.text('.toast-wrap') and before
+    screen.wait.until(lambda _: not screen.source('#prediction img'))
+    screen.open_tab('Uncertainty')
+    screen.wait.until(lambda _: not screen.source('#uncertainty-picture img'))
+    assert 'cannot be used' in screen.text('#prediction-legend') and not screen.text('#uncertainty-facts')
     screen.keep('app_wrong_file')
     assert not [badge for badge in screen.all('.error') if badge.is_displayed() and badge.text == 'Error']
     for button in screen.all('.toast-close'):
         button.click()
     clear_upload(screen)
+    screen.all('#examples button.thumbnail-item')[0].click()
+    screen.until_drawn('#prediction img')
 
 
 def clear_upload(screen):
