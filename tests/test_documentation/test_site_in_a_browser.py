@@ -40,7 +40,8 @@ def test_pages_fit_and_hold_their_pictures(site, browser, width):  # noqa: F811
             browser.get(f'file://{site}/{page}.html')
             assert browser.execute_script('return document.documentElement.scrollWidth') <= width, page
             pictures = browser.execute_script(
-                'return [...document.querySelectorAll("article img")].filter(one => !one.complete || !one.naturalWidth).map(one => one.src)')
+                'return [...document.querySelectorAll("article img")]'
+                '.filter(one => !one.complete || !one.naturalWidth).map(one => one.src)')
             assert not pictures, page
             links = browser.execute_script('return [...document.querySelectorAll("article a[href]")].map(one => one.href)')
             inside = [Path(link.removeprefix('file://').partition('#')[0]) for link in links if link.startswith(f'file://{site}')]
