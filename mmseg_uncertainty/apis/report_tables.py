@@ -21,8 +21,10 @@ WORDS = dict(
     AUROC='chance that a pixel that should stand out scores higher than another', AP='precision over all recalls',
     FPR95='share of other pixels flagged when 95 % of those that should be are',
     AURC='mean error rate when the most uncertain pixels are left out', mIoU='overlap of prediction and labels, mean of the classes',
-    aAcc='share of right pixels', ECE='how far confidence is from accuracy', smooth_ECE='how far confidence is from accuracy, without bins',
-    NLL='surprise at the labels', Brier='squared error of the probabilities')
+    aAcc='share of right pixels', ECE='how far confidence is from accuracy',
+    smooth_ECE='how far confidence is from accuracy, without bins',
+    NLL='surprise at the labels',
+    Brier='squared error of the probabilities')
 BY_CLASS, BY_SIZE = ('IoU', 'Acc', 'Fscore', 'Precision', 'Recall', 'F1'), 'recall'
 
 
