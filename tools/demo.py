@@ -16,7 +16,8 @@ from tqdm.auto import tqdm
 
 from mmseg_uncertainty.apis import results_table
 from mmseg_uncertainty.engine.checkpoints import read_checkpoint, state_dict_of
-from mmseg_uncertainty.visualization.uncertainty_figure import draw_uncertainty
+from mmseg_uncertainty.runtime.prediction_files import write_picture
+from mmseg_uncertainty.visualization import UncertaintyVisualizer
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / 'local_configs/segformer/segformer_b0_toy_roads_FED.py'
@@ -70,15 +71,15 @@ def draw(out: Path, checkpoint: Path, count: int) -> None:
     model = MODELS.build(config.model).eval()
     model.load_state_dict(state_dict_of(read_checkpoint(checkpoint)))
     dataset_config = Config.fromfile(ROOT / 'local_configs/_base_/datasets/toy_roads_anomaly.py').test_dataloader.dataset
-    dataset, meta = DATASETS.build(dataset_config), DATASETS.get('ToyRoadsDataset').METAINFO
-    (out / 'pictures').mkdir(parents=True, exist_ok=True)
+    dataset, visualizer = DATASETS.build(dataset_config), UncertaintyVisualizer()
+    visualizer.dataset_meta = DATASETS.get('ToyRoadsDataset').METAINFO
+    visualizer.scales = {name: head.scale_in_words(model.num_classes) for name, head in model.uncertainty_heads.items()}
     for index in tqdm(range(count), desc='pictures'):
         data = dataset[index]
         with torch.no_grad():
             sample = model.test_step(dict(inputs=[data['inputs']], data_samples=[data['data_samples']]))[0]
         image = data['inputs'].numpy()[::-1].transpose(1, 2, 0)
-        figure = draw_uncertainty(image, sample, meta['classes'], meta['palette'])
-        figure.savefig(out / f'pictures/{index:02d}.png', dpi=80)
+        write_picture(out / f'pictures/{index:02d}.jpg', visualizer.draw(image, sample))
 
 
 def main() -> None:

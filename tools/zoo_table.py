@@ -264,7 +264,7 @@ def fit(model: PosthocSegmentor, images: Sequence[Sample]) -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         runner = SimpleNamespace(model=model, logger=MMLogger.get_current_instance(), work_dir=folder, cfg=Config(),
-                                 call_hook=lambda *_, **__: None)
+                                 hooks=[], call_hook=lambda *_, **__: None)
         loader = DataLoader([sample.batch() for sample in images], collate_fn=lambda batch: batch[0])
         CalibrationLoop(runner, loader).run()
     flow = model.uncertainty_heads['fedc']
