@@ -37,6 +37,8 @@ class ModelFacts:
 
     def circumstances(self) -> dict:
         """All that a prediction depends on besides the image, in plain values."""
-        return dict(model=dict(self.provenance), options=dict(self.options),
-                    scales={key: asdict(scale) for key, scale in self.scales.items()},
+        scales = {key: asdict(scale) for key, scale in self.scales.items()}
+        # By the names of the options, so that whoever changed one is told which.
+        threshold = {key: dict(value=scale.pop('threshold'), chosen=key in self.chosen) for key, scale in scales.items()}
+        return dict(self.options, model=dict(self.provenance), scales=scales, threshold=threshold,
                     decisions={key: plain_record(record) for key, record in self.decisions.items()})

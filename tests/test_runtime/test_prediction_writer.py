@@ -93,6 +93,12 @@ def test_results_of_another_model_are_refused(photos, tmp_path):
     other = ModelFacts(FACTS.classes, FACTS.palette, SCALES, {}, dict(checkpoint='other.pth'))
     with pytest.raises(ValueError, match='another run; model changed'):
         run(tmp_path, photos, facts=other, resume=True)
+    # The same threshold, but asked for: pictures then outline another score than the first decision.
+    chosen, tiled = (ModelFacts(FACTS.classes, FACTS.palette, SCALES, {}, FACTS.provenance, **changed)
+                     for changed in (dict(chosen=['msp']), dict(options=dict(max_pixels=9))))
+    for other, named in ((chosen, 'threshold'), (tiled, 'max_pixels')):
+        with pytest.raises(ValueError, match=f'another run; {named} changed'):
+            run(tmp_path, photos, facts=other, resume=True)
     with pytest.raises(ValueError, match='figure.*Did you mean figures'):
         SaveOptions(['figure'])
 
