@@ -22,7 +22,7 @@ from .score_scale import ScoreScale
 
 
 class OnnxSegmentor:
-    """A file written by ``tools/export_onnx.py``, used as :class:`~mmseg_uncertainty.apis.UncertaintyInferencer` is.
+    """A file written by ``mmseg-uncertainty export``, used as :class:`~mmseg_uncertainty.apis.UncertaintyInferencer` is.
 
     Images are resized as the test pipeline of the exported config resizes them; the graph does everything else. Inputs of
     more than ``max_pixels`` pass in tiles of 1,024 pixels with context around them.
@@ -52,10 +52,10 @@ class OnnxSegmentor:
         meta = session.get_modelmeta().custom_metadata_map
         names = [output.name for output in session.get_outputs()]
         if 'classes' not in meta or 'labels' not in names:
-            raise ValueError(f'{path} was not written by tools/export_onnx.py (its metadata has no classes). Export the '
+            raise ValueError(f'{path} was not written by mmseg-uncertainty export (its metadata has no classes). Export the '
                              'model with that tool.')
         if json.loads(meta.get('format', '1')) != FORMAT:
-            raise ValueError(f'{path} was written by another version of tools/export_onnx.py (format '
+            raise ValueError(f'{path} was written by another version of mmseg-uncertainty export (format '
                              f'{meta.get("format", 1)}, expected {FORMAT}) and may lack padding, windows or resizing. Export the '
                              'model again.')
         self.predictor = ExportedPredictor(lambda feeds: session.run(None, feeds), meta, max_pixels)
@@ -143,7 +143,7 @@ def _session(path: Path, providers: Sequence[str], threads: int):
         raise ModuleNotFoundError('Running an ONNX file needs onnxruntime, which is not installed. Run `pip install '
                                   'onnxruntime`.', name='onnxruntime') from error
     if not path.is_file():
-        raise FileNotFoundError(f'{path} does not exist. Write it with tools/export_onnx.py.')
+        raise FileNotFoundError(f'{path} does not exist. Write it with mmseg-uncertainty export.')
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.add_session_config_entry('session.set_denormal_as_zero', '1')
@@ -153,4 +153,4 @@ def _session(path: Path, providers: Sequence[str], threads: int):
         return onnxruntime.InferenceSession(str(path), options, providers=list(providers))
     except Exception as error:
         raise ValueError(f'{path} is not a model that ONNX Runtime {onnxruntime.__version__} can load '
-                         f'({str(error).splitlines()[0][:200]}). Export it again with tools/export_onnx.py.') from error
+                         f'({str(error).splitlines()[0][:200]}). Export it again with mmseg-uncertainty export.') from error
