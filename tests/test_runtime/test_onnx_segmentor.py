@@ -125,7 +125,7 @@ def test_files_that_are_no_exported_model_are_named(tmp_path):
     (tmp_path / 'note.onnx').write_text('no model')
     with pytest.raises(ValueError, match='note.onnx is not a model'):
         OnnxSegmentor(tmp_path / 'note.onnx')
-    with pytest.raises(FileNotFoundError, match='export_onnx'):
+    with pytest.raises(FileNotFoundError, match='mmseg-uncertainty export'):
         OnnxSegmentor(tmp_path / 'nothing.onnx')
 
 
