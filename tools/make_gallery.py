@@ -66,7 +66,7 @@ def fit_scores(folder: Path, count: int) -> Path:
         image, labels = render_street_scene([1, index])
         cv2.imwrite(str(folder / f'images/{index:03}.png'), image[..., ::-1])
         cv2.imwrite(str(folder / f'labels/{index:03}.png'), labels)
-    (folder / 'classes.txt').write_text('\n'.join(CLASSES))
+    (folder / 'classes.txt').write_text('\n'.join(CLASSES), encoding='utf-8')
     config, weights = resolve_model(BASE, None)
     return fit(str(config), weights, list(FITTED), folder / 'images', folder / 'labels', folder / 'classes.txt',
                folder / 'scores.pth', work_dir=folder / 'fit', workers=0)

@@ -45,6 +45,8 @@ CALLS = dict(
     sweep=('sweep', 'plan.yaml', '--work-dir', 'run'),
     monitor=('monitor', 'images', 'scores.py', 'base.pth', '--calibration', 'images', '--out', 'out'),
     submit=('submit', 'fishyscapes', 'scores.py', 'base.pth', '--head', 'msp', '--images', 'images', '--out', 'out'),
+    rank=('rank', 'images', 'scores.py', 'base.pth', '--top', '2', '--out', 'out'),
+    serve=('serve', 'scores.py', 'base.pth', '--port', '0'),
     app=('app', 'scores.py', 'base.pth', '--examples', 'images', '--device', 'cpu'),
     models=('models', ), datasets=('datasets', ))
 # Files that each call reads, by what they are.
@@ -62,14 +64,16 @@ INPUTS = dict(
     monitor=dict(image='images/1.png', config='scores.py', checkpoint='base.pth'),
     submit=dict(image='images/1.png', config='scores.py', checkpoint='base.pth'),
     sweep=dict(image='images/1.png', label='labels/1.png', plan='plan.yaml', config='scores.py', checkpoint='base.pth'),
+    rank=dict(image='images/1.png', config='scores.py', checkpoint='base.pth'),
+    serve=dict(config='scores.py', checkpoint='base.pth'),
     app=dict(image='images/1.png', config='scores.py', checkpoint='base.pth'), models={}, datasets={})
 # Where each call writes: the option, and whether it is a folder.
 OUTPUTS = dict(
     infer=dict(out=True), infer_onnx=dict(out=True), fit=dict(out=False, work_dir=True),
     fit_flow=dict(out=False, work_dir=True), test=dict(out=False, work_dir=True), test_folder=dict(out=False),
     report=dict(out=True), train=dict(work_dir=True), train_statistics=dict(work_dir=True), export=dict(out=False),
-    export_onnx=dict(out=False), monitor=dict(out=True), submit=dict(out=True), sweep=dict(work_dir=True), app={},
-    models={}, datasets={})
+    export_onnx=dict(out=False), monitor=dict(out=True), submit=dict(out=True), sweep=dict(work_dir=True),
+    rank=dict(out=True), serve={}, app={}, models={}, datasets={})
 
 
 def write_sound(folder: Path) -> None:

@@ -29,7 +29,7 @@ NOT_RUN = {
     r'srun |.* --cluster slurm': 'needs a cluster',
     r'torchrun ': 'tests/test_tools/test_torchrun.py runs a tool in several processes',
     r'tools/test_matrix.sh(?! --list)': 'installs other versions of everything, by hand',
-    r'mmseg-uncertainty (monitor|submit( smiyc\|fishyscapes\|bravo)?)$': 'names a command',
+    r'mmseg-uncertainty (monitor|rank|submit( smiyc\|fishyscapes\|bravo)?)$': 'names a command',
     r'python tools/zoo_table.py': 'tests/test_tools/test_zoo_table.py does the same',
     r'python tools/make_(results|unet|reliability).py': 'takes hours; the commands that it calls are run here',
     r'python tools/mutate.py': 'takes hours; tests/test_tools/test_mutate.py',
@@ -46,8 +46,10 @@ OWN = {
     'IMAGE|FOLDER|VIDEO': 'photos', 'IMAGE|FOLDER|PATTERN|VIDEO': 'photos/*.jpg', 'FILE': 'written.json',
     '--data-root DIR': 'data/road_anomaly', '--examples DIR': 'photos', '--source DIR': 'coco',
     '/input': 'data/fs_static/images', '/output': 'work_dirs/output'}
+FOLDERS = {'--images DIR': 'DIR/images', '--labels DIR': 'DIR/labels'}
 OWN_OF_PAGE = {
     'README': {'fit CONFIG': 'base.py', 'test CONFIG': 'own.py', 'own.py BASE.pth': 'own.pth'},
+    'choosing': {'--add NAME': 'temperature', **FOLDERS}, 'deploy': FOLDERS,
     'howto': {'BASE.pth': 'zoo.pth'},
     'guarantees': {'CONFIG': 'local_configs/cgnet/cgnet_camvid_CRC.py',
                    'work_dirs/NAME/calibrated.pth': 'work_dirs/cgnet_camvid_CRC/calibrated.pth'},
