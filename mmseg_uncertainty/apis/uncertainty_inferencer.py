@@ -123,9 +123,7 @@ class UncertaintyInferencer(BaseInferencer):
                 another model or other options.
         """
         save = save or SaveOptions()
-        if save.resume and (return_datasamples or return_vis or not out_dir):
-            raise ValueError('A run that is resumed finds files and summaries of the images that were done: give out_dir, and leave '
-                             'out return_datasamples and return_vis.')
+        save.check_run(out_dir, return_datasamples=return_datasamples, return_vis=return_vis)
         sources, found, skipped = find_images(inputs, out_dir), {}, []
         writer = PredictionWriter(out_dir, save, self.facts, every) if out_dir else None
         order = spread(sources) if writer else sources

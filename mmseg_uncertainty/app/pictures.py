@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 
 from mmseg_uncertainty.label_values import VOID
 from mmseg_uncertainty.runtime.overlays import HEAT_MAP, overlay_classes
-from mmseg_uncertainty.runtime.prediction_figure import figure_pixels
 from mmseg_uncertainty.runtime.score_scale import ScoreScale
 
 from .explored_image import ExploredImage
@@ -133,3 +132,10 @@ def slider_limits(scale: ScoreScale, scores: np.ndarray) -> tuple[float, float]:
         return scale.range[0], math.ceil(1000 * scale.range[1]) / 1000
     low, high = np.percentile(scores, (0.5, 99.9))
     return float(f'{low:.3g}'), float(f'{max(high, low + 1e-3):.3g}')
+
+
+def figure_pixels(figure: Figure) -> np.ndarray:
+    """Pixels of a Matplotlib figure, shape (H, W, 3), uint8, RGB."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()

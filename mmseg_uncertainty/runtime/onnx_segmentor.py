@@ -96,9 +96,7 @@ class OnnxSegmentor:
             ValueError: An image is too large for one pass, and a part of the model reads the whole image.
         """
         save = save or SaveOptions()
-        if save.resume and (return_predictions or not out_dir):
-            raise ValueError('A run that is resumed finds files and summaries of the images that were done: give out_dir, and leave '
-                             'out return_predictions.')
+        save.check_run(out_dir, return_predictions=return_predictions)
         sources, found, skipped = find_images(inputs, out_dir), {}, []
         writer = PredictionWriter(out_dir, save, self.facts, every) if out_dir else None
         order = spread(sources) if writer else sources

@@ -14,8 +14,8 @@ from .answer_picture import annotated, draw_answer
 from .findings import answer, flagged
 from .flagged_regions import coco_dataset, regions_of
 from .image_sources import RESULT_MARK, ImageSource
-from .image_statistics import check_parquet, statistics_row, write_csv, write_parquet
 from .json_files import write_json
+from .map_files import save_maps
 from .maps_page import draw_maps
 from .model_facts import ModelFacts
 from .near_names import did_you_mean
@@ -25,8 +25,8 @@ from .prediction_files import write_picture
 from .prediction_pictures import label_map, prediction_pictures
 from .result_kinds import DEFAULT_KINDS, KINDS, MAP_TYPES
 from .run_journal import RunJournal
-from .score_maps import save_maps
 from .score_ranges import ScoreRanges
+from .statistics_table import check_parquet, statistics_row, write_csv, write_parquet
 
 # Images that fix the colour scales of a run, and the most bytes that are held back for it.
 PILOTS, PILOT_BYTES = 8, 2**29
@@ -41,7 +41,7 @@ class SaveOptions:
 
     Args:
         kinds: Out of :data:`~mmseg_uncertainty.runtime.result_kinds.KINDS`.
-        map_type: Type of the numbers of ``uncertainty``, see :func:`~mmseg_uncertainty.runtime.score_maps.save_maps`.
+        map_type: Type of the numbers of ``uncertainty``, see :func:`~mmseg_uncertainty.runtime.map_files.save_maps`.
         resume: Whether to go on with an earlier run in the same folder.
 
     Raises:
@@ -62,6 +62,20 @@ class SaveOptions:
                              f'{", ".join(MAP_TYPES)}.')
         if 'parquet' in self.kinds:
             check_parquet()
+
+    def check_run(self, out_dir: str | Path, **asked: bool) -> None:
+        """Check that a run can have what it is asked for.
+
+        Args:
+            out_dir: Where it writes; ``''`` writes nothing.
+            asked: What it shall return of every image besides its summary, by the name of the option.
+
+        Raises:
+            ValueError: It is resumed and writes nothing, or shall return what an earlier run did not keep.
+        """
+        if self.resume and (any(asked.values()) or not out_dir):
+            raise ValueError('A run that is resumed finds files and summaries of the images that were done: give out_dir, and leave '
+                             f'out {" and ".join(asked)}.')
 
 
 class PredictionWriter:

@@ -10,10 +10,10 @@ import numpy as np
 from PIL import Image
 
 from mmseg_uncertainty.runtime.json_files import plain_values
+from mmseg_uncertainty.runtime.map_files import prediction_maps, units_text
 from mmseg_uncertainty.runtime.near_names import did_you_mean
 from mmseg_uncertainty.runtime.prediction import Prediction
 from mmseg_uncertainty.runtime.prediction_pictures import label_map, prediction_pictures
-from mmseg_uncertainty.runtime.score_maps import prediction_maps, units_text
 
 from .served_model import ServedModel
 

@@ -15,7 +15,7 @@ from mmseg_uncertainty.datasets import DatasetError
 from mmseg_uncertainty.engine.checkpoints import CheckpointError
 from mmseg_uncertainty.runtime.prediction_writer import SaveOptions
 from mmseg_uncertainty.runtime.result_kinds import KINDS
-from mmseg_uncertainty.runtime.score_maps import load_maps
+from mmseg_uncertainty.runtime.map_files import load_maps
 from tests.tiny import tiny_base, tiny_posthoc
 
 HEADS = dict(msp=dict(type='MSPHead'), energy=dict(type='EnergyHead'))

@@ -18,7 +18,7 @@ from mmseg_uncertainty.apis.torch_export import export_torchscript, torchscript_
 from mmseg_uncertainty.runtime import exported_predictor
 from mmseg_uncertainty.runtime.onnx_segmentor import OnnxSegmentor
 from mmseg_uncertainty.runtime.prediction_writer import SaveOptions
-from mmseg_uncertainty.runtime.score_maps import load_maps
+from mmseg_uncertainty.runtime.map_files import load_maps
 from tests.tiny import tiny_posthoc
 
 pytest.importorskip('onnx', reason='onnx is not installed; pip install "mmseg_uncertainty[onnx]"')

@@ -12,7 +12,7 @@ from mmseg_uncertainty.runtime.model_facts import ModelFacts
 from mmseg_uncertainty.runtime.prediction import Prediction
 from mmseg_uncertainty.runtime.prediction_files import summarize_prediction
 from mmseg_uncertainty.runtime.prediction_writer import PredictionWriter, SaveOptions, in_order, spread
-from mmseg_uncertainty.runtime.score_maps import load_maps, save_maps
+from mmseg_uncertainty.runtime.map_files import load_maps, save_maps
 from mmseg_uncertainty.runtime.score_scale import ScoreScale
 
 SCALES = dict(msp=ScoreScale('probability', 0., .75, .5), energy=ScoreScale('logits', meaning='more unusual'))
