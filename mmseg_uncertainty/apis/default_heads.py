@@ -19,7 +19,7 @@ def use_heads(config: Config, names: Sequence[str] | None = None) -> None:
     Args:
         config: Config to change.
         names: Heads to keep, out of those of the model and :data:`STATELESS`, with the decisions about them and with what a
-            sum of scores or the calibrator reads; ``None`` keeps those of the model, and adds
+            sum of scores, a flow or the calibrator reads; ``None`` keeps those of the model, and adds
             :data:`~mmseg_uncertainty.apis.load_posthoc.DEFAULT_HEADS` to a plain segmentor.
 
     Raises:
@@ -41,7 +41,10 @@ def use_heads(config: Config, names: Sequence[str] | None = None) -> None:
 
 
 def _with_what_they_read(names: Sequence[str], known: Mapping[str, Mapping], model: Mapping) -> list[str]:
-    """The names, and those of heads that a sum of scores or the calibrator needs beside them."""
+    """The names, and those of heads that a sum of scores, a flow or the calibrator needs beside them."""
     asked = (model.get('calibrator') or {}).get('head')
-    needed = [member for name in names for member in known[name].get('heads') or ()]
-    return list(dict.fromkeys([*names, *needed, *([asked] if asked else [])]))
+    kept = dict.fromkeys([*names, *([asked] if asked else [])])
+    for name in names:
+        for other in (*(known[name].get('heads') or ()), *(known[name].get('evidence') or ())):
+            kept.update(dict.fromkeys(_with_what_they_read([other], known, {})))
+    return list(kept)

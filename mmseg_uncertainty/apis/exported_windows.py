@@ -54,7 +54,7 @@ class WindowPass(nn.Module):
         """
         passed = self.model.base(images, [{}], self.model.layers)
         cells = self.model.cells(passed, [self._grid(images, place, passed.native_scores)])
-        maps = [passed.scores, *(self._resized(self.model.uncertainty_heads[name](cells)[:, None], images)
+        maps = [passed.scores, *(self._resized(cells.score(self.model.uncertainty_heads[name])[:, None], images)
                                  for name in self.heads)]
         return torch.cat(maps, dim=1), self._pooled(cells)
 

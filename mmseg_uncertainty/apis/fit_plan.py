@@ -13,7 +13,7 @@ from mmseg_uncertainty.runtime.shipped_files import configs_folder
 from .config_files import model_of, type_name
 from .folder_data import ONE_PASS, class_count, common_batch, folder_dataset, one_pass_pipeline, training_pipeline
 from .load_posthoc import PLAIN_SEGMENTORS, POSTHOC_SEGMENTORS
-from .recipes import STATISTICS, Recipe, posthoc_config, schedule_config
+from .recipes import RECIPES, STATISTICS, Recipe, posthoc_config, schedule_config
 
 CALIBRATOR_SHARE = 0.25
 # Of the images that a flow learns from where a decision about it is to be made on the others.
@@ -49,7 +49,7 @@ def fit_configs(base: Config,
                 iterations: int | None = None,
                 calibrator_share: float | str = CALIBRATOR_SHARE,
                 alpha: float | None = None) -> list[Config]:
-    """Configs of the steps of a fit: what learns by gradient first, then what is fitted by statistics of its outputs.
+    """Configs of the steps of a fit: what learns by gradient, after its evidence, then what is fitted by statistics of its outputs.
 
     Args:
         base: Config of the base model; only the model and its test pipeline are read.
@@ -63,10 +63,15 @@ def fit_configs(base: Config,
         ValueError: The base is no segmentor.
     """
     decided = any(recipe.part == 'decisions' for recipe in recipes)
-    schedules = sorted({recipe.schedule for recipe in recipes}, key=lambda name: name == STATISTICS)
+    evidence = [RECIPES[name] for name in dict.fromkeys(name for recipe in recipes for name in recipe.evidence)]
+    others = [recipe for recipe in recipes if recipe not in evidence]
+    schedules = sorted({recipe.schedule for recipe in others}, key=lambda name: name == STATISTICS)
+    groups = [(STATISTICS, evidence)] if evidence else []
+    groups += [(schedule, [recipe for recipe in others if recipe.schedule == schedule]) for schedule in schedules]
     steps, done = [], []
-    for schedule in schedules:
-        done += [recipe for recipe in recipes if recipe.schedule == schedule]
+    for schedule, added in groups:
+        done += added
+        first = added is evidence
         config = Config(ConfigDict(copy.deepcopy(runtime_config())))
         # There is nothing to validate or test on; commands that test bring their data.
         config.update({key: value for key, value in schedule_config(schedule, iterations).items()
@@ -74,13 +79,13 @@ def fit_configs(base: Config,
         config.model = posthoc_model(base, done, alpha)
         config.test_pipeline = one_pass_pipeline(base)
         config.train_dataloader = _loader(base, data, schedule)
-        if schedule != STATISTICS and decided:
+        if decided and (first or schedule != STATISTICS):
             config.train_dataloader.dataset.split = dict(part='calibration', by='image', share=TRAINING_SHARE)
-        if schedule == STATISTICS and data.target is not None:
+        if schedule == STATISTICS and data.target is not None and not first:
             dataset = dict(type='UnlabelledFolderDataset', data_prefix=dict(img_path=str(data.target.resolve())),
                            pipeline=[step for step in one_pass_pipeline(base) if step['type'] != 'LoadLabels'])
             config.train_cfg.target_dataloader = dict(ONE_PASS, num_workers=data.workers, dataset=dataset)
-        fitted = [recipe for recipe in done if recipe.part == 'heads' and recipe.schedule == STATISTICS]
+        fitted = [recipe for recipe in added if recipe.part == 'heads' and recipe.schedule == STATISTICS]
         promises = config.model.get('set_head') or config.model.get('decisions')
         read = config.model.get('calibrator') or config.model.get('decisions') and fitted
         if schedule == STATISTICS and read and promises:

@@ -22,12 +22,14 @@ class Recipe:
         part: What it is: ``'calibrator'``, ``'set_head'``, ``'heads'`` or ``'decisions'``.
         heads: Which heads or decisions of the config.
         schedule: Name of its schedule in ``_base_/schedules``; :data:`STATISTICS` fits by statistics, the others by gradient.
+        evidence: Names of recipes of heads that are fitted before, since their scores are inputs of this one.
     """
 
     file: str
     part: str = 'heads'
     heads: tuple[str, ...] = ()
     schedule: str = STATISTICS
+    evidence: tuple[str, ...] = ()
 
     def config(self) -> dict:
         """Config of the calibrator or the set head, or configs of the heads by name."""
@@ -55,6 +57,7 @@ RECIPES = dict(
     fedu=Recipe('fedu', heads=('fedu', ), schedule='fed'),
     fedc=Recipe('fedc', heads=('fedc', ), schedule='fed'),
     fed=Recipe('fed', heads=('fedu', 'fedc'), schedule='fed'),
+    fed_evidence=Recipe('fed_evidence', heads=('fed_evidence', ), schedule='fed', evidence=('knn', 'mahalanobis_pp')),
     outliers=Recipe('fed_outliers', heads=('fedc_outliers', ), schedule='fed_outliers'),
     mahalanobis=Recipe('baselines', heads=('mahalanobis', )),
     vim=Recipe('baselines', heads=('vim', )),

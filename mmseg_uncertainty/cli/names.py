@@ -14,7 +14,7 @@ RECIPES = ('temperature', 'clustered', 'local', 'vector', 'matrix', 'ensemble_te
            'spline', 'crc', 'kandinsky', 'weighted', 'adaptive', 'margins', 'false_alarms', 'misses', 'frame_alarms',
            'selective_risk', 'precision', 'fedu', 'fedc', 'fed', 'outliers', 'mahalanobis', 'vim', 'knn', 'kl_matching',
            'mahalanobis_pp', 'relative_mahalanobis', 'react', 'fdbd', 'residual', 'neco', 'pnml', 'detectors', 'knn_energy',
-           'sml', 'baselines')
+           'fed_evidence', 'sml', 'baselines')
 CACHE_PRECISIONS = ('float16', 'float32')
 BENCHMARKS = ('smiyc', 'fishyscapes', 'bravo')
 RESCALE = ('auto', 'never', 'always')

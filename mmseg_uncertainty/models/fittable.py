@@ -72,12 +72,22 @@ def fittables_in_order(model: nn.Module) -> tuple[dict[str, Fittable], dict[str,
     """What is read and fitted first, and what reads it and is fitted after it, by name.
 
     Calibrators are read by all others. A head is read where a decision compares its score; it is then fitted with the
-    calibrators, on images that the decision does not see, and with it the heads that it adds up.
+    calibrators, on images that the decision does not see, and with it the heads that it adds up. Heads from whose scores a flow
+    has learned are not fitted again.
     """
-    fitted = {name: module for name, module in model.named_modules() if isinstance(module, Fittable)}
+    settled = {f'uncertainty_heads.{name}' for head in getattr(model, 'uncertainty_heads', {}).values()
+               for name in getattr(head, 'settled', ())}
+    fitted = {name: module for name, module in model.named_modules() if isinstance(module, Fittable) and name not in settled}
     decided = {f'uncertainty_heads.{name}' for decision in getattr(model, 'decisions', {}).values() for name in decision.reads}
     read = {name: module for name, module in fitted.items() if name.startswith('calibrator') or name in decided and module.stages}
     return read, {name: module for name, module in fitted.items() if name not in read}
+
+
+def evidence_of_flows(model: nn.Module) -> dict[str, Fittable]:
+    """What must be fitted before flows learn, since its scores are their inputs, by name."""
+    heads = model.uncertainty_heads
+    names = dict.fromkeys(name for head in heads.values() for name in head.evidence)
+    return {f'uncertainty_heads.{name}': heads[name] for name in names if isinstance(heads[name], Fittable)}
 
 
 def heads_read(model: nn.Module, module: Fittable) -> set[str]:

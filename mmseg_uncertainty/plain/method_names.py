@@ -35,6 +35,7 @@ HEADS: dict[str, dict] = {
     'knn_energy': dict(type='SumOfScoresHead', heads=['knn', 'energy']),
     'fedu': FLOW,
     'fedc': FLOW | dict(conditional=True),
+    'fed_evidence': FLOW | dict(evidence=['knn', 'mahalanobis_pp']),
 }
 """Heads by name; flows as ``local_configs/_base_/posthoc/fed.py`` has them."""
 

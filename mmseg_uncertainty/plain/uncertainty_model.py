@@ -13,17 +13,17 @@ from torch import Tensor, nn
 import mmseg_uncertainty
 from mmseg_uncertainty.functional.label_space import LabelSpace
 from mmseg_uncertainty.models import PosthocSegmentor
-from mmseg_uncertainty.models.fittable import target_readers
+from mmseg_uncertainty.models.fittable import evidence_of_flows, target_readers
 
 from .batches import image_list, network_input
-from .calibration_images import CalibrationImages, PartOfLoader
+from .calibration_images import WHOLE, CalibrationImages, PartOfLoader
 from .gradient_fit import GradientFit, GradientRecipe
 from .interrupted_fit import InterruptedFit, save_whole
 from .posthoc_state import fingerprint, load_posthoc_state, posthoc_state
 from .predicted_images import PredictedImages, stack_samples
 from .statistics_fit import decided, fit_statistics, fitted_by_statistics, parts_of_images, show_target
 
-CALIBRATOR, STATISTICS = 'calibrator', 'statistics'
+EVIDENCE, CALIBRATOR, STATISTICS = 'evidence', 'calibrator', 'statistics'
 NATIVE_FLOWS, FLOWS = 'heads that learn by gradient', 'heads that learn by gradient from calibrated logits'
 
 
@@ -84,10 +84,10 @@ class UncertaintyModel:
             target_images: Iterable | None = None) -> UncertaintyModel:
         """Fit everything that needs it, on labelled images that the network was not trained on.
 
-        Heads that learn by gradient (flows) from features come first, then the calibrator, then flows that read its logits,
-        then what is fitted by statistics: the other heads, prediction sets and decisions. Memory does not grow with the
-        number of pixels. Statistics need the same images in every pass, in any order; learning by gradient takes whatever the
-        loader gives, unless a decision is about what learns.
+        Heads whose scores flows take as evidence come first, then heads that learn by gradient (flows) from features, then the
+        calibrator, then flows that read its logits, then what is fitted by statistics: the other heads, prediction sets and
+        decisions. Memory does not grow with the number of pixels. Statistics need the same images in every pass, in any order;
+        learning by gradient takes whatever the loader gives, unless a decision is about what learns.
 
         Args:
             loader: Batches ``(images, labels)`` or dicts as processors of transformers make them (``pixel_values``,
@@ -118,7 +118,7 @@ class UncertaintyModel:
         self._check_target(target_images)
         recipe = GradientRecipe(iterations, learning_rate, seed)
         images, shares = None, ()
-        if CALIBRATOR in parts or STATISTICS in parts:
+        if {EVIDENCE, CALIBRATOR, STATISTICS} & parts.keys():
             images = CalibrationImages(loader, self._labels, groups, seed, progress)
             shares = parts_of_images(self.posthoc, images, calibrator_share)
         # What a decision is about learns from images that the decision does not see.
@@ -129,9 +129,10 @@ class UncertaintyModel:
         for part in parts:
             if part in fit.done:
                 continue
-            if part in (CALIBRATOR, STATISTICS):
-                place = (CALIBRATOR, STATISTICS).index(part)
-                fit_statistics(self.posthoc, fitted_by_statistics(self.posthoc)[place], images, shares[place])
+            if part == EVIDENCE:
+                fit_statistics(self.posthoc, parts[part], images, shares[0] if decided(self.posthoc) else WHOLE)
+            elif part in (CALIBRATOR, STATISTICS):
+                fit_statistics(self.posthoc, parts[part], images, shares[(CALIBRATOR, STATISTICS).index(part)])
             else:
                 self._learn(parts[part], recipe, source, fit, progress)
             fit.finish(part, self.posthoc)
@@ -225,9 +226,11 @@ class UncertaintyModel:
 
     def _parts(self) -> dict[str, dict[str, nn.Module]]:
         """What has to be fitted, in this order: native heads read uncalibrated logits, so they precede the calibrator."""
+        evidence = evidence_of_flows(self.posthoc)
         learning = {name: head for name, head in self.posthoc.uncertainty_heads.items() if hasattr(head, 'loss')}
         calibrators, others = fitted_by_statistics(self.posthoc)
-        parts = {NATIVE_FLOWS: {name: head for name, head in learning.items() if head.resolution == 'native'},
+        others = {name: module for name, module in others.items() if name not in evidence}
+        parts = {EVIDENCE: evidence, NATIVE_FLOWS: {name: head for name, head in learning.items() if head.resolution == 'native'},
                  CALIBRATOR: calibrators, FLOWS: {name: head for name, head in learning.items() if head.resolution != 'native'},
                  STATISTICS: others}
         return {name: modules for name, modules in parts.items() if modules}

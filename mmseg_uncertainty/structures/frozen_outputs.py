@@ -101,7 +101,7 @@ class FrozenOutputs:
         parts = [(..., *window.grids[0].window.slices) for window in self.windows]
         predicted = self.output.classes
         output = replace(self.output, logits=torch.cat([self.logits[part] for part in parts]),
-                         predicted=torch.cat([predicted[part] for part in parts]), _summaries={})
+                         predicted=torch.cat([predicted[part] for part in parts]))
         return stack_grids(self.windows), output, torch.cat([labels[part] for part in parts])
 
 

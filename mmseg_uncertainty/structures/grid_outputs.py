@@ -1,7 +1,7 @@
 """What the frozen model says at the cells of one grid."""
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -37,7 +37,8 @@ class GridOutputs:
     distribution: ClassDistribution = SOFTMAX
     members: EnsembleStatistics | None = None
     layers: Mapping[str, Tensor] = field(default_factory=dict)
-    _summaries: dict[float, ClassSummary] = field(default_factory=dict, repr=False, compare=False)
+    _summaries: dict[float, ClassSummary] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _scores: dict[Callable, Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def summary(self, temperature: float = 1.0) -> ClassSummary:
         """Summary of ``logits / temperature`` about the predicted class, gathered once for all who ask."""
@@ -45,6 +46,12 @@ class GridOutputs:
             logits = self.logits if temperature == 1 else self.logits / temperature
             self._summaries[temperature] = self.distribution.summarize(logits, self.predicted)
         return self._summaries[temperature]
+
+    def score(self, head: Callable[[GridOutputs], Tensor]) -> Tensor:
+        """Map of a head on these cells, shape (N, h, w), computed once for all who ask."""
+        if head not in self._scores:
+            self._scores[head] = head(self)
+        return self._scores[head]
 
     def at_layer(self, name: str | None) -> GridOutputs:
         """The outputs at the cells of another layer, whose map takes the place of the features; ``None`` changes nothing.
@@ -61,7 +68,7 @@ class GridOutputs:
         size = features.shape[2:]
         logits = F.interpolate(self.logits, size=size, mode='bilinear', align_corners=self.align_corners)
         grids = tuple(grid.over(size) for grid in self.grids)
-        return replace(self, logits=logits, features=features, grids=grids, predicted=None, members=None, layers={}, _summaries={})
+        return replace(self, logits=logits, features=features, grids=grids, predicted=None, members=None, layers={})
 
     @property
     def classes(self) -> Tensor:
@@ -118,7 +125,7 @@ class GridOutputs:
         members = None if self.members is None else self.members.of(index)
         return replace(self, logits=self.logits[part], features=None if self.features is None else self.features[part],
                        grids=self.grids[part], predicted=None if self.predicted is None else self.predicted[part],
-                       members=members, layers={name: values[part] for name, values in self.layers.items()}, _summaries={})
+                       members=members, layers={name: values[part] for name, values in self.layers.items()})
 
 
 def stack_grids(parts: Sequence[GridOutputs]) -> GridOutputs:
@@ -131,4 +138,4 @@ def stack_grids(parts: Sequence[GridOutputs]) -> GridOutputs:
     grids = sum((part.grids for part in parts), ())
     members = None if first.members is None else EnsembleStatistics.joined([part.members for part in parts])
     layers = {name: torch.cat([part.layers[name] for part in parts]) for name in first.layers}
-    return replace(first, **joined, grids=grids, members=members, layers=layers, _summaries={})
+    return replace(first, **joined, grids=grids, members=members, layers=layers)

@@ -105,6 +105,19 @@ def test_the_schedule_of_the_base_is_dropped(own):
         assert not {'val_dataloader', 'test_dataloader', 'val_cfg', 'auto_scale_lr'} & set(config)
 
 
+def test_evidence_is_fitted_before_the_flow_and_once(own):
+    data = FitData(Path('own/images'), Path('own/labels'), {}, workers=0)
+    first, flow, last = fit_configs(load_config(ZOO), chosen_recipes(['knn', 'fed_evidence', 'false_alarms']), data)
+    assert first.train_cfg.type == last.train_cfg.type == 'CalibrationLoop' and flow.train_cfg.max_iters == 400
+    assert {'knn', 'mahalanobis_pp'} <= set(first.model.uncertainty_heads) and 'fed_evidence' not in first.model.uncertainty_heads
+    assert flow.model.uncertainty_heads.fed_evidence.evidence == ['knn', 'mahalanobis_pp']
+    assert last.model.decisions.false_alarms.head == 'fed_evidence' and 'decisions' not in first.model
+    # No image on which a decision is made may have fitted what it reads.
+    assert first.train_dataloader.dataset.split == flow.train_dataloader.dataset.split
+    assert 'split' not in last.train_dataloader.dataset
+    assert len(fit_configs(load_config(ZOO), chosen_recipes(['fed_evidence']), data)) == 2
+
+
 STATELESS = ('mc_dropout', 'gen', 'scale', 'energy')
 
 

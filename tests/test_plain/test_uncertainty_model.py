@@ -185,6 +185,22 @@ def test_flows_learn_from_the_logits_that_they_score():
     assert torch.equal(*scores)
 
 
+def test_evidence_of_flows_is_fitted_first_and_left_alone():
+    heads = FLOW | dict(knn=dict(per_class=20), fed_evidence=FLOW['fedu'] | dict(evidence=['knn']))
+    seen = []
+    model = wrapped(heads=heads, **PROMISE)
+    head = model.posthoc.uncertainty_heads['knn']
+    finish = head.finish_stage
+    head.finish_stage = lambda stage: (finish(stage), seen.append(head.bank.clone()))
+    assert list(model._parts()) == ['evidence', 'heads that learn by gradient', 'calibrator', 'statistics']
+    model.fit(small_loader(IMAGES, LABELS), iterations=3, **QUIET)
+    assert len(seen) == 1 and torch.equal(head.bank, seen[0]) and not head.bank.eq(0).all()
+    assert model.predict(IMAGES).uncertainty['fed_evidence'].isfinite().all()
+    # Another fit starts with the evidence again.
+    model.fit(small_loader(IMAGES.flip(0), LABELS.flip(0)), iterations=1, **QUIET)
+    assert len(seen) == 2
+
+
 def test_the_random_state_of_the_process_is_left_alone():
     torch.manual_seed(0)
     expected = torch.rand(3)

@@ -98,8 +98,9 @@ class FlagThreshold(BaseModule, Fittable):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """Names of the head and of those that it adds up."""
-        return (self.head, *getattr(self._scorer[0], 'members', ()))
+        """Names of the head and of those whose scores it reads."""
+        scorer = self._scorer[0]
+        return (self.head, *scorer.members, *scorer.evidence)
 
     def is_fitted(self) -> bool:
         """Whether a threshold was chosen or loaded."""

@@ -1,11 +1,11 @@
 """FlowEneDet: one detector of misclassified and of unknown pixels."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from mmseg.registry import MODELS
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmseg_uncertainty.functional.flow_inputs import (INPUTS, flow_input, pool_channels, published_flow_input,
@@ -17,6 +17,7 @@ from mmseg_uncertainty.models.losses import FlowEneDetLoss
 from mmseg_uncertainty.runtime.score_scale import ScoreScale
 from mmseg_uncertainty.structures import FrozenOutputs, GridOutputs, MethodInfo
 
+from .other_heads import other_heads
 from .score_head import ScoreHead
 from .top_logit_statistics import TopLogitStatistics
 
@@ -45,7 +46,10 @@ class FlowEneDetHead(ScoreHead):
             unlike those it is fitted on; see :func:`~mmseg_uncertainty.functional.flow_inputs.standardize_over_image`. A
             tile of a large image counts as an image.
         class_condition: Exact variant: whether the flow sees which class was predicted.
-        inputs: Exact variant: names out of :data:`~mmseg_uncertainty.functional.flow_inputs.INPUTS`, at least two.
+        inputs: Exact variant: names out of :data:`~mmseg_uncertainty.functional.flow_inputs.INPUTS`, at least two together with
+            ``evidence``.
+        evidence: Exact variant: names of other heads of the model whose scores are further inputs, such as the distance to
+            neighbours in another layer. They must be fitted before the flow is, and are then left as they are.
         class_statistics: Published variant: see :class:`TopLogitStatistics`; ``None`` takes those of the first
             ``statistics_iterations`` training batches.
         statistics_iterations: See ``class_statistics``.
@@ -59,8 +63,8 @@ class FlowEneDetHead(ScoreHead):
         score_options: Further options of :class:`ScoreHead`.
 
     Raises:
-        ValueError: The variant or an input is unknown, there are fewer than two inputs, or single pixels shall teach a
-            flow that sees their neighbours.
+        ValueError: The variant or an input is unknown, there are fewer than two inputs, single pixels shall teach a
+            flow that sees their neighbours, or evidence is given to the published variant.
     """
 
     info = MethodInfo(
@@ -77,6 +81,7 @@ class FlowEneDetHead(ScoreHead):
                  standardize_features: bool = False,
                  class_condition: bool = True,
                  inputs: Sequence[str] = DEFAULT_INPUTS,
+                 evidence: Sequence[str] = (),
                  class_statistics: str | dict | None = None,
                  statistics_iterations: int = 200,
                  scale_factor: float = 1.0,
@@ -87,6 +92,7 @@ class FlowEneDetHead(ScoreHead):
                  **score_options) -> None:
         self.conditional = conditional
         super().__init__(resolution=resolution, **score_options)
+        self._witnesses: tuple[Mapping[str, ScoreHead], ...] = ()
         if variant not in VARIANTS:
             raise ValueError(f'FlowEneDetHead: variant={variant!r} is unknown; choose from {VARIANTS}.')
         self.num_classes, self.variant, self.scale_factor = num_classes, variant, scale_factor
@@ -101,9 +107,12 @@ class FlowEneDetHead(ScoreHead):
             self.statistics = TopLogitStatistics(num_classes, class_statistics)
             self.flow = PublishedFlow(pooled, **(flow or {}))
             void_policy, self.class_condition = 'positive', False
+            if evidence:
+                raise ValueError(f"FlowEneDetHead: evidence={tuple(evidence)} needs variant='exact'; the published flow takes the "
+                                 'energy alone.')
         else:
-            self.inputs = _checked(inputs)
-            self.flow = FlowEneDetFlow(len(self.inputs), pooled + num_classes * class_condition, **(flow or {}))
+            self.inputs, self.evidence = _checked(inputs, evidence)
+            self.flow = FlowEneDetFlow(len(self.inputs) + len(self.evidence), pooled + num_classes * class_condition, **(flow or {}))
             void_policy, self.class_condition = 'ignore', class_condition
         self.register_buffer('iterations', torch.tensor(0))
         # Batches of this run and what their pixels weigh together, over all processes.
@@ -112,6 +121,25 @@ class FlowEneDetHead(ScoreHead):
         if variant == 'published' and self.loss_decode.likelihood_weight:
             raise ValueError("FlowEneDetHead: variant='published' has no likelihood to maximize; set "
                              "likelihood_weight=0 or use variant='exact'.")
+
+    def bind(self, model: nn.Module) -> None:
+        """Find the heads whose scores are inputs; see :meth:`ScoreHead.bind`.
+
+        Raises:
+            ValueError: There is no head of a name, it reads other heads itself, or learns by gradient.
+        """
+        witnesses = other_heads(model, self.evidence, 'FlowEneDetHead')
+        learning = [name for name, head in witnesses.items() if hasattr(head, 'loss')]
+        if learning:
+            raise ValueError(f'FlowEneDetHead: evidence {learning} learns by gradient itself, and evidence must be fitted first; '
+                             'name heads that need no fit or are fitted by statistics.')
+        # In a tuple, so that they stay no part of this one.
+        self._witnesses = (witnesses, )
+
+    @property
+    def settled(self) -> tuple[str, ...]:
+        """Names of heads that a fit must leave as they are, since the flow has learned from their scores."""
+        return self.evidence if self.flow.initialized else ()
 
     @property
     def needs_features(self) -> bool:
@@ -142,18 +170,28 @@ class FlowEneDetHead(ScoreHead):
         return self._cell_variables(GridOutputs(logits, features))
 
     def _cell_variables(self, cells: GridOutputs) -> tuple[Tensor, Tensor | None]:
+        evidence, condition = self._evidence(cells), self._condition(cells)
         if self.scale_factor == 1:
-            return self._flow_variables(cells, self._condition(cells))
-        logits, *condition = (F.interpolate(maps, scale_factor=self.scale_factor, mode='bilinear',
-                                            align_corners=cells.align_corners)
-                              for maps in (cells.logits, *self._condition(cells)))
-        return self._flow_variables(GridOutputs(logits, distribution=cells.distribution), condition)
+            return self._flow_variables(cells, evidence, condition)
+        logits, evidence, condition = ([F.interpolate(one, scale_factor=self.scale_factor, mode='bilinear',
+                                                      align_corners=cells.align_corners) for one in maps]
+                                       for maps in ([cells.logits], evidence, condition))
+        return self._flow_variables(GridOutputs(*logits, distribution=cells.distribution), evidence, condition)
 
-    def _flow_variables(self, cells: GridOutputs, condition: list[Tensor]) -> tuple[Tensor, Tensor | None]:
+    def _flow_variables(self, cells: GridOutputs, evidence: list[Tensor],
+                        condition: list[Tensor]) -> tuple[Tensor, Tensor | None]:
         if self.class_condition:
             classes = F.one_hot(cells.classes, self.num_classes).permute(0, 3, 1, 2).to(cells.logits)
             condition = [*condition, classes]
-        return self._flow_input(cells), torch.cat(condition, dim=1) if condition else None
+        return torch.cat([self._flow_input(cells), *evidence], dim=1), torch.cat(condition, dim=1) if condition else None
+
+    def _evidence(self, cells: GridOutputs) -> list[Tensor]:
+        if not self.evidence:
+            return []
+        if not self._witnesses:
+            raise RuntimeError(f'FlowEneDetHead: evidence={self.evidence} names other heads of a PosthocSegmentor, and this head is '
+                               'in none. Give it to one with them.')
+        return [cells.score(head)[:, None].to(cells.logits) for head in self._witnesses[0].values()]
 
     def _condition(self, cells: GridOutputs) -> list[Tensor]:
         if not self.conditional:
@@ -193,10 +231,10 @@ class FlowEneDetHead(ScoreHead):
         if self.training and self.training_pixels:
             pixels, size = draw_pixels(labels, self.training_pixels), labels.shape[-2:]
             labels = labels_at(labels, pixels)
-            logits, *features = (at_pixels(maps, pixels, size, cells.align_corners)
-                                 for maps in (output.logits, *self._condition(cells)))
-            output = GridOutputs(logits, distribution=output.distribution)
-            z, condition = self._flow_variables(output, features)
+            logits, evidence, condition = ([at_pixels(one, pixels, size, cells.align_corners) for one in maps]
+                                           for maps in ([output.logits], self._evidence(cells), self._condition(cells)))
+            output = GridOutputs(*logits, distribution=output.distribution)
+            z, condition = self._flow_variables(output, evidence, condition)
         else:
             if self.training:
                 self._observe(output, labels)
@@ -227,11 +265,14 @@ class FlowEneDetHead(ScoreHead):
         self.iterations += 1
 
 
-def _checked(inputs: Sequence[str]) -> tuple[str, ...]:
+def _checked(inputs: Sequence[str], evidence: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     unknown = [name for name in inputs if name not in INPUTS]
-    if unknown or len(inputs) < 2:
-        raise ValueError(f'FlowEneDetHead: inputs={tuple(inputs)} must be at least two out of {tuple(INPUTS)}.')
-    return tuple(inputs)
+    if isinstance(evidence, str):
+        raise ValueError(f'FlowEneDetHead: evidence={evidence!r} is one string; give a list of names of heads.')
+    if unknown or not inputs or len(inputs) + len(evidence) < 2:
+        raise ValueError(f'FlowEneDetHead: inputs={tuple(inputs)} must be at least two out of {tuple(INPUTS)}, or one beside '
+                         'evidence.')
+    return tuple(inputs), tuple(evidence)
 
 
 def _at(maps: Tensor, labels: Tensor, align_corners: bool) -> Tensor:

@@ -36,6 +36,8 @@ class ScoreHead(BaseModule, metaclass=ABCMeta):
     features_from: str | None = None
     # Names of the heads whose maps are all that this one reads.
     members: tuple[str, ...] = ()
+    # Names of the heads whose scores are inputs of this one.
+    evidence: tuple[str, ...] = ()
     without_features: ClassVar[str] = 'remove this head or choose one that needs logits only'
 
     def __init__(self,

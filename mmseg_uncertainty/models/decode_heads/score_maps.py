@@ -24,7 +24,8 @@ def score_maps(heads: Mapping[str, ScoreHead], native: Mapping[str, Tensor], out
 
 
 def with_what_they_read(model: nn.Module, names: Iterable[str]) -> list[str]:
-    """Names of heads, of those that they add up, and of what the calibrator asks, in the order of the heads of the model."""
+    """Names of heads, of those whose scores they read, and of what the calibrator asks, in the order of the heads of the model."""
     heads, wanted = model.uncertainty_heads, {*names, *getattr(model.calibrator, 'reads', ())}
-    wanted |= {member for name in wanted for member in heads[name].members}
+    for _ in range(2):  # A sum may add up a head that itself reads others.
+        wanted |= {other for name in wanted for other in (*heads[name].members, *heads[name].evidence)}
     return [name for name in heads if name in wanted]

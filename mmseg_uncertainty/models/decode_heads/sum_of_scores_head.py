@@ -13,9 +13,9 @@ from mmseg_uncertainty.functional.combined_scores import REDUCTIONS, combine_sco
 from mmseg_uncertainty.functional.compiled import is_compiling
 from mmseg_uncertainty.models.fittable import Fittable
 from mmseg_uncertainty.models.utils.native_maps import scores_at_labels
-from mmseg_uncertainty.runtime.near_names import did_you_mean
 from mmseg_uncertainty.structures import FrozenOutputs, GridOutputs, MethodInfo
 
+from .other_heads import other_heads
 from .score_head import ScoreHead
 
 
@@ -63,14 +63,7 @@ class SumOfScoresHead(ScoreHead, Fittable):
         Raises:
             ValueError: There is no head of a name, or it is a sum itself.
         """
-        heads = model.uncertainty_heads
-        for name in self.members:
-            if name not in heads:
-                raise ValueError(f'SumOfScoresHead: {name!r} is none of the heads {sorted(heads)}.{did_you_mean(name, heads)} '
-                                 'Add it to uncertainty_heads, or name another.')
-            if heads[name].members:
-                raise ValueError(f'SumOfScoresHead: {name!r} is a sum of scores itself; name the heads that it adds up.')
-        self._scorers = ({name: heads[name] for name in self.members}, )
+        self._scorers = (other_heads(model, self.members, 'SumOfScoresHead'), )
         self.stages = 1 + max(head.stages if isinstance(head, Fittable) else 0 for head in self.scorers.values())
 
     @property

@@ -225,7 +225,7 @@ class PosthocSegmentor(BaseModel):
                 cells = self.cells(passed, [grid.over(passed.native_scores.shape[-2:], window) for grid in grids])
                 if heads:
                     # A head may score at a multiple of the classifier's size.
-                    maps = [_resized(head(cells)[:, None], window.size, self.base.align_corners) for head in heads.values()]
+                    maps = [_resized(cells.score(head)[:, None], window.size, self.base.align_corners) for head in heads.values()]
                     head_maps.add(window, torch.cat(maps, dim=1))
                 if keep_windows:
                     windows.append(cells)
