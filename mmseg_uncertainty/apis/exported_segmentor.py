@@ -10,7 +10,6 @@ from torch.nn import functional as F
 from mmseg_uncertainty.models import EnsembleSegmentor, PosthocSegmentor
 from mmseg_uncertainty.models.calibrators import LocalTemperatureScaling
 from mmseg_uncertainty.models.decisions import FlagThreshold
-from mmseg_uncertainty.models.decode_heads import NearestNeighborHead
 from mmseg_uncertainty.models.decode_heads.score_maps import score_maps, with_what_they_read
 from mmseg_uncertainty.models.set_heads import ConformalRiskControlHead
 from mmseg_uncertainty.runtime.exported_predictor import FLAG_PREFIX, MAP_PREFIX
@@ -141,9 +140,10 @@ class ExportedSegmentor(nn.Module):
         padded = pad_input(images, model.data_preprocessor)
         maps, pooled = self._passed(padded, content)
         maps = self._to_image(maps, content, image_size)
-        scores, native = maps[:, :model.base.out_channels], maps[:, model.base.out_channels:].unbind(dim=1)
+        channels = model.base.out_channels
+        scores = maps[:, :channels]
         labels, output = distribution.predict(scores), model.at_output(scores)
-        at_cells = dict(zip(self.window_pass.heads, native))
+        at_cells = {name: maps[:, channels + index] for index, name in enumerate(self.window_pass.heads)}
         calibrated = self._calibrate(output, self._to_image(padded, content, image_size), pooled, at_cells)
         read = GridOutputs(calibrated, predicted=output.predicted, distribution=distribution)
         maps = score_maps(model.uncertainty_heads, at_cells, read)
@@ -251,10 +251,6 @@ def check_exportable(model: PosthocSegmentor, heads: list[str] | None) -> None:
         if part is not None and not part.is_fitted():
             raise ValueError(f'{type(part).__name__} is not fitted yet; fit it with tools/train.py and export the checkpoint '
                              'that this saves.')
-    for name in with_what_they_read(model, model.uncertainty_heads if heads is None else heads):
-        if isinstance(model.uncertainty_heads[name], NearestNeighborHead):
-            raise ValueError(f'NearestNeighborHead ({name!r}) compares pixels with its bank in as many parts as fit the memory, '
-                             'and a graph has a fixed number of parts. Leave it out with --heads.')
     if model.set_head is not None:
         check_sets(model.set_head)
 

@@ -8,19 +8,25 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmseg_uncertainty.models.calibrators.spline_calibration import SplineCalibration
 from mmseg_uncertainty.models.decode_heads import MCDropoutHead
 from mmseg_uncertainty.models.flows.class_conditional_gaussian import ClassConditionalGaussian
 from mmseg_uncertainty.models.flows.invertible_convolution import InvertibleConvolution
+from mmseg_uncertainty.models.flows.published_block import PublishedBlock
+
+
+# Functions of weights alone, in which ONNX lacks an operator.
+CONSTANTS = ((InvertibleConvolution, 'weight'), (ClassConditionalGaussian, 'precision_factor'), (PublishedBlock, 'mixing_log_det'))
 
 
 def make_traceable(module: nn.Module) -> None:
     """Rewrite the layers of a model for exporting, in place.
 
     Matrices of weights are computed now, since ONNX lacks what builds them; attention becomes plain products, and adaptive
-    pooling products with matrices of shares; masks of MC-dropout become constants.
+    pooling products with matrices of shares; masks of MC-dropout become constants; sorted points are searched by halving.
     """
     for part in module.modules():
-        for kind, method in ((InvertibleConvolution, 'weight'), (ClassConditionalGaussian, 'precision_factor')):
+        for kind, method in CONSTANTS:
             if isinstance(part, kind):
                 value = getattr(part, method)().detach()
                 setattr(part, method, _constant(value.clone(memory_format=torch.contiguous_format)))
@@ -30,6 +36,28 @@ def make_traceable(module: nn.Module) -> None:
             part.forward = partial(mean_of_bins, output_size=part.output_size)
         if isinstance(part, MCDropoutHead):
             part.fix_masks()
+        if isinstance(part, SplineCalibration):
+            part.search = bisect
+
+
+def bisect(points: Tensor, values: Tensor, right: bool = False) -> Tensor:
+    """Positions as :func:`torch.searchsorted` finds them, by halving.
+
+    Args:
+        points: Ascending, shape (n,).
+        values: Any shape.
+        right: Whether equal points lie before a value.
+
+    Returns:
+        Number of points before each value, of the shape of the values, int64.
+    """
+    before, count = torch.le if right else torch.lt, len(points)
+    index, step = torch.zeros_like(values, dtype=torch.long), 1 << (count.bit_length() - 1)
+    while step:
+        further = (index + step).clamp(max=count)
+        index = torch.where(before(points[further - 1], values) & (index + step <= count), further, index)
+        step //= 2
+    return index
 
 
 def attend(attention: nn.MultiheadAttention, query: Tensor, key: Tensor, value: Tensor, **_) -> tuple[Tensor, None]:

@@ -23,7 +23,8 @@ def scale_gaps(logits: Tensor, weights: Tensor) -> Tensor:
         >>> scale_gaps(torch.tensor([[1., 6., 3.]]), weights=torch.tensor([2., 0.5]))  # gaps of 3 and 2 become 6 and 1
         tensor([[0., 7., 1.]])
     """
-    ordered, places = logits.sort(dim=1, descending=True, stable=True)
+    # Ties have a gap of 0, so their order changes nothing.
+    ordered, places = logits.sort(dim=1, descending=True)
     gaps = ordered[:, :-1] - ordered[:, 1:]
     weights = weights.reshape(1, -1, *[1] * (logits.dim() - 2)) if weights.dim() == 1 else weights
     from_below = (gaps * weights).flip(1).cumsum(dim=1).flip(1)

@@ -225,13 +225,23 @@ def nearest_neighbour_distance(features: Tensor, bank: Tensor, valid: Tensor, ne
         tensor([[[0.7071]]])
     """
     unit = (torch.nn.functional.normalize(features, dim=1) if normalize else features).movedim(1, -1)
-    rows = unit.reshape(-1, unit.shape[-1])
-    candidates, half_squares = min(neighbour + SPARE, len(bank)), bank.square().sum(dim=1) / 2
+    candidates = min(neighbour + SPARE, len(bank))
     step = max(1, CHUNK_ENTRIES // max(len(bank), candidates * bank.shape[1]))
-    distances = []
-    for part in rows.split(step):
-        nearest = (part @ bank.T - half_squares).masked_fill(~valid, -torch.inf).topk(candidates, dim=1).indices
-        distance = torch.linalg.vector_norm(part[:, None] - bank[nearest], dim=-1).masked_fill(~valid[nearest], torch.inf)
-        smallest = distance.sort(dim=1).values[:, :neighbour]
-        distances.append(smallest.mean(dim=1) if average else smallest[:, -1])
-    return torch.cat(distances).view(unit.shape[:-1])
+    # The number of parts depends on the image, so that a graph of any size needs a loop.
+    in_parts = torch.jit.script(_distances_in_parts) if torch.jit.is_tracing() else _distances_in_parts
+    distances = in_parts(unit.reshape(-1, unit.shape[-1]), bank, valid, neighbour, candidates, average, step)
+    return distances.view(unit.shape[:-1])
+
+
+def _distances_in_parts(rows: Tensor, bank: Tensor, valid: Tensor, neighbour: int, candidates: int, average: bool,
+                        step: int) -> Tensor:
+    """Distances of rows (R, C), shape (R,), ``step`` rows at once."""
+    half_squares = bank.square().sum(dim=1) / 2
+    distances = torch.zeros([0], dtype=rows.dtype, device=rows.device)
+    for start in range(0, rows.shape[0], step):
+        part = rows[start:start + step]
+        nearest = (part @ bank.T - half_squares).masked_fill(~valid, float('-inf')).topk(candidates, dim=1)[1]
+        distance = (part[:, None] - bank[nearest]).square().sum(dim=-1).sqrt().masked_fill(~valid[nearest], float('inf'))
+        smallest = distance.topk(neighbour, dim=1, largest=False)[0]
+        distances = torch.cat([distances, smallest.mean(dim=1) if average else smallest[:, -1]])
+    return distances

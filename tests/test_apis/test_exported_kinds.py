@@ -8,7 +8,10 @@ from mmengine.registry import init_default_scope
 from mmseg_uncertainty.apis.export_parity import graph_parity, image_parity, is_equal, predicts_the_same
 from mmseg_uncertainty.apis.exported_segmentor import ExportedSegmentor
 from mmseg_uncertainty.apis.onnx_export import export_onnx, onnx_runner
-from mmseg_uncertainty.apis.traceable_layers import mean_of_bins
+from mmseg_uncertainty.apis.traceable_layers import bisect, mean_of_bins
+from mmseg_uncertainty.functional import feature_distances
+from mmseg_uncertainty.models.calibrators import OrderPreservingScaling, SplineCalibration, VectorScaling
+from mmseg_uncertainty.models.calibrators.spline_calibration import POINTS
 from mmseg_uncertainty.runtime.onnx_segmentor import OnnxSegmentor
 from tests.test_apis.export_models import DEEPLAB, HEADS, SET_HEAD, as_it_is_and_exported, config_of, posthoc
 from tests.tiny import tiny_posthoc
@@ -22,6 +25,11 @@ DETECTORS = dict(
     react=dict(type='ReActHead'), fdbd=dict(type='FDBDHead'), residual=dict(type='ResidualHead'), neco=dict(type='NECOHead'),
     pnml=dict(type='PNMLHead'), mahalanobis=dict(type='MahalanobisHead', normalize=True, relative=True),
     both=dict(type='SumOfScoresHead', heads=['gen', 'pnml'], reduction='max'))
+STATISTICS = dict(means=[1.] * 5, variances=[2.] * 5)
+TOKENS = 'backbone.layers.0.1.0.attn.attn:keys'
+NEIGHBORS = dict(
+    nearest=dict(type='NearestNeighborHead', per_class=8), mean=dict(type='NearestNeighborHead', per_class=8, average=True),
+    tokens=dict(type='NearestNeighborHead', per_class=8, features_from=TOKENS, normalize=False))
 SIGMOIDS = dict(loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True))
 POOLED = dict(in_channels=32, in_index=3, channels=8, pool_scales=(1, 2, 3, 6), num_classes=5, norm_cfg=dict(type='BN'),
               align_corners=False)
@@ -61,8 +69,15 @@ def fill(model):
                 values.fill_(True)
             elif values.is_floating_point():
                 values.copy_(torch.rand(values.shape, generator=generator) + 0.1)
-    if model.calibrator is not None:
+    if isinstance(model.calibrator, VectorScaling):
         model.calibrator.offset.copy_(torch.tensor([0, 0.3, 0.6, 0, -1.]))
+    if isinstance(model.calibrator, SplineCalibration):
+        model.calibrator.given.copy_(torch.linspace(-1, 1, POINTS)**3)
+        model.calibrator.calibrated.copy_(torch.linspace(-0.7, 0.4, POINTS))
+        model.calibrator.changes.fill_(True)
+    if isinstance(model.calibrator, OrderPreservingScaling):
+        model.calibrator.weights.copy_(torch.rand(model.calibrator.weights.shape, generator=generator) + 0.5)
+    if model.calibrator is not None:
         model.calibrator.fitted.fill_(True)
 
 
@@ -76,11 +91,17 @@ KINDS = dict(
     psp=pooling('PSPHead'),
     uper=pooling('UPerHead', in_channels=[4, 8, 16, 32], in_index=[0, 1, 2, 3]),
     filters_and_dropout=model_of(FILTERED),
-    detectors=model_of(DETECTORS))
+    detectors=model_of(DETECTORS),
+    neighbors=model_of(NEIGHBORS),
+    published_flow=model_of(dict(fedu=dict(type='FlowEneDetHead', variant='published', class_statistics=STATISTICS))),
+    spline=model_of(calibrator=dict(type='SplineCalibration')),
+    weighed_gaps=model_of(calibrator=dict(type='OrderPreservingScaling', classwise=True)))
 
 
 @pytest.mark.parametrize('kind', KINDS)
-def test_kinds_are_predicted_as_by_the_model(kind, tmp_path):
+def test_kinds_are_predicted_as_by_the_model(kind, tmp_path, monkeypatch):
+    # Several parts for the loop over cells.
+    monkeypatch.setattr(feature_distances, 'CHUNK_ENTRIES', 2**12)
     pytest.importorskip('onnx')
     pytest.importorskip('onnxruntime')
     inferencer, segmentor = as_it_is_and_exported(KINDS[kind], tmp_path, fit=fill)
@@ -110,6 +131,14 @@ def test_means_of_bins_are_adaptive_pooling(size, bins):
     torch.testing.assert_close(mean_of_bins(maps, bins), torch.nn.functional.adaptive_avg_pool2d(maps, bins))
 
 
+@pytest.mark.parametrize('count', [1, 2, 7, 8, 513])
+@pytest.mark.parametrize('right', [False, True])
+def test_halving_finds_what_searchsorted_finds(count, right):
+    points = torch.randint(0, 20, (count, )).double().sort().values
+    values = torch.cat([torch.linspace(-1, 21, 89, dtype=torch.float64), points]).view(-1, 1)
+    assert torch.equal(bisect(points, values, right), torch.searchsorted(points, values, right=right))
+
+
 @pytest.mark.parametrize('step, name', [
     (dict(type='Pad', size_divisor=32), 'Pad'), (dict(type='Resize', scale=(64, 64), backend='turbo'), 'turbo')])
 def test_steps_that_a_file_cannot_repeat_are_named(step, name):
@@ -119,9 +148,7 @@ def test_steps_that_a_file_cannot_repeat_are_named(step, name):
         ExportedSegmentor(model)
 
 
-def test_heads_and_sets_that_a_graph_cannot_hold_are_named():
-    with pytest.raises(ValueError, match='nearest'):
-        ExportedSegmentor(posthoc(dict(uncertainty_heads=dict(nearest=dict(type='NearestNeighborHead')))))
+def test_sets_that_a_graph_cannot_hold_are_named():
     model = posthoc(set_head=dict(type='KandinskyHead', num_classes=5, variant='published'))
     model.set_head.released.thresholds = torch.zeros(5, 64, 96)
     with pytest.raises(ValueError, match='images of one size'):

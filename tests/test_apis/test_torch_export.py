@@ -27,9 +27,9 @@ def test_torchscript_takes_any_size_and_batch(base, tmp_path):
             assert_same(script(images), segmentor(images))
 
 
-@BASES
-def test_programs_have_one_size(base, tmp_path):
-    segmentor = ExportedSegmentor(posthoc(base, set_head=SET_HEAD), preprocess=True)
+@pytest.mark.parametrize('base, heads', [(None, None), (DEEPLAB, ['msp'])], ids=['SegFormer', 'DeepLabV3+'])
+def test_programs_have_one_size(base, heads, tmp_path):
+    segmentor = ExportedSegmentor(posthoc(base, set_head=SET_HEAD), heads, preprocess=True)
     program = torch.export.load(str(export_program(segmentor, tmp_path / 'model.pt2', 1, 64, 96)))
     images, = segmentor.example_inputs(1, 64, 96, seed=3)
     with torch.no_grad():

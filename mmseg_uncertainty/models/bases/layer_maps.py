@@ -122,21 +122,27 @@ def on_grid(values: Tensor, input_size: tuple[int, int], name: str = '') -> Tens
         name: Where they come from, for messages.
 
     Raises:
-        ValueError: Tokens do not cover the image, or sizes would be frozen into an exported graph.
+        ValueError: Tokens do not cover the image.
     """
     if values.dim() == 4:
         return values
     if values.dim() != 3:
         raise ValueError(f'features_from={name!r} gives values of shape {tuple(values.shape)}; expected a map (N, C, h, w) or '
                          'tokens (N, L, C).')
-    if torch.jit.is_tracing():
-        raise ValueError(f'features_from={name!r} gives tokens, whose rows and columns a graph for images of any size cannot '
-                         'know. Leave this head out with --heads.')
     count = values.shape[1]
     for extra in TOKENS_BEFORE:
-        step = math.sqrt(input_size[0] * input_size[1] / max(count - extra, 1))
-        rows, columns = round(input_size[0] / step), round(input_size[1] / step)
+        rows, columns = _rows_and_columns(input_size, count - extra)
         if rows * columns == count - extra:
-            return values[:, extra:].transpose(1, 2).unflatten(2, (rows, columns))
+            return values[:, extra:].transpose(1, 2).reshape(values.shape[0], values.shape[2], rows, columns)
     raise ValueError(f'features_from={name!r} gives {count} tokens, which do not cover an input of {tuple(input_size)} pixels row '
                      'by row. Name a layer before tokens are merged or put into windows.')
+
+
+def _rows_and_columns(size: tuple[int, int], count: int) -> tuple[int, int]:
+    """Rows and columns of this many tokens in the proportions of an image; tensors where a tracer gives sizes as tensors."""
+    if torch.jit.is_tracing():
+        height, width = (torch.as_tensor(side).double() for side in size)
+        step = (height * width / torch.as_tensor(count).clamp(min=1)).sqrt()
+        return torch.round(height / step).long(), torch.round(width / step).long()
+    step = math.sqrt(size[0] * size[1] / max(count, 1))
+    return round(size[0] / step), round(size[1] / step)

@@ -41,6 +41,7 @@ class SplineCalibration(SampledCalibrator):
         if knots < 3:
             raise ValueError(f'SplineCalibration: knots={knots} must be at least 3.')
         self.knots = knots
+        self.search = torch.searchsorted
         self.register_buffer('given', torch.arange(POINTS, dtype=torch.float64))
         self.register_buffer('calibrated', torch.arange(POINTS, dtype=torch.float64))
         self.register_buffer('changes', torch.tensor(False))
@@ -55,7 +56,7 @@ class SplineCalibration(SampledCalibrator):
         """Calibrated log-odds, linear between points and parallel to the diagonal beyond them."""
         given, calibrated = self.given.to(log_odds), self.calibrated.to(log_odds)
         inside = log_odds.clamp(given[0], given[-1])
-        right = torch.searchsorted(given, inside.contiguous()).clamp(1, POINTS - 1)
+        right = self.search(given, inside.contiguous()).clamp(1, POINTS - 1)
         low, high = given[right - 1], given[right]
         share = (inside - low) / (high - low).clamp_min(torch.finfo(given.dtype).tiny)
         return calibrated[right - 1] + share * (calibrated[right] - calibrated[right - 1]) + log_odds - inside

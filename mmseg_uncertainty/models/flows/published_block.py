@@ -69,10 +69,14 @@ class PublishedBlock(nn.Module):
         """
         x = self.shift + x * torch.sigmoid(-self.gate)
         x = F.conv2d(x, self.mixing[..., None, None])
-        log_det = torch.linalg.slogdet(self.mixing).logabsdet - F.softplus(self.gate)
+        log_det = self.mixing_log_det() - F.softplus(self.gate)
         x, coupling_log_det = self._couple(x, condition)
         x, attention_log_det = self._attend(x)
         return x, log_det + coupling_log_det + attention_log_det
+
+    def mixing_log_det(self) -> Tensor:
+        """Log-determinant of the mixing of the two channels, a number."""
+        return torch.linalg.slogdet(self.mixing).logabsdet
 
     def _couple(self, x: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
         seen = x
