@@ -1,15 +1,21 @@
-"""Lets MMSegmentation 1.2 and mmengine 0.10 of OpenMMLab run beside libraries that came after them."""
+"""Lets MMSegmentation 1.2 and mmengine 0.10 run beside libraries that came after them, and start without what few ask for."""
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
 
 # MMSegmentation 1.2 and mmdet 3.3 run with mmcv 2.2 and refuse to be imported beside it.
 REFUSED, ACCEPTED = '2.2.', '2.1.0'
+TRANSFORMERS, OPTIMIZERS = 'transformers', 'mmengine.optim'
 
 
 @contextmanager
@@ -26,6 +32,46 @@ def accepted_mmcv() -> Iterator[None]:
         yield
     finally:
         mmcv.__version__ = version
+
+
+def import_optimizers() -> None:
+    """Import mmengine's optimizers without transformers, of which it registers one optimizer: half a second of every start.
+
+    Configs find it by its name all the same, see :func:`adafactor`.
+    """
+    if TRANSFORMERS in sys.modules or OPTIMIZERS in sys.modules or find_spec(TRANSFORMERS) is None:
+        return
+    sys.modules[TRANSFORMERS] = None  # type: ignore[assignment]  (which lets its import fail)
+    try:
+        from mmengine.optim.optimizer import builder
+    finally:
+        del sys.modules[TRANSFORMERS]
+    builder.OPTIMIZERS.register_module(name='Adafactor', module=adafactor)
+    builder.TRANSFORMERS_OPTIMIZERS.append('Adafactor')
+
+
+def adafactor(params: Any, **options: Any) -> Optimizer:
+    """The optimizer Adafactor of transformers, which is imported with the first one that is built."""
+    from transformers import Adafactor
+    return Adafactor(params, **options)
+
+
+def find_bases_without_metafiles() -> None:
+    """Let mmengine look for ``mmseg::_base_/…`` among files at once; it reads the metafiles of all models before."""
+    from mmengine.config import config
+    config._get_external_cfg_path = external_config
+
+
+def external_config(package_path: str, name: str) -> str:
+    """Path of a config that the metafiles of a package list.
+
+    Raises:
+        ValueError: They list none of this name; mmengine then looks for the file.
+    """
+    from mmengine.config import utils
+    if name.startswith('_base_/'):
+        raise ValueError(f'{name} is part of configs, and metafiles list whole ones.')
+    return utils._get_external_cfg_path(package_path, name)
 
 
 def find_packages_without_setuptools() -> None:

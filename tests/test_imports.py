@@ -2,6 +2,7 @@
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,9 @@ import pytest
 import mmseg_uncertainty
 
 HOST = ('mmseg', 'mmcv', 'mmengine')
+# Half a second and more of every start; what takes them along is found by `python -X importtime`.
+NOT_FOR_PREDICTIONS = {'FrEIA', 'matplotlib.figure', 'pandas', 'scipy.stats', 'sklearn', 'torchvision', 'transformers'}
+NOT_FOR_WRAPPED = {'matplotlib', 'mmseg_uncertainty.evaluation'}
 # Imports that fail as they do where the distribution is not installed.
 HIDE = '''
 import json, sys
@@ -104,11 +108,26 @@ assert MODULE2PACKAGE['mmseg'] in ('onedl-mmsegmentation', 'mmsegmentation')
     assert 'mmseg_uncertainty.host' in run_without((), program)
 
 
-def test_predictions_import_no_library_that_fits_alone_need():
-    program = '''
-import mmseg_uncertainty.registered
-from mmseg_uncertainty.apis import UncertaintyInferencer
-print(json.dumps(sorted({'sklearn', 'pandas'} & set(sys.modules))))
+def test_a_prediction_imports_no_library_that_other_work_needs(tmp_path):
+    program = f'''
+import cv2, numpy
+from mmengine.registry import OPTIMIZERS
+from mmseg_uncertainty.cli import main
+cv2.imwrite('{tmp_path}/street.png', numpy.zeros((64, 64, 3), 'uint8'))
+main(['infer', '{tmp_path}/street.png', 'segformer_b0_toy_roads', '--out', '{tmp_path}/out', '--device', 'cpu'])
+print(json.dumps([name in OPTIMIZERS for name in ('AdamW', 'Adafactor')]), 'are registered')
+print(json.dumps(sorted({NOT_FOR_PREDICTIONS} & set(sys.modules))))
+'''
+    *_, registered, imported = run_without((), program).splitlines()
+    assert registered == f'[true, {json.dumps(bool(find_spec("transformers")))}] are registered'
+    assert json.loads(imported) == []
+
+
+def test_a_wrapped_network_predicts_without_evaluators_and_pictures():
+    program = f'''
+import torch, mmseg_uncertainty
+mmseg_uncertainty.wrap(torch.nn.Conv2d(3, 3, 1), num_classes=3).predict(torch.zeros(1, 3, 8, 8))
+print(json.dumps(sorted({NOT_FOR_PREDICTIONS | NOT_FOR_WRAPPED} & set(sys.modules))))
 '''
     assert json.loads(run_without((), program).splitlines()[-1]) == []
 

@@ -6,12 +6,15 @@ from importlib.metadata import PackageNotFoundError
 
 import mmcv
 import pytest
-from mmengine.config import Config, config
+import torch
+from mmengine.config import Config, config, utils
 from mmengine.utils import package_utils
+from torch import nn
 
 from mmseg_uncertainty import host, upstream
 from mmseg_uncertainty.apis import config_files
 
+cfg_metainfo = utils._get_cfg_metainfo
 OPENMMLAB = {'mmsegmentation': '1.2.2', 'mmcv': '2.1.0', 'mmengine': '0.10.7'}
 
 
@@ -50,6 +53,21 @@ def test_with_setuptools_mmengine_asks_it(monkeypatch):
     monkeypatch.setattr(config, 'is_installed', asks_setuptools)
     upstream.find_packages_without_setuptools()
     assert config.is_installed is asks_setuptools
+
+
+def test_adafactor_is_that_of_transformers():
+    transformers = pytest.importorskip('transformers')
+    optimizer = upstream.adafactor([nn.Parameter(torch.zeros(2))], lr=0.5, relative_step=False)
+    assert isinstance(optimizer, transformers.Adafactor) and optimizer.defaults['lr'] == 0.5
+
+
+@pytest.mark.parametrize('name', ['_base_/models/segformer_mit-b0.py', 'pspnet/pspnet_r18-d8_4xb4-80k_loveda-512x512.py'])
+def test_metafiles_are_read_for_whole_configs_alone(name, monkeypatch, tmp_path):
+    read = []
+    monkeypatch.setattr(utils, '_get_cfg_metainfo', lambda package, config: read.append(config) or cfg_metainfo(package, config))
+    (tmp_path / 'config.py').write_text(f"_base_ = ['mmseg::{name}']\n")
+    assert Config.fromfile(tmp_path / 'config.py').model.type == 'EncoderDecoder'
+    assert read == [] if name.startswith('_base_') else [name.removesuffix('.py')]
 
 
 @pytest.mark.parametrize('version, told', [('2.0.0', '2.0.0'), ('2.1.0', '2.1.0'), ('2.2.0', '2.1.0'), ('2.3.6', '2.3.6')])

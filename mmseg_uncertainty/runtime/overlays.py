@@ -6,7 +6,6 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
-from matplotlib import colormaps
 
 # Both brighten steadily, so that they can be read in grey and by people who see few colours.
 HEAT_MAP, SET_SIZE_MAP, VOID_COLOUR = 'inferno', 'viridis', (0, 0, 0)
@@ -32,6 +31,7 @@ def colour(labels: np.ndarray, palette: Sequence[Sequence[int]]) -> np.ndarray:
 @lru_cache(maxsize=4)
 def colour_table(name: str = HEAT_MAP) -> np.ndarray:
     """The 256 colours of a colour map from its lower to its upper end, shape (256, 3), uint8."""
+    from matplotlib import colormaps  # which who draws nothing does not wait for
     return colormaps[name](np.arange(256), bytes=True)[:, :3]
 
 

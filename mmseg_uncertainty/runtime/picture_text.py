@@ -4,7 +4,6 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-import matplotlib
 from PIL import Image, ImageDraw, ImageFont
 
 LINE_HEIGHT = 1.3
@@ -14,6 +13,7 @@ INK, FAINT_INK = (20, 20, 20), (95, 95, 95)
 @lru_cache(maxsize=32)
 def typeface(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
     """DejaVu Sans of so many pixels."""
+    import matplotlib  # which who writes nothing into pictures does not wait for
     name = 'DejaVuSans-Bold.ttf' if bold else 'DejaVuSans.ttf'
     return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / 'fonts/ttf' / name), max(size, 6))
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from mmseg_uncertainty.functional.flow_inputs import (INPUTS, flow_input, pool_channels, published_flow_input,
                                                       standardize_over_image)
 from mmseg_uncertainty.functional.pixel_samples import at_pixels, draw_pixels, labels_at
-from mmseg_uncertainty.models.flows import FlowEneDetFlow, PublishedFlow
+from mmseg_uncertainty.models import flows
 from mmseg_uncertainty.models.flows.masked_statistics import all_sum
 from mmseg_uncertainty.models.losses import FlowEneDetLoss
 from mmseg_uncertainty.runtime.score_scale import ScoreScale
@@ -105,14 +105,14 @@ class FlowEneDetHead(ScoreHead):
         pooled = condition_channels if conditional else 0
         if variant == 'published':
             self.statistics = TopLogitStatistics(num_classes, class_statistics)
-            self.flow = PublishedFlow(pooled, **(flow or {}))
+            self.flow = flows.PublishedFlow(pooled, **(flow or {}))
             void_policy, self.class_condition = 'positive', False
             if evidence:
                 raise ValueError(f"FlowEneDetHead: evidence={tuple(evidence)} needs variant='exact'; the published flow takes the "
                                  'energy alone.')
         else:
             self.inputs, self.evidence = _checked(inputs, evidence)
-            self.flow = FlowEneDetFlow(len(self.inputs) + len(self.evidence), pooled + num_classes * class_condition, **(flow or {}))
+            self.flow = flows.FlowEneDetFlow(len(self.inputs) + len(self.evidence), pooled + num_classes * class_condition, **(flow or {}))
             void_policy, self.class_condition = 'ignore', class_condition
         self.register_buffer('iterations', torch.tensor(0))
         # Batches of this run and what their pixels weigh together, over all processes.
