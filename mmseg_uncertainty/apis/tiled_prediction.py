@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mmseg_uncertainty.models import PosthocSegmentor
 from mmseg_uncertainty.models.segmentors.image_result import write_result
+from mmseg_uncertainty.runtime.dataset_error import DatasetError
 from mmseg_uncertainty.runtime.tiles import CONTEXT, FILTER_REACH, MOST_LOGITS, TILE, Window, allocate, tiles
 from mmseg_uncertainty.structures import Grid, ImageOutputs, MapOnGrid, Place
 
@@ -50,15 +51,15 @@ class TiledPrediction:
             A sample as :class:`~mmseg_uncertainty.models.PosthocSegmentor` returns it, with labels of fewer bits.
 
         Raises:
-            ValueError: The model averages over scales and flips, or has sets that need the whole image.
+            DatasetError: The model averages over scales and flips, or has sets that need the whole image.
         """
         if self.model.tta is not None:
-            raise ValueError(f'{sample.get("img_path", "The image")} is too large for one pass, and test-time augmentation needs '
-                             'all of it at once. Shrink it, give a larger max_pixels (--max-pixels), or leave out --tta.')
+            raise DatasetError(f'{sample.get("img_path", "The image")} is too large for one pass, and test-time augmentation '
+                               'needs all of it at once. Shrink it, give a larger max_pixels (--max-pixels), or leave out --tta.')
         if getattr(self.model.set_head, 'whole_image', False):
-            raise ValueError(f'{sample.get("img_path", "The image")} is too large for one pass, and '
-                             f'{type(self.model.set_head).__name__} needs all of it at once. Shrink it, or give a larger max_pixels '
-                             '(--max-pixels).')
+            raise DatasetError(f'{sample.get("img_path", "The image")} is too large for one pass, and '
+                               f'{type(self.model.set_head).__name__} needs all of it at once. Shrink it, or give a larger '
+                               'max_pixels (--max-pixels).')
         size, input_size = tuple(sample.ori_shape[:2]), tuple(inputs.shape[1:])
         scale = min(1.0, size[0] / input_size[0], size[1] / input_size[1])
         whole = Window(0, input_size[0], 0, input_size[1])

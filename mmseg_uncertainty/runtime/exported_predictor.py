@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import cv2
 import numpy as np
 
+from .dataset_error import DatasetError
 from .prediction import Prediction
 from .resizing import Resizing
 from .tiles import CONTEXT, FILTER_REACH, MOST_LOGITS, TILE, allocate, tiles
@@ -47,8 +48,8 @@ class ExportedPredictor:
             name: What to call the image in errors.
 
         Raises:
-            DatasetError: The image cannot be resized as the test pipeline says.
-            ValueError: It is too large for one pass, and a part of the model reads the whole image.
+            DatasetError: The image cannot be resized as the test pipeline says, or is too large for one pass and a part
+                of the model reads the whole image.
         """
         return self.batch([image], name)[0]
 
@@ -65,8 +66,8 @@ class ExportedPredictor:
         if self.whole_image:
             pixels = image.shape[0] * image.shape[1]
             readers = ' and '.join(self.whole_image)
-            raise ValueError(f'{name} has {pixels} pixels, more than one pass takes, and {readers} of the exported model reads '
-                             'the whole image. Shrink it, or give a larger max_pixels (--max-pixels).')
+            raise DatasetError(f'{name} has {pixels} pixels, more than one pass takes, and {readers} of the exported model reads '
+                               'the whole image. Shrink it, or give a larger max_pixels (--max-pixels).')
         outputs = self._tiled(image)
         return self._prediction(outputs if image.shape[:2] == size else self._resized(outputs, size))
 

@@ -20,11 +20,15 @@ from .served_model import ServedModel
 ALL = 'all'
 
 
+class UnknownMap(ValueError):
+    """A request asks for a map that the model does not have."""
+
+
 def as_json(model: ServedModel, prediction: Prediction, include: Sequence[str]) -> bytes:
     """The summary, and under ``maps`` the arrays asked for: type, shape, and base64 of little-endian rows.
 
     Raises:
-        ValueError: The prediction has no map of a name.
+        UnknownMap: The prediction has no map of a name.
     """
     maps = _maps(model, prediction)
     chosen = maps if ALL in include else {name: _named(maps, name) for name in include}
@@ -44,7 +48,7 @@ def as_png(model: ServedModel, prediction: Prediction, image: np.ndarray, name: 
         name: Which picture.
 
     Raises:
-        ValueError: There is no picture of this name.
+        UnknownMap: There is no picture of this name.
     """
     rgb = np.ascontiguousarray(image[..., ::-1])
     limits = {head: scale.range for head, scale in model.scales.items()}
@@ -68,6 +72,6 @@ def _maps(model: ServedModel, prediction: Prediction) -> dict[str, np.ndarray]:
 
 def _named(choices: Mapping, name: str):
     if name not in choices:
-        raise ValueError(f'{name!r} is none of the maps of this model.{did_you_mean(name, choices)} It has '
+        raise UnknownMap(f'{name!r} is none of the maps of this model.{did_you_mean(name, choices)} It has '
                          f'{", ".join(choices)}.')
     return choices[name]

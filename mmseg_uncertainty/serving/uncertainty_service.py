@@ -20,7 +20,7 @@ from mmseg_uncertainty import __version__
 from mmseg_uncertainty.runtime.dataset_error import DatasetError
 from mmseg_uncertainty.runtime.prediction import Prediction
 
-from .answers import ALL, as_json, as_npz, as_png
+from .answers import ALL, UnknownMap, as_json, as_npz, as_png
 from .limits import Limits
 from .micro_batches import MicroBatches
 from .received_image import decode, receive
@@ -93,7 +93,7 @@ class UncertaintyService:
             return await self._in_thread(self._answer, image, prediction, kind, name, include)
         except ClientDisconnect:
             return Response(status_code=CLIENT_HAS_GONE)
-        except (DatasetError, ValueError) as error:
+        except (DatasetError, UnknownMap) as error:
             raise HTTPException(422, str(error)) from error
         finally:
             self.busy -= 1

@@ -28,10 +28,13 @@ LIMITS = Limits(megabytes=0.02, megapixels=0.01, waiting=3, batch=3)
 
 
 def reddest(images):
-    """Class 1 where red exceeds a half, uncertain by its share; a green corner breaks the model, a blue one the pipeline."""
+    """Class 1 where red exceeds a half, uncertain by its share; a green corner, dark or bright, breaks the model, a blue one the
+    pipeline."""
     for image in images:
         if image[0, 0, 1] == 255:
             raise ZeroDivisionError('inside')
+        if image[0, 0, 1] == 254:
+            raise ValueError('inside')
         if image[0, 0, 0] == 255:
             raise DatasetError('An image does not go through the test pipeline.')
     return [predict(image) for image in images]
@@ -87,8 +90,9 @@ def test_every_form_of_an_answer_is_the_prediction(client):
         assert np.asarray(Image.open(io.BytesIO(drawn))).shape == image.shape
 
 
-BLUE, GREEN = picture(), picture()
+BLUE, GREEN, DARK_GREEN = picture(), picture(), picture()
 BLUE[0, 0, 2] = GREEN[0, 0, 1] = 255
+DARK_GREEN[0, 0, 1] = 254
 
 
 @pytest.mark.parametrize('content, options, status, told', [
@@ -98,7 +102,7 @@ BLUE[0, 0, 2] = GREEN[0, 0, 1] = 255
     (bytes(20_001), {}, 413, '20,000 at most'), (bytes(10**6), {}, 413, '--max-megabytes'),
     (png(picture()), dict(params=dict(format='gif')), 422, "query.format: Input should be 'json'"),
     (png(picture()), dict(params=dict(include='redd')), 422, 'Did you mean red?'), (png(BLUE), {}, 422, 'test pipeline'),
-    (png(GREEN), {}, 500, 'the log of the service')])
+    (png(GREEN), {}, 500, 'the log of the service'), (png(DARK_GREEN), {}, 500, 'the log of the service')])
 def test_what_cannot_be_answered_has_a_status_and_a_reason(client, content, options, status, told):
     answer = client.post('/predict', content=content, **options)
     assert answer.status_code == status and told in answer.json()['detail'] and 'inside' not in answer.text
