@@ -15,6 +15,8 @@ from mmseg_uncertainty.structures import GridOutputs, MethodInfo
 from .score_head import ScoreHead
 
 DEFAULT_RATIO = 0.5
+# Logits of all samples that lie in the cache of one core together: 2 MB.
+BLOCK_LOGITS = 2**19
 
 
 @MODELS.register_module()
@@ -22,8 +24,8 @@ class MCDropoutHead(ScoreHead):
     """Score by classifying the same features several times, each time without a random set of their channels.
 
     Only the classifier runs more than once. A dropped channel is a zero column of the classifier's weight, so all
-    samples are one convolution and the features are read once. The masks come from a generator of fixed seed: the same
-    input always gets the same score.
+    samples are one convolution and the features are read once, on a CPU in blocks of pixels that fit the cache. The masks
+    come from a generator of fixed seed: the same input always gets the same score.
 
     Args:
         samples: Number of samples S; with ``measure='published'`` the first one drops nothing, as released.
@@ -80,12 +82,11 @@ class MCDropoutHead(ScoreHead):
         Returns:
             Shape (S, N, K, h, w).
         """
-        if not self._classifier:
-            raise RuntimeError('MCDropoutHead has no classifier yet; call bind(model) first.')
+        return self._sampled(features, self._weights(features), distribution)
+
+    def _sampled(self, features: Tensor, weights: tuple[Tensor, Tensor | None], distribution: ClassDistribution) -> Tensor:
         classifier, = self._classifier
-        weight, bias = self._weights(features) if self._fixed_weights is None else self._fixed_weights
-        logits = F.conv2d(features, weight, bias, classifier.stride, classifier.padding,
-                          classifier.dilation)
+        logits = F.conv2d(features, *weights, classifier.stride, classifier.padding, classifier.dilation)
         batch, size = features.shape[0], logits.shape[2:]
         scores = logits.reshape(batch, self.samples, -1, *size).transpose(0, 1).reshape(self.samples * batch, -1, *size)
         return distribution.probabilities(distribution.class_logits(scores)).reshape(self.samples, batch, -1, *size)
@@ -93,11 +94,15 @@ class MCDropoutHead(ScoreHead):
     def fix_masks(self) -> None:
         """Draw the masks once and for all, as they are the same for every image: exporters know no seeds."""
         classifier, = self._classifier
-        weight, bias = self._weights(classifier.weight[:1])
+        weight, bias = self._weights(classifier.weight)
         self._fixed_weights = weight.detach(), None if bias is None else bias.detach()
 
     def _weights(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
         """Weights and biases of the classifier without the channels that each sample drops, one sample after the other."""
+        if not self._classifier:
+            raise RuntimeError('MCDropoutHead has no classifier yet; call bind(model) first.')
+        if self._fixed_weights is not None:
+            return self._fixed_weights
         classifier, = self._classifier
         weight = torch.einsum('sc,kcij->skcij', self._masks(features), classifier.weight).flatten(0, 1)
         return weight, None if classifier.bias is None else classifier.bias.repeat(self.samples)
@@ -116,8 +121,23 @@ class MCDropoutHead(ScoreHead):
 
     def score_cells(self, outputs: GridOutputs) -> Tensor:
         """Score what the output means; see :meth:`ScoreHead.score_cells`."""
-        distribution = outputs.distribution
-        probabilities = distribution.sampled(self.sampled_probabilities(outputs.features, distribution))
+        features, distribution = outputs.features, outputs.distribution
+        weights = self._weights(features)
+        if not self._takes_blocks(features):
+            return self._measured(features, weights, distribution)
+        pixels = max(BLOCK_LOGITS // (weights[0].shape[0] * features.shape[0]), 1)
+        blocks = features.flatten(2).unsqueeze(2).split(pixels, dim=3)
+        scores = torch.cat([self._measured(block, weights, distribution) for block in blocks], dim=2)
+        return scores.view(-1, *features.shape[2:])
+
+    def _takes_blocks(self, features: Tensor) -> bool:
+        """Whether pixels come in blocks: where each has its own logits, on a CPU; exporters would write down every block."""
+        classifier, = self._classifier
+        single = classifier.kernel_size == classifier.stride == (1, 1) and not any(classifier.padding)
+        return single and features.device.type == 'cpu' and self._fixed_weights is None
+
+    def _measured(self, features: Tensor, weights: tuple[Tensor, Tensor | None], distribution: ClassDistribution) -> Tensor:
+        probabilities = distribution.sampled(self._sampled(features, weights, distribution))
         if self.measure == 'msp' and not distribution.predicts_likeliest:
             mean = probabilities.mean(dim=0)
             return 1 - mean.gather(1, distribution.choose(mean).unsqueeze(1)).squeeze(1)

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from mmseg_uncertainty.functional.sampled_predictions import MEASURES
+from mmseg_uncertainty.models.decode_heads import mc_dropout_head
 from mmseg_uncertainty.models.decode_heads.mc_dropout_head import MCDropoutHead
 from mmseg_uncertainty.models.segmentors import PosthocSegmentor
 from tests.tiny import model_around
@@ -53,6 +54,25 @@ def test_scores_are_repeatable_and_leave_the_global_generator_alone(measure):
     torch.manual_seed(5)
     assert torch.equal(drawn, torch.rand(1))
     assert torch.equal(first, head(torch.zeros(1, 4, 3, 4), features)) and first.shape == (1, 3, 4)
+
+
+@pytest.mark.parametrize('measure', MEASURES)
+def test_blocks_of_pixels_give_the_scores_of_the_whole_map(measure, monkeypatch):
+    head = bound(decode_head(), samples=4, measure=measure)
+    features, logits = torch.randn(2, 8, 5, 7), torch.zeros(2, 4, 5, 7)
+    whole = MEASURES[measure](head.sampled_probabilities(features))
+    for pixels in (1, 4, 35, 36):
+        monkeypatch.setattr(mc_dropout_head, 'BLOCK_LOGITS', pixels * 2 * 4 * 4)
+        assert_close(head.score(logits, features), whole)
+
+
+def test_a_classifier_with_a_neighbourhood_sees_the_whole_map(monkeypatch):
+    base = decode_head()
+    base.conv_seg = torch.nn.Conv2d(8, 4, 3, padding=1)
+    head = bound(base, samples=3)
+    features = torch.randn(1, 8, 5, 7)
+    monkeypatch.setattr(mc_dropout_head, 'BLOCK_LOGITS', 1)
+    assert_close(head.score(torch.zeros(1, 4, 5, 7), features), MEASURES['entropy'](head.sampled_probabilities(features)))
 
 
 def test_the_published_measure_starts_without_dropout():
