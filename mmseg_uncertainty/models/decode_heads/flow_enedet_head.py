@@ -112,7 +112,8 @@ class FlowEneDetHead(ScoreHead):
                                  'energy alone.')
         else:
             self.inputs, self.evidence = _checked(inputs, evidence)
-            self.flow = flows.FlowEneDetFlow(len(self.inputs) + len(self.evidence), pooled + num_classes * class_condition, **(flow or {}))
+            self.flow = flows.FlowEneDetFlow(len(self.inputs) + len(self.evidence), pooled + num_classes * class_condition,
+                                             **(flow or {}))
             void_policy, self.class_condition = 'ignore', class_condition
         self.register_buffer('iterations', torch.tensor(0))
         # Batches of this run and what their pixels weigh together, over all processes.
