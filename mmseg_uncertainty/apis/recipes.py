@@ -55,6 +55,7 @@ RECIPES = dict(
     **{name: Recipe('decisions', 'decisions', (name, ))
        for name in ('false_alarms', 'misses', 'frame_alarms', 'selective_risk', 'precision')},
     fedu=Recipe('fedu', heads=('fedu', ), schedule='fed'),
+    fedu_full=Recipe('fedu_full', heads=('fedu_full', ), schedule='fed'),
     fedc=Recipe('fedc', heads=('fedc', ), schedule='fed'),
     fed=Recipe('fed', heads=('fedu', 'fedc'), schedule='fed'),
     fed_evidence=Recipe('fed_evidence', heads=('fed_evidence', ), schedule='fed', evidence=('knn', 'mahalanobis_pp')),

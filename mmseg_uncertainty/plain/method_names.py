@@ -34,6 +34,7 @@ HEADS: dict[str, dict] = {
     'maskomaly': dict(type='MaskomalyHead'),
     'knn_energy': dict(type='SumOfScoresHead', heads=['knn', 'energy']),
     'fedu': FLOW,
+    'fedu_full': FLOW | dict(resolution='output', flow=dict(kernel_size=1, blocks=2, hidden_channels=16)),
     'fedc': FLOW | dict(conditional=True),
     'fed_evidence': FLOW | dict(evidence=['knn', 'mahalanobis_pp']),
 }
