@@ -2,11 +2,13 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 
 import torch
 
-from mmseg_uncertainty.models.set_heads import ConformalRiskControlHead, KandinskyHead
+from mmseg_uncertainty.models.set_heads import (AdaptiveRiskControlHead, ConformalRiskControlHead, DilationSetHead, KandinskyHead,
+                                                WeightedRiskControlHead)
 from mmseg_uncertainty.models.set_heads.set_head import SetHead
 from mmseg_uncertainty.runtime.exported_predictor import FLAG_PREFIX, FORMAT
 from mmseg_uncertainty.runtime.flag_summary import plain_record
@@ -37,7 +39,8 @@ def export_metadata(segmentor: ExportedSegmentor, opset: int | None = None) -> d
         if model.distribution.name == 'sigmoid' else dict(rule='argmax'),
         output=model.distribution.name,
         whole_image=[type(part).__name__ for part in (model.calibrator, model.set_head)
-                     if getattr(part, 'needs_features', False) or isinstance(part, KandinskyHead)],
+                     if getattr(part, 'needs_features', False) or getattr(part, 'whole_image', False)
+                     or isinstance(part, KandinskyHead)],
         classes=meta.get('classes', []), palette=meta.get('palette', []),
         units={name: f'{scale.units}; higher is more uncertain' for name, scale in scales.items()},
         scales={name: asdict(scale) for name, scale in scales.items()},
@@ -93,6 +96,16 @@ def _sets(set_head: SetHead | None) -> dict:
         risk = {} if set_head.risk_target is None else dict(alpha=set_head.risk_target.alpha, **set_head.risk_loss)
         return dict(kind='kandinsky', promises=[dict(alpha=set_head.target.alpha, scores='of each class and group')],
                     image_promises=[risk] if risk else [])
+    if isinstance(set_head, DilationSetHead):
+        radii = [radius if math.isfinite(radius) else str(radius) for radius in set_head.radii.tolist()]
+        return dict(kind='dilation', structure=set_head.structure, radii=radii,
+                    promises=[dict(alpha=set_head.target.alpha, control=set_head.target.control, coverage=set_head.coverage)])
+    if isinstance(set_head, AdaptiveRiskControlHead):
+        return dict(kind=set_head.family.kind, thresholds='linear in an embedding of the image', embedding=set_head.embedding.parts,
+                    promises=[dict(alpha=set_head.target.alpha, control=set_head.target.control, **set_head.loss)])
+    if isinstance(set_head, WeightedRiskControlHead):
+        return dict(kind=set_head.family.kind, thresholds='by the likelihood ratio of the image', embedding=set_head.embedding.parts,
+                    promises=[dict(alpha=target.alpha, **loss) for target, loss in zip(set_head.targets, set_head.losses)])
     if isinstance(set_head, ConformalRiskControlHead):
         return dict(kind=set_head.family.kind, lambda_hat=(1 - set_head.thresholds).tolist(), promises=[
             dict(alpha=target.alpha, control=target.control, **loss)

@@ -11,13 +11,15 @@ from mmseg_uncertainty.models import EnsembleSegmentor, PosthocSegmentor
 from mmseg_uncertainty.models.calibrators import LocalTemperatureScaling
 from mmseg_uncertainty.models.decisions import FlagThreshold
 from mmseg_uncertainty.models.decode_heads.score_maps import score_maps, with_what_they_read
-from mmseg_uncertainty.models.set_heads import ConformalRiskControlHead
+from mmseg_uncertainty.models.set_heads import DilationSetHead
+from mmseg_uncertainty.models.set_heads.curve_set_head import CurveSetHead
+from mmseg_uncertainty.models.set_heads.embedding_set_head import EmbeddingSetHead
 from mmseg_uncertainty.runtime.exported_predictor import FLAG_PREFIX, MAP_PREFIX
 from mmseg_uncertainty.runtime.resizing import Resizing
 from mmseg_uncertainty.structures import FrozenOutputs, GridOutputs
 
 from .export_pipeline import resize_steps
-from .exported_sets import check_sets, exported_sets
+from .exported_sets import ExportedSets, check_sets
 from .exported_windows import SlidingPass, WindowPass
 from .small_inputs import SMALLEST_SIDE
 from .traceable_layers import make_traceable
@@ -61,10 +63,13 @@ class ExportedSegmentor(nn.Module):
         for name in [name for name, decision in model.decisions.items() if decision.head not in self.heads]:
             del model.decisions[name]
         make_traceable(model)
-        # Nothing predicts from the curves of calibration images.
+        self.sets = None if model.set_head is None else ExportedSets(model.set_head)
+        # Nothing predicts from what was kept of the calibration images.
         for module in model.modules():
-            if isinstance(module, (ConformalRiskControlHead, FlagThreshold)):
+            if isinstance(module, (CurveSetHead, DilationSetHead, FlagThreshold)):
                 module.curves = None
+            if isinstance(module, EmbeddingSetHead):
+                module.kept = None
         self.window_pass = WindowPass(model, list(model.native_heads()))
         self.sliding_pass: nn.Module | None = None
 
@@ -150,7 +155,8 @@ class ExportedSegmentor(nn.Module):
         uncertainty = {name: maps[name] for name in self.heads}
         flags = [uncertainty[decision.head] > float(decision.threshold) for decision in model.decisions.values()]
         probabilities = [distribution.probabilities(calibrated)] if self.probabilities else []
-        sets = [self._sets(calibrated, output, labels)] if model.set_head else []
+        seen = dict(images=images, features=self._means(pooled))
+        sets = [self._sets(calibrated, output, labels, seen)] if model.set_head else []
         return (labels, scores, *probabilities, *uncertainty.values(), *flags, *sets)
 
     def _passed(self, padded: Tensor, content: tuple) -> tuple[Tensor, Tensor]:
@@ -184,17 +190,21 @@ class ExportedSegmentor(nn.Module):
         if isinstance(calibrator, LocalTemperatureScaling):
             calibrated = logits / calibrator.network(logits, (images * calibrator.std + calibrator.mean) / 255)
         else:
-            means = pooled[:, :-1] / pooled[:, -1:].clamp_min(1)
             calibrated = calibrator.calibrate(FrozenOutputs(
-                logits, images=images, predicted=output.predicted, distribution=output.distribution, feature_means=means,
-                head_maps=native), [])
+                logits, images=images, predicted=output.predicted, distribution=output.distribution,
+                feature_means=self._means(pooled), head_maps=native), [])
         return exchange_winner(calibrated, logits.argmax(dim=1)) if calibrator.keep_argmax else calibrated
 
-    def _sets(self, calibrated: Tensor, output: GridOutputs, labels: Tensor) -> Tensor:
+    @staticmethod
+    def _means(pooled: Tensor) -> Tensor:
+        """Mean feature of each image, shape (N, F), float64."""
+        return pooled[:, :-1] / pooled[:, -1:].clamp_min(1)
+
+    def _sets(self, calibrated: Tensor, output: GridOutputs, labels: Tensor, seen: dict[str, Tensor]) -> Tensor:
         set_head, calibrator = self.model.set_head, self.model.calibrator
         probabilities = set_head.probabilities(calibrated)
         moved = output.predicted is None and calibrator is not None and not calibrator.keep_argmax
-        return exported_sets(set_head, probabilities, probabilities.argmax(dim=1) if moved else labels)
+        return self.sets(probabilities, probabilities.argmax(dim=1) if moved else labels, seen)
 
 
 def pad_input(images: Tensor, preprocessor: nn.Module) -> Tensor:

@@ -32,7 +32,7 @@ class WindowPass(nn.Module):
     def __init__(self, model: PosthocSegmentor, heads: Sequence[str]) -> None:
         super().__init__()
         self.model, self.heads = model, tuple(heads)
-        self.pools = getattr(model.calibrator, 'needs_features', False)
+        self.pools = any(getattr(part, 'needs_features', False) for part in (model.calibrator, model.set_head))
 
     @property
     def channels(self) -> tuple[int, int]:
