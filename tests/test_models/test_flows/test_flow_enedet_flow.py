@@ -192,3 +192,22 @@ def test_a_new_flow_has_seen_nothing_and_saves_what_it_learns_alone():
     assert set(coupling.state_dict()) == {name for name, _ in coupling.named_parameters()}
     assert coupling((torch.randn(1, 2, 9, 8), ))[0][0].shape == (1, 2, 9, 8)
     assert {tuple(layer.kernel_size) for layer in coupling.modules() if isinstance(layer, torch.nn.Conv2d)} >= {(7, 7)}
+
+
+@pytest.mark.parametrize('condition', [0, 5])
+@pytest.mark.parametrize('size', [(13, 7), (1, 40), (40, 1)])
+def test_blocks_of_pixels_have_the_scores_of_the_whole(condition, size, monkeypatch):
+    torch.manual_seed(0)
+    flow = perturb(FlowEneDetFlow(3, condition, blocks=2, hidden_channels=6, kernel_size=1))
+    z = torch.randn(2, 3, *size, dtype=torch.float64)
+    seen, whole = condition_for(z, condition), None
+    for pixels in (10**6, 20):
+        monkeypatch.setattr('mmseg_uncertainty.models.flows.flow_enedet_flow.CACHED_PIXELS', pixels)
+        calls = []
+        handle = flow.register_forward_pre_hook(lambda _, arguments: calls.append(arguments[0].shape[2:].numel()))
+        with torch.no_grad():
+            scores = flow.log_odds(z, seen)
+        handle.remove()
+        whole = scores if whole is None else whole
+        assert_close(scores, whole)
+    assert len(calls) > 1 and sum(calls) == z.shape[2] * z.shape[3]
