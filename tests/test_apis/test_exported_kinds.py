@@ -93,6 +93,10 @@ KINDS = dict(
     filters_and_dropout=model_of(FILTERED),
     detectors=model_of(DETECTORS),
     neighbors=model_of(NEIGHBORS),
+    evidence=model_of(dict(
+        nearest=NEIGHBORS['nearest'], gen=DETECTORS['gen'],
+        fed=dict(type='FlowEneDetHead', evidence=['nearest', 'gen'], flow=dict(kernel_size=1), scale_factor=2),
+        full=dict(type='FlowEneDetHead', resolution='output', flow=dict(kernel_size=1, blocks=2)))),
     published_flow=model_of(dict(fedu=dict(type='FlowEneDetHead', variant='published', class_statistics=STATISTICS))),
     spline=model_of(calibrator=dict(type='SplineCalibration')),
     weighed_gaps=model_of(calibrator=dict(type='OrderPreservingScaling', classwise=True)))
