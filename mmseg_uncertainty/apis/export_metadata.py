@@ -40,12 +40,13 @@ def export_metadata(segmentor: ExportedSegmentor, opset: int | None = None) -> d
         output=model.distribution.name,
         whole_image=[type(part).__name__ for part in (model.calibrator, model.set_head)
                      if getattr(part, 'needs_features', False) or getattr(part, 'whole_image', False)
-                     or isinstance(part, KandinskyHead)],
+                     or isinstance(part, KandinskyHead)] if model.tta is None else ['TestTimeViews'],
+        views={} if model.tta is None else dict(scales=model.tta.scales, flip=model.tta.flip),
         classes=meta.get('classes', []), palette=meta.get('palette', []),
         units={name: f'{scale.units}; higher is more uncertain' for name, scale in scales.items()},
         scales={name: asdict(scale) for name, scale in scales.items()},
-        sets=_sets(model.set_head),
-        decisions={name: plain_record(decision.record()) for name, decision in model.decisions.items()},
+        sets={} if segmentor.sets is None else _sets(model.set_head),
+        decisions={name: plain_record(decision.record()) for name, decision in segmentor.decisions.items()},
         provenance=getattr(model, 'provenance', {}))
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in content.items()}
 

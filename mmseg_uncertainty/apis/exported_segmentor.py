@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmseg_uncertainty.models import EnsembleSegmentor, PosthocSegmentor
+from mmseg_uncertainty.models import PosthocSegmentor
 from mmseg_uncertainty.models.calibrators import LocalTemperatureScaling
 from mmseg_uncertainty.models.decisions import FlagThreshold
 from mmseg_uncertainty.models.decode_heads.score_maps import score_maps, with_what_they_read
@@ -20,6 +20,7 @@ from mmseg_uncertainty.structures import FrozenOutputs, GridOutputs
 
 from .export_pipeline import resize_steps
 from .exported_sets import ExportedSets, check_sets
+from .exported_views import View, ViewResult, mean_of_views, views_of
 from .exported_windows import SlidingPass, WindowPass
 from .small_inputs import SMALLEST_SIDE
 from .traceable_layers import make_traceable
@@ -63,7 +64,7 @@ class ExportedSegmentor(nn.Module):
         for name in [name for name, decision in model.decisions.items() if decision.head not in self.heads]:
             del model.decisions[name]
         make_traceable(model)
-        self.sets = None if model.set_head is None else ExportedSets(model.set_head)
+        self.sets = None if model.set_head is None or model.tta is not None else ExportedSets(model.set_head)
         # Nothing predicts from what was kept of the calibration images.
         for module in model.modules():
             if isinstance(module, (CurveSetHead, DilationSetHead, FlagThreshold)):
@@ -92,8 +93,13 @@ class ExportedSegmentor(nn.Module):
     def output_names(self) -> list[str]:
         """Names of what :meth:`forward` returns."""
         return ['labels', 'logits', *(['probabilities'] if self.probabilities else []),
-                *(f'{MAP_PREFIX}{name}' for name in self.heads), *(f'{FLAG_PREFIX}{name}' for name in self.model.decisions),
-                *(['set_membership'] if self.model.set_head else [])]
+                *(f'{MAP_PREFIX}{name}' for name in self.heads), *(f'{FLAG_PREFIX}{name}' for name in self.decisions),
+                *(['set_membership'] if self.sets else [])]
+
+    @property
+    def decisions(self) -> dict[str, FlagThreshold]:
+        """Decisions by name; views have none, since promises are made for single predictions."""
+        return {} if self.model.tta is not None else dict(self.model.decisions.items())
 
     def example_inputs(self, batch: int, height: int, width: int, seed: int = 0) -> tuple[Tensor, ...]:
         """Random images of this size, as the test pipeline leaves them, and whatever else :meth:`forward` takes."""
@@ -141,23 +147,32 @@ class ExportedSegmentor(nn.Module):
         """
         model, distribution = self.model, self.model.distribution
         images = self.normalize(images) if self.preprocess else images
-        content = images.shape[2:]
-        padded = pad_input(images, model.data_preprocessor)
-        maps, pooled = self._passed(padded, content)
-        maps = self._to_image(maps, content, image_size)
-        channels = model.base.out_channels
+        if model.tta is None:
+            view = View(pad_input(images, model.data_preprocessor), images.shape[2:])
+            result = self._result(view, images.shape[2:], image_size)
+            labels = distribution.predict(result.scores)
+        else:
+            labels, result = mean_of_views([self._result(view, images.shape[2:], image_size) for view in views_of(model, images)],
+                                           distribution)
+        uncertainty = {name: result.uncertainty[name] for name in self.heads}
+        flags = [uncertainty[decision.head] > float(decision.threshold) for decision in self.decisions.values()]
+        probabilities = [distribution.probabilities(result.calibrated)] if self.probabilities else []
+        seen = dict(images=images, features=self._means(result.pooled))
+        sets = [] if self.sets is None else [self._sets(result, labels, seen)]
+        return (labels, result.scores, *probabilities, *uncertainty.values(), *flags, *sets)
+
+    def _result(self, view: View, input_size: tuple, image_size: Tensor | tuple[int, int] | None) -> ViewResult:
+        """What the model says of a view, at the size of the image, which is that of the input unless it was resized."""
+        model, channels = self.model, self.model.base.out_channels
+        maps, pooled = self._passed(view.padded, view.content)
+        size = input_size if image_size is None and model.tta is not None else image_size
+        maps = self._to_image(maps, view, size)
         scores = maps[:, :channels]
-        labels, output = distribution.predict(scores), model.at_output(scores)
+        output = model.at_output(scores)
         at_cells = {name: maps[:, channels + index] for index, name in enumerate(self.window_pass.heads)}
-        calibrated = self._calibrate(output, self._to_image(padded, content, image_size), pooled, at_cells)
-        read = GridOutputs(calibrated, predicted=output.predicted, distribution=distribution)
-        maps = score_maps(model.uncertainty_heads, at_cells, read)
-        uncertainty = {name: maps[name] for name in self.heads}
-        flags = [uncertainty[decision.head] > float(decision.threshold) for decision in model.decisions.values()]
-        probabilities = [distribution.probabilities(calibrated)] if self.probabilities else []
-        seen = dict(images=images, features=self._means(pooled))
-        sets = [self._sets(calibrated, output, labels, seen)] if model.set_head else []
-        return (labels, scores, *probabilities, *uncertainty.values(), *flags, *sets)
+        calibrated = self._calibrate(output, self._to_image(view.padded, view, size), pooled, at_cells)
+        read = GridOutputs(calibrated, predicted=output.predicted, distribution=model.distribution)
+        return ViewResult(scores, output, calibrated, score_maps(model.uncertainty_heads, at_cells, read), pooled)
 
     def _passed(self, padded: Tensor, content: tuple) -> tuple[Tensor, Tensor]:
         """Maps of the padded input, and pooled features; see :class:`WindowPass`."""
@@ -174,9 +189,10 @@ class ExportedSegmentor(nn.Module):
             pooled = pooled + sums
         return total / count, pooled
 
-    def _to_image(self, maps: Tensor, content: tuple, image_size: Tensor | tuple[int, int] | None) -> Tensor:
-        """Maps of the padded input without padding, at the size of the image."""
-        maps = maps[:, :, :content[0], :content[1]]
+    def _to_image(self, maps: Tensor, view: View, image_size: Tensor | tuple | None) -> Tensor:
+        """Maps of a view without padding, turned back, at the size of the image."""
+        maps = maps[:, :, :view.content[0], :view.content[1]]
+        maps = maps.flip(dims=(3, )) if view.mirrored else maps
         if image_size is None:
             return maps
         if isinstance(image_size, Tensor):
@@ -200,10 +216,10 @@ class ExportedSegmentor(nn.Module):
         """Mean feature of each image, shape (N, F), float64."""
         return pooled[:, :-1] / pooled[:, -1:].clamp_min(1)
 
-    def _sets(self, calibrated: Tensor, output: GridOutputs, labels: Tensor, seen: dict[str, Tensor]) -> Tensor:
+    def _sets(self, result: ViewResult, labels: Tensor, seen: dict[str, Tensor]) -> Tensor:
         set_head, calibrator = self.model.set_head, self.model.calibrator
-        probabilities = set_head.probabilities(calibrated)
-        moved = output.predicted is None and calibrator is not None and not calibrator.keep_argmax
+        probabilities = set_head.probabilities(result.calibrated)
+        moved = result.output.predicted is None and calibrator is not None and not calibrator.keep_argmax
         return self.sets(probabilities, probabilities.argmax(dim=1) if moved else labels, seen)
 
 
@@ -252,16 +268,12 @@ def check_exportable(model: PosthocSegmentor, heads: list[str] | None) -> None:
     unknown = set(heads or ()) - set(model.uncertainty_heads)
     if unknown:
         raise ValueError(f'Unknown heads {sorted(unknown)}; this model has {sorted(model.uncertainty_heads)}.')
-    if model.tta is not None:
-        raise ValueError('The graph predicts images as they are; export without tta, and average views outside of it.')
-    if isinstance(model, EnsembleSegmentor):
-        raise ValueError('An EnsembleSegmentor runs its members one after the other through the same layers, and a graph has '
-                         'one set of weights. Export every member by itself, and average their probabilities.')
-    for part in (model.calibrator, model.set_head, *model.decisions.values()):
+    promised = () if model.tta is not None else (model.set_head, *model.decisions.values())
+    for part in (model.calibrator, *promised):
         if part is not None and not part.is_fitted():
             raise ValueError(f'{type(part).__name__} is not fitted yet; fit it with tools/train.py and export the checkpoint '
                              'that this saves.')
-    if model.set_head is not None:
+    if model.set_head is not None and model.tta is None:
         check_sets(model.set_head)
 
 

@@ -1,6 +1,7 @@
 """Layers in operators that exporters know for images of any size."""
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from functools import partial
 
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmseg_uncertainty.models import EnsembleSegmentor
 from mmseg_uncertainty.models.calibrators.spline_calibration import SplineCalibration
 from mmseg_uncertainty.models.decode_heads import MCDropoutHead
 from mmseg_uncertainty.models.flows.class_conditional_gaussian import ClassConditionalGaussian
@@ -25,6 +27,8 @@ def make_traceable(module: nn.Module) -> None:
     Matrices of weights are computed now, since ONNX lacks what builds them; attention becomes plain products, and adaptive
     pooling products with matrices of shares; masks of MC-dropout become constants; sorted points are searched by halving.
     """
+    if isinstance(module, EnsembleSegmentor):
+        _hold_members(module)
     for part in module.modules():
         for kind, method in CONSTANTS:
             if isinstance(part, kind):
@@ -38,6 +42,16 @@ def make_traceable(module: nn.Module) -> None:
             part.fix_masks()
         if isinstance(part, SplineCalibration):
             part.search = bisect
+
+
+def _hold_members(ensemble: EnsembleSegmentor) -> None:
+    """Give every member layers of its own: a graph cannot exchange weights."""
+    networks = nn.ModuleList()
+    for member in range(len(ensemble.members)):
+        with ensemble.members.of(member):
+            networks.append(copy.deepcopy(ensemble.base))
+    ensemble.member_networks = networks
+    ensemble.member_pass = lambda member, inputs, metas: networks[member](inputs, metas)
 
 
 def bisect(points: Tensor, values: Tensor, right: bool = False) -> Tensor:

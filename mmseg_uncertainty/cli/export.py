@@ -15,8 +15,10 @@ from mmseg_uncertainty.apis.model_index import resolve_model
 from mmseg_uncertainty.apis.onnx_export import export_onnx, import_exporter, onnx_runner
 from mmseg_uncertainty.apis.torch_export import (export_program, export_torchscript, program_runner, torchscript_predictor,
                                                  torchscript_runner)
+from mmseg_uncertainty.models.segmentors.test_time_views import TestTimeViews
 from mmseg_uncertainty.runtime.onnx_segmentor import OnnxSegmentor
 from mmseg_uncertainty.runtime.output_files import check_output_file, whole_file
+from mmseg_uncertainty.runtime.tta_options import tta_of
 
 
 def write(segmentor: ExportedSegmentor, file: Path, args: argparse.Namespace) -> list[dict]:
@@ -38,6 +40,7 @@ def compare_images(segmentor: ExportedSegmentor, model: tuple, file: Path, sizes
         return []
     predict = OnnxSegmentor(file).predict if file.suffix == '.onnx' else torchscript_predictor(file)
     inferencer = UncertaintyInferencer(*model, device='cpu', show_progress=False)
+    inferencer.model.tta = segmentor.model.tta
     return image_parity(inferencer, predict, sizes, segmentor.heads)
 
 
@@ -57,7 +60,10 @@ def execute(args: argparse.Namespace) -> None:
     """
     check_output_file(args.out, '--out')
     model = resolve_model(args.model, args.checkpoint)
-    segmentor = ExportedSegmentor(load_posthoc(*model), args.heads, args.preprocess, args.probabilities)
+    posthoc = load_posthoc(*model)
+    if tta_of(args) is not None:
+        posthoc.tta = TestTimeViews(**tta_of(args))
+    segmentor = ExportedSegmentor(posthoc, args.heads, args.preprocess, args.probabilities)
     # Only what was shown to compute the same takes the name.
     with whole_file(args.out, args.out.suffix) as unproven:
         prove(segmentor, model, unproven, args)

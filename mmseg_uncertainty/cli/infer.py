@@ -27,7 +27,8 @@ def predict(args: argparse.Namespace) -> dict:
                              '--batch-size and the checkpoint.')
         from mmseg_uncertainty.runtime.onnx_segmentor import OnnxSegmentor
         if tta_of(args) is not None:
-            raise ValueError(f'{args.model} predicts images as they are; --tta needs the config and the checkpoint of the model.')
+            raise ValueError(f'{args.model} predicts images as it was exported; export it with --tta, or predict with the config '
+                             'and the checkpoint.')
         return OnnxSegmentor(args.model, dict(args.threshold), **options)(args.inputs, **common)
     import mmseg_uncertainty.registered  # noqa: F401  (connects the host before configs are read)
     from mmseg_uncertainty.apis import UncertaintyInferencer

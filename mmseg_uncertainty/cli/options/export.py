@@ -5,6 +5,7 @@ import argparse
 from pathlib import Path
 
 from mmseg_uncertainty.runtime.option_types import whole_number
+from mmseg_uncertainty.runtime.tta_options import add_tta_options
 
 from ..names import OPSET, SIZES
 from ..parsing import add_model, size
@@ -22,6 +23,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--preprocess', action='store_true',
                         help='take uint8 RGB images (N, H, W, 3) and normalize inside')
     parser.add_argument('--probabilities', action='store_true', help='return class probabilities too')
+    add_tta_options(parser)
     parser.add_argument('--opset', type=whole_number(), metavar='N', default=OPSET,
                         help='version of the ONNX operators; default: %(default)s')
     parser.add_argument('--sizes', nargs='+', type=size, default=SIZES, metavar='HEIGHTxWIDTH',

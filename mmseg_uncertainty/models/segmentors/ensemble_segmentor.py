@@ -57,10 +57,14 @@ class EnsembleSegmentor(PosthocSegmentor):
         passed = first
         for member in range(1 + len(self.members)):
             if member:
-                with self.members.of(member - 1):
-                    passed = self.base(inputs, metas)
+                passed = self.member_pass(member - 1, inputs, metas)
             together.add(self.distribution.class_logits(passed.scores))
             if disagree:
                 native.add(self.distribution.class_logits(passed.native_scores))
         scores = self.distribution.scores(together.mean()).to(first.scores)
         return BasePass(scores, first.native_scores, first.features, native if disagree else None, first.layers)
+
+    def member_pass(self, member: int, inputs: Tensor, metas: Sequence[Mapping]) -> BasePass:
+        """One window through a member other than the first."""
+        with self.members.of(member):
+            return self.base(inputs, metas)
