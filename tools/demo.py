@@ -73,7 +73,7 @@ def draw(out: Path, checkpoint: Path, count: int) -> None:
     dataset_config = Config.fromfile(ROOT / 'local_configs/_base_/datasets/toy_roads_anomaly.py').test_dataloader.dataset
     dataset, visualizer = DATASETS.build(dataset_config), UncertaintyVisualizer()
     visualizer.dataset_meta = DATASETS.get('ToyRoadsDataset').METAINFO
-    visualizer.scales = {name: head.scale_in_words(model.num_classes) for name, head in model.uncertainty_heads.items()}
+    visualizer.scales = model.score_scales()
     for index in tqdm(range(count), desc='pictures'):
         data = dataset[index]
         with torch.no_grad():

@@ -68,7 +68,7 @@ def _limits(maps: Sequence[np.ndarray], inferencer: UncertaintyInferencer, stati
         return None
     if statistic == SET_SIZE:
         return 1., float(len(inferencer.classes))
-    known = inferencer.scales[statistic].range
+    known = inferencer.scales[statistic].shown
     return known or tuple(float(end) for end in np.percentile(np.concatenate([values.ravel() for values in maps]), (1, 99)))
 
 

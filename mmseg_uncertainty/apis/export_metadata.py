@@ -27,7 +27,7 @@ def export_metadata(segmentor: ExportedSegmentor, opset: int | None = None) -> d
     model = segmentor.model
     meta, preprocessor = getattr(model, 'dataset_meta', {}), model.data_preprocessor
     order = 'RGB' if takes_rgb(preprocessor) else 'BGR'
-    scales = {name: model.uncertainty_heads[name].scale_in_words(model.num_classes) for name in segmentor.heads}
+    scales = {name: scale for name, scale in model.score_scales().items() if name in segmentor.heads}
     content = dict(
         format=FORMAT, opset=opset, tensors=tensors(segmentor),
         images='uint8 RGB (N, H, W, 3)' if segmentor.preprocess else f'normalized float32 {order} (N, 3, H, W)',

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,16 +9,20 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
-from mmseg_uncertainty.engine.checkpoints import load_checkpoints_safely, read_checkpoint
+from mmseg_uncertainty.engine.checkpoints import load_checkpoints_safely, meta_of, read_checkpoint, write_checkpoint
 from mmseg_uncertainty.engine.resuming import last_checkpoint
+from mmseg_uncertainty.engine.usual_ranges import USUAL_RANGES, ranges_of
 from mmseg_uncertainty.runtime.command_line import Interrupted
+from mmseg_uncertainty.runtime.image_sources import find_images, read_image
 from mmseg_uncertainty.runtime.output_files import check_output_file, check_output_folder, whole_file
+from mmseg_uncertainty.runtime.score_ranges import pilots
 
 from .config_files import change_config, load_config
 from .fit_plan import CALIBRATOR_SHARE, FitData, fit_configs
 from .folder_data import check_folders, class_meta
 from .recipes import check_target, chosen_recipes
 from .run_config import add_hooks
+from .uncertainty_inferencer import UncertaintyInferencer
 
 CALIBRATED = 'calibrated.pth'
 GO_ON = 'Run the same command again to go on.'
@@ -91,10 +94,20 @@ def fit(config: str | Path | Config,
     for number, step in enumerate(steps, 1):
         step.load_from = str(Path(checkpoint).resolve())
         checkpoint = _run(step, folder / f'step_{number}')
-    with whole_file(out) as partial:
-        shutil.copyfile(checkpoint, partial)
+    write_checkpoint(out, _with_ranges(steps[-1], checkpoint, images))
     write_config(steps[-1], out.with_suffix('.py'))
     return out
+
+
+def _with_ranges(config: Config, checkpoint: str | Path, images: str | Path) -> dict:
+    """A checkpoint with the colour scales of its scores, which what learns by gradient does not measure."""
+    content = read_checkpoint(checkpoint)
+    if USUAL_RANGES in meta_of(content):
+        return content
+    inferencer = UncertaintyInferencer(Config(config.to_dict()), str(checkpoint), show_progress=False)
+    sources = find_images(Path(images))
+    samples = (inferencer(read_image(sources[index]), return_datasamples=True)['predictions'][0] for index in pilots(len(sources)))
+    return dict(content, meta=dict(meta_of(content), **{USUAL_RANGES: ranges_of(inferencer.model, samples)}))
 
 
 def write_config(config: Config, path: Path) -> None:

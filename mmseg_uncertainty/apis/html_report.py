@@ -18,7 +18,6 @@ from mmseg_uncertainty.engine.hooks.best_and_worst_hook import BestAndWorstHook,
 from mmseg_uncertainty.runtime.maps_page import draw_maps
 from mmseg_uncertainty.runtime.output_files import whole_file
 from mmseg_uncertainty.runtime.score_ranges import ScoreRanges
-from mmseg_uncertainty.runtime.score_scale import ScoreScale
 
 from .dataset_meta import colours
 from .report_tables import comparison, metrics_tables, summary
@@ -69,7 +68,7 @@ def write_report(path: str | Path,
     title = f'{Path(results["config"]).stem} on {results["dataset"]}'
     facts = f'{results["images"]} images, {len(results["skipped"])} left out · checkpoint {results["checkpoint"]}'
     curves = ''.join(_figure(Image.open(plot), plot.stem.replace('_', ' ')) for plot in sorted(plots))
-    ranges = ScoreRanges(_scales(_model(runner)))
+    ranges = ScoreRanges(_model(runner).score_scales())
     for image in (*ranked.worst, *ranked.best):
         ranges.see(image.prediction)
     pictures = ''.join(f'<h2>{escape(heading)}</h2>{_ranked_figures(images, runner, ranges.limits())}'
@@ -131,15 +130,11 @@ def _ranked_figures(images: Sequence[RankedImage], runner: Runner, ranges: Mappi
     known = len(meta.get('classes') or ()) == model.num_classes
     classes = meta['classes'] if known else [f'class {index}' for index in range(model.num_classes)]
     palette = meta['palette'] if known and meta.get('palette') else colours(model.num_classes)
-    scales, figures = _scales(model), []
+    scales, figures = model.score_scales(), []
     for ranked in images:
         page = draw_maps(ranked.image, ranked.prediction, classes, palette, scales, ranges)
         figures.append(_figure(Image.fromarray(page), f'{ranked.name}: {ranked.words}'))
     return ''.join(figures)
-
-
-def _scales(model) -> dict[str, ScoreScale]:
-    return {name: head.scale_in_words(model.num_classes) for name, head in model.uncertainty_heads.items()}
 
 
 def _model(runner: Runner):

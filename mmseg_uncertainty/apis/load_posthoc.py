@@ -9,6 +9,7 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
 from mmseg_uncertainty.engine.checkpoints import check_filled, check_fit, meta_of, read_checkpoint, state_dict_of
+from mmseg_uncertainty.engine.usual_ranges import kept_ranges
 from mmseg_uncertainty.models import PosthocSegmentor
 
 from .config_files import load_config, model_of, type_name
@@ -56,6 +57,7 @@ def load_posthoc(config: str | Path | Config | ConfigDict,
     model.cfg = config
     model.dataset_meta = dataset_meta(model.num_classes, content, config, model.base.classes)
     model.provenance = dict(config=path, **checkpoint_facts(checkpoint, model))
+    model.usual_ranges = kept_ranges(meta_of(content))
     model.calibrated_on = (meta_of(content).get('fitted_on') or {}).get('calibration')
     return model.to(device).eval()
 

@@ -82,11 +82,9 @@ class UncertaintyInferencer(BaseInferencer):
         if tta is not None:
             self.model.tta = TestTimeViews(**tta)
         self.tiled = TiledPrediction(self.model, max_pixels)
-        heads = self.model.uncertainty_heads
         self.classes, self.palette = self.model.dataset_meta['classes'], self.model.dataset_meta['palette']
-        self.scales = {name: head.scale_in_words(self.model.num_classes) for name, head in heads.items()}
         self.decisions = {name: decision.record() for name, decision in self.model.decisions.items()}
-        self.scales = flagging_scales(self.scales, self.decisions, thresholds or {})
+        self.scales = flagging_scales(self.model.score_scales(), self.decisions, thresholds or {})
         self.facts = ModelFacts(self.classes, self.palette, self.scales, self.decisions, self.model.provenance,
                                 tuple(thresholds or {}), dict(tta=tta, max_pixels=max_pixels))
 

@@ -126,11 +126,18 @@ def colour_bar(colour_map: str, low: str, high: str, title: str) -> str:
             f'<span>{escape(high)}</span><em>{escape(title)}</em></div>')
 
 
+def shown_limits(scale: ScoreScale, scores: np.ndarray) -> tuple[float, float]:
+    """Ends of the colour scale of a head: those of all pictures of the model, or what the image holds."""
+    return scale.shown or slider_limits(scale, scores)
+
+
 def slider_limits(scale: ScoreScale, scores: np.ndarray) -> tuple[float, float]:
-    """Ends of the threshold slider of a head: its possible range, or what the image holds."""
+    """Ends of the threshold slider of a head: its possible range, or what calibration and the image hold."""
     if scale.range:
         return scale.range[0], math.ceil(1000 * scale.range[1]) / 1000
     low, high = np.percentile(scores, (0.5, 99.9))
+    if scale.shown:
+        low, high = min(low, scale.shown[0]), max(high, scale.shown[1])
     return float(f'{low:.3g}'), float(f'{max(high, low + 1e-3):.3g}')
 
 

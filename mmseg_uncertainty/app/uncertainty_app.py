@@ -268,7 +268,7 @@ class UncertaintyApp:
         facts = (f'**{promise.text[0].upper()}{promise.text[1:]}.**  \n{kept} · calibration images: {100 * alarms:.1f} % false '
                  f'alarms{"" if math.isnan(found) else f", {100 * found:.0f} % of the {of} found"}  \nthis image: '
                  f'{written_flags(explored, explored.maps[head] >= from_threshold)}')
-        limits = pictures.slider_limits(self.inferencer.scales[head], explored.maps[head])
+        limits = pictures.shown_limits(self.inferencer.scales[head], explored.maps[head])
         return (pictures.heat_picture(explored, head, from_threshold, limits), facts,
                 pictures.trade_off_picture(curves.trade_off, (alarms, found), of))
 
@@ -318,7 +318,7 @@ class UncertaintyApp:
                          pixel: tuple[int, int] | None = None) -> tuple[np.ndarray, str, str]:
         """Picture, facts and colour bar of one head; a clicked pixel is marked."""
         explored, scale = self.explored(key), self.inferencer.scales[head]
-        limits = pictures.slider_limits(scale, explored.maps[head])
+        limits = pictures.shown_limits(scale, explored.maps[head])
         facts = written_flags(explored, explored.maps[head] >= threshold)
         if errors and explored.truth is not None:
             chips = pictures.legend(['mistake, flagged', 'mistake, missed', 'flagged, but right'],

@@ -21,7 +21,7 @@ __all__ = ['CheckpointError', 'base_fingerprint', 'check_filled', 'check_fit', '
 
 POSTHOC_PREFIXES = ('uncertainty_heads.', 'calibrator.', 'set_head.', 'decisions.')
 IGNORED_SUFFIXES = ('num_batches_tracked', )
-META_KINDS = dict(dataset_meta=Mapping, fitted_on=Mapping, base_weights=str)
+META_KINDS = dict(dataset_meta=Mapping, fitted_on=Mapping, base_weights=str, usual_ranges=Mapping)
 OPTIONAL_KEYS = ('calibrator.centered', )
 IGNORED_PREFIXES = ('auxiliary_head.', 'aux_classifier.', 'data_preprocessor.')
 

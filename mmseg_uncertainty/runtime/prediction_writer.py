@@ -25,11 +25,11 @@ from .prediction_files import write_picture
 from .prediction_pictures import label_map, prediction_pictures
 from .result_kinds import DEFAULT_KINDS, KINDS, MAP_TYPES
 from .run_journal import RunJournal
-from .score_ranges import ScoreRanges
+from .score_ranges import PILOTS, ScoreRanges, pilots
 from .statistics_table import check_parquet, statistics_row, write_csv, write_parquet
 
-# Images that fix the colour scales of a run, and the most bytes that are held back for it.
-PILOTS, PILOT_BYTES = 8, 2**29
+# Most bytes that are held back until the colour scales of a run are fixed.
+PILOT_BYTES = 2**29
 FRAMES = '.frames'
 LEAST_FRAME, MOST_FRAME = 640, 1280
 Result = TypeVar('Result')
@@ -81,8 +81,9 @@ class SaveOptions:
 class PredictionWriter:
     """Writes results as they come, so that memory does not grow with the images of a run.
 
-    Pictures of one run share their colour scales. Where a score has no bounds, the first eight images (fewer if they are large) are
-    held back until these scales can be fixed, so give images in :func:`spread` order.
+    Pictures of one run share their colour scales. Where a score has no bounds and the model brings no scale from its calibration,
+    the first eight images (fewer if they are large) are held back until these scales can be fixed, so give images in
+    :func:`spread` order.
 
     Args:
         folder: Where to write; a sub-folder per kind of file is made.
@@ -237,7 +238,7 @@ def spread(sources: Sequence[ImageSource]) -> list[ImageSource]:
     """
     if len(sources) <= PILOTS or any(source.is_video for source in sources):
         return list(sources)
-    first = [index * len(sources) // PILOTS for index in range(PILOTS)]
+    first = pilots(len(sources))
     return [sources[index] for index in first] + [source for index, source in enumerate(sources) if index not in set(first)]
 
 

@@ -9,11 +9,13 @@ from .prediction import Prediction
 from .score_scale import ScoreScale
 
 PIXELS_PER_IMAGE = 4096
+# Images that fix the colour scales of all.
+PILOTS = 8
 PERCENTILES = (1, 99)
 
 
 class ScoreRanges:
-    """Colour scales of heads: those that a score is bounded by, and for others percentiles over the images seen.
+    """Colour scales of heads: those that a score is bounded by or was calibrated with, for others percentiles over the images seen.
 
     Args:
         scales: Scale of each head.
@@ -21,8 +23,8 @@ class ScoreRanges:
     """
 
     def __init__(self, scales: Mapping[str, ScoreScale], given: Mapping[str, tuple[float, float]] | None = None) -> None:
-        bounded = {name: scale.range for name, scale in scales.items() if scale.range is not None}
-        self.fixed: dict[str, tuple[float, float]] = {**bounded, **(given or {})}
+        known = {name: scale.shown for name, scale in scales.items() if scale.shown is not None}
+        self.fixed: dict[str, tuple[float, float]] = {**known, **(given or {})}
         self.open = [name for name in scales if name not in self.fixed]
         self._samples: dict[str, list[np.ndarray]] = {name: [] for name in self.open}
 
@@ -36,6 +38,16 @@ class ScoreRanges:
         """Both ends by head, of what was seen so far: the 1st and 99th percentile of scores without bounds."""
         found = {name: _ends(samples) for name, samples in self._samples.items() if samples}
         return {**self.fixed, **found}
+
+
+def pilots(count: int) -> list[int]:
+    """Places of the images that fix the colour scales of so many: at most eight, evenly spread.
+
+    Examples:
+        >>> pilots(24), pilots(3)
+        ([0, 3, 6, 9, 12, 15, 18, 21], [0, 1, 2])
+    """
+    return [index * count // min(count, PILOTS) for index in range(min(count, PILOTS))]
 
 
 def _ends(samples: list[np.ndarray]) -> tuple[float, float]:

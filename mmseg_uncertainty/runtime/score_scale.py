@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 LONGEST_ACRONYM = 4
@@ -17,6 +18,7 @@ class ScoreScale:
         high: Largest possible value, ``None`` where there is none.
         threshold: Value at which a pixel is flagged, ``None`` where the score itself suggests none.
         meaning: What a high score says of a pixel, in words that follow "higher = ".
+        usual: 1st and 99th percentile over images that the model was calibrated on; ``None`` where nobody measured them.
     """
 
     units: str
@@ -24,11 +26,20 @@ class ScoreScale:
     high: float | None = None
     threshold: float | None = None
     meaning: str = 'more uncertain'
+    usual: Sequence[float] | None = None
 
     @property
     def range(self) -> tuple[float, float] | None:
         """Both ends, or ``None`` if one is open."""
         return None if self.low is None or self.high is None else (self.low, self.high)
+
+    @property
+    def shown(self) -> tuple[float, float] | None:
+        """Ends of the colour scale of every picture: those that the score is bounded by, else the usual ones."""
+        if self.range is not None or self.usual is None:
+            return self.range
+        low, high = self.usual
+        return low, high
 
     def title(self, name: str) -> str:
         """What a map of the head of this name shows.
@@ -60,7 +71,7 @@ def probability_scale(num_classes: int) -> ScoreScale:
 
     Examples:
         >>> probability_scale(num_classes=4)
-        ScoreScale(units='probability', low=0.0, high=0.75, threshold=0.5, meaning='more uncertain')
+        ScoreScale(units='probability', low=0.0, high=0.75, threshold=0.5, meaning='more uncertain', usual=None)
     """
     highest = 1 - 1 / num_classes
     return ScoreScale('probability', 0., highest, min(0.5, highest))

@@ -51,7 +51,7 @@ def as_png(model: ServedModel, prediction: Prediction, image: np.ndarray, name: 
         UnknownMap: There is no picture of this name.
     """
     rgb = np.ascontiguousarray(image[..., ::-1])
-    limits = {head: scale.range for head, scale in model.scales.items()}
+    limits = {head: scale.shown for head, scale in model.scales.items()}
     picture = _named(prediction_pictures(rgb, prediction, model.classes, model.palette, limits), name)()
     file = io.BytesIO()
     Image.fromarray(picture).save(file, 'PNG', compress_level=1)

@@ -9,11 +9,12 @@ import torch
 from mmengine.config import Config
 from mmseg.registry import MODELS
 
-from mmseg_uncertainty.apis import fit
+from mmseg_uncertainty.apis import UncertaintyInferencer, fit
 from mmseg_uncertainty.apis.config_files import load_config
 from mmseg_uncertainty.apis.fit_plan import FitData, fit_configs
 from mmseg_uncertainty.apis.recipes import RECIPES, chosen_recipes
 from mmseg_uncertainty.cli import call
+from mmseg_uncertainty.runtime.prediction_writer import SaveOptions
 from tests.documented_folder import SMALL_PSPNET
 from tests.tiny import tiny_base
 
@@ -152,6 +153,25 @@ def test_every_recipe_is_fitted(tiny, names):
     assert all(any(key.startswith(prefix) for key in state) for prefix in expected)
     evaluators = ['mIoU', 'decisions'] if recipe.part == 'decisions' else ['mIoU']
     call('test', [str(out.with_suffix('.py')), str(out), *FOLDERS, '--allow-overlap', '--eval', *evaluators])
+
+
+@pytest.mark.parametrize('names', [['fedc'], ['mahalanobis', 'temperature']], ids=['by gradient', 'by statistics'])
+def test_a_fit_fixes_the_colour_scale_of_all_pictures(tiny, names):
+    config, checkpoint = tiny
+    out = fit(config, checkpoint, names, 'own/images', 'own/labels', 'classes.txt', iterations=2, workers=0)
+    inferencer = UncertaintyInferencer(out.with_suffix('.py'), out, show_progress=False)
+    paths = sorted(map(str, Path('own/images').iterdir()))
+    samples = inferencer([paths[place] for place in (0, 1, 3, 4, 6, 7, 9, 10)], return_datasamples=True)['predictions']
+    scores = np.concatenate([sample.uncertainty.get(names[0]).numpy().ravel() for sample in samples])
+    assert inferencer.scales[names[0]].shown == pytest.approx(np.percentile(scores, (1, 99)), rel=1e-4)
+    for run, inputs in (('alone', 'own/images/3.png'), ('together', 'own/images')):
+        inferencer(inputs, out_dir=run, save=SaveOptions(['overlays', 'figures']))
+    alone, together = (Path(run, f'overlays/{names[0]}/3.jpg').read_bytes() for run in ('alone', 'together'))
+    assert alone == together
+    content = torch.load(out, weights_only=False)
+    del content['meta']['usual_ranges']
+    torch.save(content, 'without.pth')
+    assert UncertaintyInferencer(out.with_suffix('.py'), 'without.pth', show_progress=False).scales[names[0]].shown is None
 
 
 def test_an_interrupted_fit_goes_on_and_ends_with_the_same_weights(tiny, monkeypatch):

@@ -14,7 +14,7 @@ from mmseg_uncertainty.apis import run_command
 from mmseg_uncertainty.engine.checkpoints import POSTHOC_PREFIXES, meta_of, read_checkpoint, state_dict_of
 from mmseg_uncertainty.runtime.output_files import check_output_file, whole_file
 
-META = ('dataset_meta', 'fitted_on')
+META = ('dataset_meta', 'fitted_on', 'usual_ranges')
 
 
 def parse_args() -> argparse.Namespace:

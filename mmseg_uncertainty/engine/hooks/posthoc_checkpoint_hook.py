@@ -13,6 +13,7 @@ from mmseg_uncertainty.datasets.scene_overlap import dataset_contents, refuse_ov
 from mmseg_uncertainty.engine.checkpoints import (CheckpointError, base_fingerprint, check_filled, check_fit, meta_of,
                                                   state_dict_of)
 from mmseg_uncertainty.engine.loops import CalibrationLoop
+from mmseg_uncertainty.engine.usual_ranges import kept_ranges
 from mmseg_uncertainty.models import PosthocSegmentor
 
 
@@ -47,6 +48,7 @@ class PosthocCheckpointHook(Hook):
         path = str(runner._load_from or 'The checkpoint')
         state = checkpoint['state_dict'] = model.base.translated(state_dict_of(checkpoint))
         check_fit(model, state, path, self.need_heads)
+        model.usual_ranges = kept_ranges(meta_of(checkpoint))
         fitted_on = meta_of(checkpoint).get('fitted_on') or {}
         model.trained_on = fitted_on.get('training')
         self.resumed_base = fitted_on.get('base')

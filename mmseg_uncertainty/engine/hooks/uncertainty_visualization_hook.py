@@ -12,6 +12,7 @@ from mmseg.registry import HOOKS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
+from mmseg_uncertainty.models import PosthocSegmentor
 from mmseg_uncertainty.runtime.image_sources import short_part
 from mmseg_uncertainty.structures import Grid
 from mmseg_uncertainty.visualization.uncertainty_visualizer import UncertaintyVisualizer
@@ -51,8 +52,8 @@ class UncertaintyVisualizationHook(Hook):
                             f'visualizer=dict(type={type(visualizer).__name__!r}); change its type.')
         if len(meta.get('classes') or ()) == model.num_classes:
             visualizer.dataset_meta = dict(classes=meta['classes'], palette=meta['palette'])
-        for name, head in getattr(model, 'uncertainty_heads', {}).items():
-            visualizer.scales[name] = head.scale_in_words(model.num_classes)
+        if isinstance(model, PosthocSegmentor):
+            visualizer.scales.update(model.score_scales())
 
     def after_test_iter(self,
                         runner: Runner,

@@ -20,6 +20,8 @@ from mmseg_uncertainty.datasets.calibration_plan import SHARED, CalibrationPlan,
 from mmseg_uncertainty.datasets.label_flips import labels_flip, unflip_labels
 from mmseg_uncertainty.engine.checkpoints import write_checkpoint
 from mmseg_uncertainty.engine.resuming import note_last_checkpoint
+from mmseg_uncertainty.engine.usual_ranges import usual_ranges
+from mmseg_uncertainty.models import PosthocSegmentor
 from mmseg_uncertainty.models.fittable import (Fittable, fit_stage, fit_target, fittables_in_order, heads_read,
                                                passes_in_order, target_readers)
 from mmseg_uncertainty.structures import FrozenOutputs
@@ -211,11 +213,13 @@ class CalibrationLoop(BaseLoop):
     def _meta(self) -> dict:
         """What a checkpoint of mmengine says of itself, in plain values."""
         metainfo = getattr(self.dataloader.dataset, 'metainfo', {})
+        ranges = usual_ranges(self.model, self.dataloader.dataset) if isinstance(self.model, PosthocSegmentor) else {}
         return dict(
             iter=self.iter,
             epoch=self.epoch,
             cfg=self.runner.cfg.pretty_text,
             calibration_plan=self.plan.record(),
+            usual_ranges=ranges,
             dataset_meta={key: metainfo[key] for key in ('classes', 'palette', 'split') if key in metainfo})
 
     def _check_sampler(self) -> None:

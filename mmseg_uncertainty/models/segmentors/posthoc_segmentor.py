@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from mmengine.model import BaseModel
@@ -19,6 +20,7 @@ from mmseg_uncertainty.models.decode_heads import ScoreHead
 from mmseg_uncertainty.models.decode_heads.score_maps import score_maps
 from mmseg_uncertainty.models.fittable import Fittable
 from mmseg_uncertainty.models.utils import MergedWindows, build_named, features_name, layers_read, name_tensors_as_the_base
+from mmseg_uncertainty.runtime.score_scale import ScoreScale
 from mmseg_uncertainty.runtime.tiles import Window, sliding_windows
 from mmseg_uncertainty.structures import FrozenOutputs, Grid, GridOutputs, ImageOutputs, MapOnGrid, Place, stack_outputs
 
@@ -61,6 +63,7 @@ class PosthocSegmentor(BaseModel):
 
     Attributes:
         pools_features: Whether results hold the mean feature of the image; set it where it is read.
+        usual_ranges: Where scores without bounds mostly lie, by head, as the checkpoint says.
 
     Raises:
         TypeError: Both ``base`` and arguments of a segmentor are given.
@@ -103,6 +106,7 @@ class PosthocSegmentor(BaseModel):
         self.tta = None if tta is None else TestTimeViews(**tta)
         self.cache: BaseOutputCache | LastPass | None = None
         self.pools_features = False
+        self.usual_ranges: Mapping[str, tuple[float, float]] = {}
         name_tensors_as_the_base(self)
         self.train(self.training)
 
@@ -157,6 +161,11 @@ class PosthocSegmentor(BaseModel):
         if self.set_head is not None:
             yield self.set_head
         yield from self.decisions.values()
+
+    def score_scales(self) -> dict[str, ScoreScale]:
+        """What the numbers of every head mean, with the colour scale that its checkpoint brings."""
+        return {name: replace(head.scale_in_words(self.num_classes), usual=self.usual_ranges.get(name))
+                for name, head in self.uncertainty_heads.items()}
 
     def fittables(self) -> list[Fittable]:
         """The modules that ``CalibrationLoop`` fits."""
