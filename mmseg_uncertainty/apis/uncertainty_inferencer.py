@@ -180,11 +180,12 @@ class UncertaintyInferencer(BaseInferencer):
 
     def _packed(self, source: ImageSource, image: np.ndarray, sample: SegDataSample, return_datasamples: bool,
                 writer: PredictionWriter | None, return_vis: bool) -> dict:
+        prediction = prediction_of(sample)
+        summary = self._summary(prediction) if writer or not return_datasamples else {}
         if writer:
-            prediction = prediction_of(sample)
-            summary = dict(image=source.label, **self._summary(prediction), model=self.model.provenance)
-            writer.add(source, image, prediction, summary)
-        return self.postprocess([sample], self.visualize([image], [sample], return_vis), return_datasamples)
+            writer.add(source, image, prediction, dict(image=source.label, **summary, model=self.model.provenance))
+        return dict(predictions=[sample if return_datasamples else summary],
+                    visualization=self.visualize([image], [sample], return_vis))
 
     def _missing(self, sources: Iterable[ImageSource], writer: PredictionWriter | None, found: dict) -> Iterator[ImageSource]:
         """Images that no earlier run finished; the summaries of others are found."""

@@ -19,7 +19,7 @@ def execute(args: argparse.Namespace) -> None:
 def predict(args: argparse.Namespace) -> dict:
     """Results of the model, with or without torch."""
     options = dict(max_pixels=args.max_pixels) if args.max_pixels else {}
-    save = SaveOptions(args.save, args.map_type, args.resume)
+    save = SaveOptions(args.save, args.map_type, args.resume, args.codec)
     common = dict(out_dir=args.out, skip_broken=args.skip_broken, every=args.every, save=save)
     if args.model.endswith('.onnx'):
         if args.device or args.batch_size != 1 or args.checkpoint:

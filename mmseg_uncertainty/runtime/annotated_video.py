@@ -11,8 +11,7 @@ import numpy as np
 from .output_files import OutputError, whole_file
 from .picture_text import FAINT_INK, INK, blank_page, typeface
 
-# VP9 plays in browsers and common players; MPEG-4 is there in every OpenCV.
-CODECS = ('vp09', 'mp4v')
+FOURCC = dict(mpeg4='mp4v', vp9='vp09')
 DEFAULT_RATE = 25.0
 STRIP = 4
 LINE = (0, 90, 181)
@@ -26,7 +25,8 @@ def frame_rate(video: Path, every: int) -> float:
     return (rate if math.isfinite(rate) and rate > 0 else DEFAULT_RATE) / every
 
 
-def write_video(path: Path, frames: Sequence[Path], statistics: Mapping[str, Sequence[float]], rate: float) -> None:
+def write_video(path: Path, frames: Sequence[Path], statistics: Mapping[str, Sequence[float]], rate: float,
+                codec: str = 'mpeg4') -> None:
     """Write an MP4 of annotated frames, each above a strip that shows the numbers of all frames and where this one is.
 
     Args:
@@ -34,16 +34,17 @@ def write_video(path: Path, frames: Sequence[Path], statistics: Mapping[str, Seq
         frames: Pictures of the frames, of one size.
         statistics: Numbers by what they are, one for each frame.
         rate: Frames per second.
+        codec: One of :data:`~mmseg_uncertainty.runtime.result_kinds.CODECS`.
 
     Raises:
-        OutputError: OpenCV cannot write any of the formats.
+        OutputError: OpenCV cannot write the format.
     """
     height, width = cv2.imread(str(frames[0])).shape[:2]
     strips = [_Strip(name, values, rate, width) for name, values in statistics.items()]
     size = (width + width % 2, height + sum(strip.height for strip in strips))
     size = (size[0], size[1] + size[1] % 2)
     with whole_file(path, path.suffix) as partial:
-        writer = _writer(partial, rate, size)
+        writer = _writer(partial, codec, rate, size)
         for index, frame in enumerate(frames):
             page = np.full((size[1], size[0], 3), 255, np.uint8)
             page[:height, :width] = cv2.imread(str(frame))
@@ -85,10 +86,10 @@ class _Strip:
         return page
 
 
-def _writer(path: Path, rate: float, size: tuple[int, int]) -> cv2.VideoWriter:
-    for codec in CODECS:
-        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), rate, size)
-        if writer.isOpened():
-            return writer
-    raise OutputError(f'{path} cannot be written: this OpenCV has none of the video formats {", ".join(CODECS)}. Leave '
-                      'figures out of --save, or install another opencv-python.')
+def _writer(path: Path, codec: str, rate: float, size: tuple[int, int]) -> cv2.VideoWriter:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*FOURCC[codec]), rate, size)
+    if not writer.isOpened():
+        others = ' or '.join(f'--codec {other}' for other in FOURCC if other != codec)
+        raise OutputError(f'{path} cannot be written: this OpenCV does not encode {codec}. Try {others}, leave figures out of '
+                          '--save, or install another opencv-python.')
+    return writer

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from .findings import Finding, percent
 from .overlays import outline_flags, overlay_classes
-from .picture_sizes import covered, fitted_size, joined, picked, shrunk
+from .picture_sizes import covered, fitted_size, grown, joined, picked, shrunk
 from .picture_text import FAINT_INK, TextBlock, blank_page
 from .prediction import Prediction
 
@@ -21,6 +21,8 @@ UPRIGHT, SIDE_COLUMN = 0.9, 0.65
 CLASS_OPACITY = 0.4
 # Pixels of the longer side for a pixel of the outlines, which shall be seen on a phone.
 LINE_PART = 350
+# Longer side at which flagged pixels become regions: about what a line is wide.
+REGION_SIDE = 640
 
 
 def draw_answer(image: np.ndarray, prediction: Prediction, classes: Sequence[str], palette: Sequence[Sequence[int]],
@@ -28,7 +30,7 @@ def draw_answer(image: np.ndarray, prediction: Prediction, classes: Sequence[str
     """Draw the prediction over the image, outlines around what was found, the legend and the sentence.
 
     Args:
-        image: Shape (H, W, 3), uint8, RGB.
+        image: Shape (H, W, 3), uint8, RGB, of any size.
         prediction: Result for the image.
         classes: Names of the classes.
         palette: Their colours, RGB from 0 to 255.
@@ -39,7 +41,7 @@ def draw_answer(image: np.ndarray, prediction: Prediction, classes: Sequence[str
         Shape (H', W', 3), uint8, RGB. The longer side of the image has 1,000 to 2,000 pixels; the legend lies below it, and beside
         upright images.
     """
-    size = fitted_size(prediction.size, LEAST_SIDE, MOST_SIDE)
+    size = answer_size(prediction)
     shown = annotated(image, prediction, palette, finding, size)
     upright = size[1] < UPRIGHT * size[0]
     column = round(SIDE_COLUMN * size[0]) if upright else size[1]
@@ -60,11 +62,17 @@ def draw_answer(image: np.ndarray, prediction: Prediction, classes: Sequence[str
     return np.array(page)
 
 
+def answer_size(prediction: Prediction) -> tuple[int, int]:
+    """Height and width at which an image is shown."""
+    return fitted_size(prediction.size, LEAST_SIDE, MOST_SIDE)
+
+
 def annotated(image: np.ndarray, prediction: Prediction, palette: Sequence[Sequence[int]], finding: Finding,
               size: tuple[int, int]) -> np.ndarray:
     """The image of this height and width with the prediction over it and what was found outlined, uint8, RGB."""
     shown = overlay_classes(shrunk(image, size), picked(prediction.labels, size), palette, CLASS_OPACITY)
-    return outline_flags(shown, joined(covered(finding.flags, size)), LINE_PART)
+    regions = joined(covered(finding.flags, fitted_size(size, 0, REGION_SIDE)))
+    return outline_flags(shown, grown(regions, size), LINE_PART)
 
 
 @dataclass(frozen=True)
@@ -103,7 +111,7 @@ class _Legend:
 
 def _legend(prediction: Prediction, classes: Sequence[str], palette: Sequence[Sequence[int]], finding: Finding, width: int,
             size: int) -> _Legend:
-    areas = np.bincount(prediction.labels.reshape(-1), minlength=len(classes))[:len(classes)] / prediction.labels.size
+    areas = prediction.areas[:len(classes)] / prediction.labels.size
     largest = [int(index) for index in np.argsort(-areas, kind='stable') if areas[index] >= SMALLEST_SHARE][:MOST_CLASSES]
     words = {f'{classes[index]} {percent(areas[index])}': palette[index] for index in largest}
     left_out = int((areas > 0).sum()) - len(largest)

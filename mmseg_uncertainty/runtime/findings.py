@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .prediction import Prediction
+from .prediction import Prediction, share
 from .score_scale import ScoreScale, plain_name
 
 MOST_UNCERTAIN = 0.05
@@ -34,7 +34,7 @@ class Finding:
     @property
     def share(self) -> float:
         """Share of the pixels of the image."""
-        return float(self.flags.mean())
+        return share(self.flags)
 
 
 def flagged(prediction: Prediction, scales: Mapping[str, ScoreScale], decisions: Mapping[str, Mapping],
@@ -98,5 +98,5 @@ def _by_threshold(name: str, prediction: Prediction, scale: ScoreScale) -> Findi
 
 
 def _pixels(flags: np.ndarray) -> str:
-    share = percent(float(flags.mean()))
-    return f'{share[:1].upper()}{share[1:]} of the pixels are'
+    words = percent(share(flags))
+    return f'{words[:1].upper()}{words[1:]} of the pixels are'

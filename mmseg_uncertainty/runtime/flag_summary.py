@@ -9,7 +9,7 @@ import numpy as np
 from mmseg_uncertainty.functional.alarms import raises_alarm
 
 from .near_names import did_you_mean
-from .prediction import Prediction
+from .prediction import Prediction, share
 from .score_scale import ScoreScale
 
 
@@ -77,7 +77,7 @@ def flagging_scales(scales: Mapping[str, ScoreScale], decisions: Mapping[str, Ma
 def _summary(flags: np.ndarray, record: Mapping) -> dict:
     threshold = record['threshold']
     summary = dict(head=record['head'], promise=record['text'], kept=record['feasible'],
-                   threshold=threshold if math.isfinite(threshold) else None, flagged_share=float(flags.mean()))
+                   threshold=threshold if math.isfinite(threshold) else None, flagged_share=share(flags))
     if record['kind'] == 'frame_alarms':
         summary['alarm'] = raises_alarm(flags, record['pixels'], record['region'])
     return summary

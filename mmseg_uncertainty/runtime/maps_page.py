@@ -13,7 +13,7 @@ from .findings import percent
 from .overlays import SET_SIZE_MAP, colour, colour_table, heat, outline_flags
 from .picture_sizes import covered, fitted_size, picked, shrunk
 from .picture_text import FAINT_INK, TextBlock, blank_page
-from .prediction import Prediction
+from .prediction import Prediction, share
 from .score_scale import ScoreScale
 
 LEAST_SIDE, MOST_SIDE = 480, 900
@@ -28,7 +28,7 @@ def draw_maps(image: np.ndarray, prediction: Prediction, classes: Sequence[str],
     """Draw input, prediction, mistakes where labels exist, set sizes, what is flagged, and each uncertainty map.
 
     Args:
-        image: Shape (H, W, 3), uint8, RGB.
+        image: Shape (H, W, 3), uint8, RGB, of any size.
         prediction: Result for the image.
         classes: Names of the classes.
         palette: Their colours, RGB from 0 to 255.
@@ -90,7 +90,7 @@ def _panels(image: np.ndarray, prediction: Prediction, classes: Sequence[str], p
         title = 'Unknown objects (orange); black = no label' if objects else 'Mistakes (orange); black = no label'
         yield _Panel(title, colour(wrong, MISTAKE_COLOURS))
     for name, flags in sorted(prediction.flags.items()):
-        yield _Panel(f'Flagged by {name} (outlined): {percent(float(flags.mean()))}', outline_flags(small, covered(flags, size)))
+        yield _Panel(f'Flagged by {name} (outlined): {percent(share(flags))}', outline_flags(small, covered(flags, size)))
     if prediction.set_size is not None:
         sizes = picked(prediction.set_size, size).astype(np.float32)
         table = colour_table(SET_SIZE_MAP)

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -26,7 +27,22 @@ class Prediction:
     truth: np.ndarray | None = None
     flags: dict[str, np.ndarray] = field(default_factory=dict)
 
+    @cached_property
+    def areas(self) -> np.ndarray:
+        """Pixels of each class up to the largest label, int64."""
+        return np.bincount(self.labels.reshape(-1))
+
     @property
     def size(self) -> tuple[int, int]:
         """Height and width in pixels."""
         return self.labels.shape
+
+
+def share(flags: np.ndarray) -> float:
+    """Share of the pixels that are set, of flags of any shape.
+
+    Examples:
+        >>> share(np.array([True, False, False, False]))
+        0.25
+    """
+    return float(np.count_nonzero(flags) / flags.size)

@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from .annotated_video import frame_rate, write_video
-from .answer_picture import annotated, draw_answer
+from .answer_picture import annotated, answer_size, draw_answer
 from .findings import answer, flagged
 from .flagged_regions import coco_dataset, regions_of
 from .image_sources import RESULT_MARK, ImageSource
@@ -19,11 +19,11 @@ from .map_files import save_maps
 from .maps_page import draw_maps
 from .model_facts import ModelFacts
 from .near_names import did_you_mean
-from .picture_sizes import fitted_size
+from .picture_sizes import fitted_size, shrunk
 from .prediction import Prediction
 from .prediction_files import write_picture
 from .prediction_pictures import label_map, prediction_pictures
-from .result_kinds import DEFAULT_KINDS, KINDS, MAP_TYPES
+from .result_kinds import CODECS, DEFAULT_KINDS, KINDS, MAP_TYPES
 from .run_journal import RunJournal
 from .score_ranges import PILOTS, ScoreRanges, pilots
 from .statistics_table import check_parquet, statistics_row, write_csv, write_parquet
@@ -31,7 +31,7 @@ from .statistics_table import check_parquet, statistics_row, write_csv, write_pa
 # Most bytes that are held back until the colour scales of a run are fixed.
 PILOT_BYTES = 2**29
 FRAMES = '.frames'
-LEAST_FRAME, MOST_FRAME = 640, 1280
+LEAST_FRAME, MOST_FRAME = 640, 1024
 Result = TypeVar('Result')
 
 
@@ -43,23 +43,23 @@ class SaveOptions:
         kinds: Out of :data:`~mmseg_uncertainty.runtime.result_kinds.KINDS`.
         map_type: Type of the numbers of ``uncertainty``, see :func:`~mmseg_uncertainty.runtime.map_files.save_maps`.
         resume: Whether to go on with an earlier run in the same folder.
+        codec: Format of annotated videos, one of :data:`~mmseg_uncertainty.runtime.result_kinds.CODECS`.
 
     Raises:
-        ValueError: A kind or the type is unknown.
+        ValueError: A kind, the type or the format is unknown.
         ModuleNotFoundError: ``parquet`` needs pyarrow.
     """
 
     kinds: Sequence[str] = DEFAULT_KINDS
     map_type: str = 'float16'
     resume: bool = False
+    codec: str = 'mpeg4'
 
     def __post_init__(self) -> None:
-        for kind in self.kinds:
-            if kind not in KINDS:
-                raise ValueError(f'save: {kind!r} is unknown.{did_you_mean(kind, KINDS)} Choose from {", ".join(KINDS)}.')
-        if self.map_type not in MAP_TYPES:
-            raise ValueError(f'map_type={self.map_type!r} is unknown.{did_you_mean(self.map_type, MAP_TYPES)} Choose from '
-                             f'{", ".join(MAP_TYPES)}.')
+        chosen = [('save', kind, KINDS) for kind in self.kinds]
+        for name, value, known in (*chosen, ('map_type', self.map_type, MAP_TYPES), ('codec', self.codec, CODECS)):
+            if value not in known:
+                raise ValueError(f'{name}={value!r} is unknown.{did_you_mean(value, known)} Choose from {", ".join(known)}.')
         if 'parquet' in self.kinds:
             check_parquet()
 
@@ -186,11 +186,11 @@ class PredictionWriter:
             files |= self._write_overlays(name, image, prediction)
         if 'figures' in kinds and source.video is not None:
             size = fitted_size(prediction.size, LEAST_FRAME, MOST_FRAME)
-            write_picture(self._frame(name), annotated(image, prediction, facts.palette, finding, size))
+            write_picture(self._frame(name), annotated(image, prediction, facts.palette, finding, size), sharp=False)
         elif 'figures' in kinds:
             files |= dict(figure=f'figures/{name}.jpg', maps=f'maps/{name}.jpg')
             caption = f'{source.label} · {facts.name}'
-            drawn = (image, prediction, facts.classes, facts.palette)
+            drawn = (shrunk(image, answer_size(prediction)), prediction, facts.classes, facts.palette)
             write_picture(self.folder / files['figure'], draw_answer(*drawn, finding, caption))
             write_picture(self.folder / files['maps'], draw_maps(*drawn, facts.scales, self.ranges.limits()))
         regions = [region for found in flagged(prediction, facts.scales, facts.decisions, facts.chosen)
@@ -224,7 +224,7 @@ class PredictionWriter:
             if by is not None:
                 statistics[f'mean {self.facts.scales[by].title(by)}'] = [summary['uncertainty'][by]['mean'] for summary in summaries]
             rate = frame_rate(self._order[names[0]], self.every)
-            write_video(video, frames, statistics, rate)
+            write_video(video, frames, statistics, rate, self.options.codec)
         # Another run may find its frames again until the videos are whole.
         shutil.rmtree(self.folder / FRAMES, ignore_errors=True)
 

@@ -11,4 +11,5 @@ KINDS = dict(
     csv='numbers of all images in one table',
     parquet='the same table for pandas, DuckDB or Spark; needs pyarrow')
 DEFAULT_KINDS = ('labels', 'figures', 'json', 'csv')
+CODECS = dict(mpeg4='MP4 that common players play, quick', vp9='MP4 that browsers play too, 50 times as slow')
 MAP_TYPES = ('float16', 'uint16', 'float32')

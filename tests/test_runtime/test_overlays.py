@@ -1,6 +1,7 @@
 import numpy as np
 
-from mmseg_uncertainty.runtime.overlays import outline_flags
+from mmseg_uncertainty.runtime.overlays import colour, outline_flags
+from mmseg_uncertainty.runtime.picture_sizes import shrunk
 
 
 def test_outlines_are_the_flagged_pixels_beside_others():
@@ -19,3 +20,16 @@ def test_lines_are_as_wide_as_the_image_is_large():
     flags[:, 900:] = True
     drawn = (outline_flags(np.zeros((40, 1800, 3), np.uint8), flags) == 255).all(axis=-1)
     assert (drawn.sum(axis=1) == 3).all() and drawn[:, 900:903].all()
+
+
+def test_classes_have_their_colours_however_many_there_are():
+    for count, kind in ((7, np.uint8), (300, np.uint16)):
+        palette = np.random.default_rng(count).integers(1, 256, (count, 3))
+        labels = np.arange(count, dtype=kind)[None].repeat(2, axis=0)
+        np.testing.assert_array_equal(colour(labels, palette)[0], palette)
+    assert not colour(np.full((1, 1), 255), [[9, 9, 9]] * 7).any()
+
+
+def test_large_maps_shrink_to_their_means():
+    ramp = np.linspace(0, 1, 4000, dtype=np.float32)[None].repeat(3000, axis=0)
+    np.testing.assert_allclose(shrunk(ramp, (675, 900))[9], ramp[0].reshape(-1, 40).mean(axis=1).repeat(9), atol=6e-3)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mmseg_uncertainty.runtime import prediction_writer
+from mmseg_uncertainty.runtime.annotated_video import FOURCC, write_video
 from mmseg_uncertainty.runtime.image_sources import each_image, find_images, read_image
 from mmseg_uncertainty.runtime.model_facts import ModelFacts
 from mmseg_uncertainty.runtime.prediction import Prediction
@@ -166,6 +167,17 @@ def test_a_video_comes_back_as_a_video(video, tmp_path):
     columns = [np.nonzero((frame[440:].max(axis=-1) < 60).sum(axis=0) > 4)[0] for frame in (frames[1], frames[18])]
     assert 45 in columns[0] and 45 not in columns[1] and 595 in columns[1] and 595 not in columns[0]
     assert not (tmp_path / '.frames').exists() and run(tmp_path, video, ('figures', 'csv'), resume=True) == 0
+
+
+@pytest.mark.parametrize(('codec', 'fourcc'), [('mpeg4', 'FMP4'), ('vp9', 'VP90')])
+def test_a_video_has_the_format_that_is_asked_for(codec, fourcc, tmp_path):
+    frame = np.full((48, 64, 3), 99, np.uint8)
+    cv2.imwrite(str(tmp_path / '0.jpg'), frame)
+    write_video(tmp_path / 'out.mp4', [tmp_path / '0.jpg'] * 3, {}, 10, codec)
+    found = int(cv2.VideoCapture(str(tmp_path / 'out.mp4')).get(cv2.CAP_PROP_FOURCC))
+    assert found in (cv2.VideoWriter.fourcc(*fourcc), cv2.VideoWriter.fourcc(*FOURCC[codec]))
+    with pytest.raises(ValueError, match="codec='vp' is unknown. Did you mean vp9"):
+        SaveOptions(codec='vp')
 
 
 def test_a_photo_of_12_megapixels_takes_little_room(tmp_path):

@@ -49,6 +49,9 @@ BENCHMARKS = [
     Benchmark('conformal', 'Conformal calibration', 'The ratio is the peer over ours.'),
     Benchmark('startup', 'From start to result',
               'Processor time of whole processes. The peer is a bound, or a program that uses the base model alone.'),
+    Benchmark('files', 'Files of a prediction',
+              'Times: ours is what the files add, the peer is the prediction without; the ratio is the peer over ours, so that 5× '
+              'is a fifth.'),
     Benchmark('latency', 'Exported models', 'The peer is eager torch; the ratio is its time over that of the export.'),
     Benchmark('serve', 'A service under load',
               'Of requests the peer is what was sent, of errors none; of images per second it is the model alone.'),

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 from mmseg_uncertainty.runtime.option_types import whole_number
-from mmseg_uncertainty.runtime.result_kinds import DEFAULT_KINDS, KINDS, MAP_TYPES
+from mmseg_uncertainty.runtime.result_kinds import CODECS, DEFAULT_KINDS, KINDS, MAP_TYPES
 from mmseg_uncertainty.runtime.tta_options import add_tta_options
 
 from ..names import one_of
@@ -30,6 +30,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help=f'numbers of --save uncertainty: {", ".join(MAP_TYPES)}; default: %(default)s')
     parser.add_argument('--resume', action='store_true',
                         help='go on with an earlier run of the same model and options in --out, past the images that are done')
+    parser.add_argument('--codec', type=one_of(CODECS), default='mpeg4', metavar='NAME',
+                        help=f'format of annotated videos: {"; ".join(f"{name}: {words}" for name, words in CODECS.items())}; '
+                             'default: %(default)s')
     parser.add_argument('--threshold', nargs='+', type=head_and_value, default=[], metavar='HEAD=VALUE',
                         help='flag pixels whose uncertainty reaches this value')
     parser.add_argument('--every', type=whole_number(), default=1, metavar='N', help='predict every N-th frame of videos')
