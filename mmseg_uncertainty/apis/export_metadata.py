@@ -29,7 +29,7 @@ def export_metadata(segmentor: ExportedSegmentor, opset: int | None = None) -> d
     order = 'RGB' if takes_rgb(preprocessor) else 'BGR'
     scales = {name: scale for name, scale in model.score_scales().items() if name in segmentor.heads}
     content = dict(
-        format=FORMAT, opset=opset, tensors=tensors(segmentor),
+        format=FORMAT, opset=opset, dtype='float16' if segmentor.half else 'float32', tensors=tensors(segmentor),
         images='uint8 RGB (N, H, W, 3)' if segmentor.preprocess else f'normalized float32 {order} (N, 3, H, W)',
         mean=getattr(preprocessor, 'mean', torch.zeros(3)).flatten().tolist(),
         std=getattr(preprocessor, 'std', torch.ones(3)).flatten().tolist(),

@@ -67,6 +67,29 @@ def image_parity(inferencer: UncertaintyInferencer,
     return [dict(size=tuple(size), **_compare_images(inferencer, predict, street(*size), heads)) for size in sizes]
 
 
+def changes(exact: Callable[[np.ndarray], Prediction], other: Callable[[np.ndarray], Prediction],
+            images: Iterable[np.ndarray]) -> list[dict]:
+    """What another precision changes.
+
+    Args:
+        exact: An image (H, W, 3), uint8, BGR, to its prediction.
+        other: The same, less exactly.
+        images: The images.
+
+    Returns:
+        A row for each image: ``size``, ``agreement`` and ``difference`` as :func:`image_parity` has them.
+    """
+    return [_changes(exact(image), other(image)) for image in images]
+
+
+def _changes(expected: Prediction, found: Prediction) -> dict:
+    difference = {name: _difference(values, found.uncertainty[name]) for name, values in expected.uncertainty.items()}
+    difference |= {f'flags_{name}': _difference(values, found.flags[name]) for name, values in expected.flags.items()}
+    if expected.set_membership is not None:
+        difference['set_membership'] = _difference(expected.set_membership, found.set_membership)
+    return dict(size=expected.labels.shape, agreement=float((expected.labels == found.labels).mean()), difference=difference)
+
+
 def predicts_the_same(rows: Iterable[dict], tolerance: float = IMAGE_TOLERANCE) -> bool:
     """Whether labels differ at ties only, maps by less than ``tolerance``, and sets and flags in at most that share of entries."""
     return all(max(row['gap'], *row['difference'].values(), 0) < tolerance for row in rows)

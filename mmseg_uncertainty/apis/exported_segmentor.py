@@ -23,7 +23,7 @@ from .exported_sets import ExportedSets, check_sets
 from .exported_views import View, ViewResult, mean_of_views, views_of
 from .exported_windows import SlidingPass, WindowPass
 from .small_inputs import SMALLEST_SIDE
-from .traceable_layers import make_traceable
+from .traceable_layers import halve, make_traceable
 
 
 class ExportedSegmentor(nn.Module):
@@ -40,6 +40,7 @@ class ExportedSegmentor(nn.Module):
         preprocess: Whether images come as uint8 RGB (N, H, W, 3), to be normalized here, instead of normalized float32
             (N, 3, H, W) in the channel order of the model.
         probabilities: Whether to return class probabilities too, calibrated if the model has a calibrator.
+        half: Whether the base model computes in float16. Its classifier's output and all that follows are float32.
 
     Attributes:
         resizing: What the test pipeline does to the size of images, before they come here.
@@ -52,7 +53,8 @@ class ExportedSegmentor(nn.Module):
                  model: PosthocSegmentor,
                  heads: list[str] | None = None,
                  preprocess: bool = False,
-                 probabilities: bool = False) -> None:
+                 probabilities: bool = False,
+                 half: bool = False) -> None:
         super().__init__()
         check_exportable(model, heads)
         self.resizing = Resizing(resize_steps(getattr(model, 'cfg', {})))
@@ -64,6 +66,9 @@ class ExportedSegmentor(nn.Module):
         for name in [name for name, decision in model.decisions.items() if decision.head not in self.heads]:
             del model.decisions[name]
         make_traceable(model)
+        self.half = half
+        if half:
+            halve(model)
         self.sets = None if model.set_head is None or model.tta is not None else ExportedSets(model.set_head)
         # Nothing predicts from what was kept of the calibration images.
         for module in model.modules():
@@ -100,6 +105,11 @@ class ExportedSegmentor(nn.Module):
     def decisions(self) -> dict[str, FlagThreshold]:
         """Decisions by name; views have none, since promises are made for single predictions."""
         return {} if self.model.tta is not None else dict(self.model.decisions.items())
+
+    @property
+    def promises(self) -> list[str]:
+        """Names of the outputs that promise something of further images."""
+        return [name for name in self.output_names if name.startswith(FLAG_PREFIX) or name == 'set_membership']
 
     def example_inputs(self, batch: int, height: int, width: int, seed: int = 0) -> tuple[Tensor, ...]:
         """Random images of this size, as the test pipeline leaves them, and whatever else :meth:`forward` takes."""

@@ -52,7 +52,7 @@ class WindowPass(nn.Module):
             features over the cells in the image, and number of these cells, shape (N, F + 1), float64, zero unless the
             calibrator reads them.
         """
-        passed = self.model.pass_through(images, [{}])
+        passed = self.model.pass_through(images.to(next(self.model.base.parameters()).dtype), [{}])
         cells = self.model.cells(passed, [self._grid(images, place, passed.native_scores)])
         maps = [passed.scores, *(self._resized(cells.score(self.model.uncertainty_heads[name])[:, None], images)
                                  for name in self.heads)]

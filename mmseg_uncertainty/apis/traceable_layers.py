@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmseg_uncertainty.models import EnsembleSegmentor
+from mmseg_uncertainty.models import EnsembleSegmentor, PosthocSegmentor
 from mmseg_uncertainty.models.calibrators.spline_calibration import SplineCalibration
 from mmseg_uncertainty.models.decode_heads import MCDropoutHead
 from mmseg_uncertainty.models.flows.class_conditional_gaussian import ClassConditionalGaussian
@@ -42,6 +42,14 @@ def make_traceable(module: nn.Module) -> None:
             part.fix_masks()
         if isinstance(part, SplineCalibration):
             part.search = bisect
+
+
+def halve(model: PosthocSegmentor) -> None:
+    """Let the base model, and the other members of an ensemble, compute in float16, and resize its output in float32."""
+    for base in (model.base, *getattr(model, 'member_networks', ())):
+        base.network.half()
+        if base.classifier is not None:
+            base.classifier.register_forward_hook(lambda _, __, output: output.float())
 
 
 def _hold_members(ensemble: EnsembleSegmentor) -> None:

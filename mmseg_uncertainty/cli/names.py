@@ -21,6 +21,7 @@ RESCALE = ('auto', 'never', 'always')
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 CLUSTERS = ('slurm', 'local', 'debug')
 RAY = 'ray'
+DTYPES = ('float32', 'float16', 'int8')
 OPSET = 17
 SIZES = ((64, 96), (97, 131), (160, 128))
 # Short names of datasets in published tables.

@@ -84,10 +84,18 @@ class ExportedPredictor:
             set_membership=membership,
             flags={name: outputs[f'{FLAG_PREFIX}{name}'] for name in self.decisions})
 
+    def feeds(self, image: np.ndarray, name: str = 'An image') -> dict[str, np.ndarray]:
+        """Inputs of the model for an image; see :meth:`__call__`."""
+        return self._feeds([self.resizing(image, name)], image.shape[:2])
+
+    def _feeds(self, images: Sequence[np.ndarray], size: tuple[int, int]) -> dict[str, np.ndarray]:
+        """Inputs of the model for resized images, which were of this height and width."""
+        feeds = dict(images=np.stack([self._normalize(image) for image in images]), image_size=np.array(size, np.int64))
+        return {name: feeds[name] for name in self.inputs}
+
     def _pass(self, images: Sequence[np.ndarray], size: tuple[int, int]) -> list[dict[str, np.ndarray]]:
         """Outputs of the model for resized images, which were of this height and width."""
-        feeds = dict(images=np.stack([self._normalize(image) for image in images]), image_size=np.array(size, np.int64))
-        outputs = self.run({name: feeds[name] for name in self.inputs})
+        outputs = self.run(self._feeds(images, size))
         return [{name: values[index] for name, values in zip(self.outputs, outputs, strict=True)} for index in range(len(images))]
 
     def _normalize(self, image: np.ndarray) -> np.ndarray:

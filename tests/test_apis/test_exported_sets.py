@@ -17,6 +17,8 @@ from mmseg_uncertainty.runtime.onnx_segmentor import OnnxSegmentor
 from tests.test_apis.export_models import as_it_is_and_exported, fit_on_streets
 from tests.tiny import tiny_posthoc
 
+pytest.importorskip('onnx', reason='onnx is not installed; pip install "mmseg_uncertainty[onnx]"')
+pytest.importorskip('onnxruntime', reason='onnxruntime is not installed')
 RISK = dict(risks=[dict(alpha=0.3)])
 SETS = dict(
     disk=dict(type='DilationSetHead', alpha=0.2), square=dict(type='DilationSetHead', structure='square', coverage=0.7),

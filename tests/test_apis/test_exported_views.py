@@ -12,6 +12,8 @@ from mmseg_uncertainty.runtime.onnx_segmentor import OnnxSegmentor
 from tests.test_apis.export_models import HEADS, SET_HEAD, as_it_is_and_exported, balance, save_weights
 from tests.tiny import tiny_posthoc
 
+pytest.importorskip('onnx', reason='onnx is not installed; pip install "mmseg_uncertainty[onnx]"')
+pytest.importorskip('onnxruntime', reason='onnxruntime is not installed')
 DECISIONS = dict(flagged=dict(type='FlagThreshold', head='msp'))
 SLIDE = dict(mode='slide', crop_size=(32, 48), stride=(24, 32))
 RESIZE = dict(type='Resize', scale=(96, 64), keep_ratio=True)
