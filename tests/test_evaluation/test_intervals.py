@@ -6,6 +6,7 @@ from sklearn.metrics import average_precision_score, f1_score, jaccard_score, ro
 
 from mmseg_uncertainty.evaluation import (AnomalyRankingMetric, CalibrationMetric, ClassIoUMetric, CoverageMetric,
                                           ImageOODMetric, MacroF1Metric, MisclassificationMetric, OpenSetMetric)
+from mmseg_uncertainty.evaluation.metrics import pixel_ranking_metric
 from mmseg_uncertainty.functional.bootstrap import resample_two_samples
 
 ANOMALIES = dict(classes=('in-distribution', 'anomaly'), label_kind='anomaly')
@@ -72,6 +73,22 @@ def test_ranking_intervals_are_those_of_every_single_score(evaluate, sample, gau
             bound = metrics[f'h/{name}_{side}_bound[pooled]']
             assert found == pytest.approx(expected, abs=min(bound, .25))
             assert bound < 2
+
+
+def test_equal_resamples_of_few_scenes_are_ranked_once(evaluate, sample, gaussian, monkeypatch):
+    samples = [sample(f'{index:02}.png', labels.astype(int), dict(h=scores.astype(np.float32)), scene=f'{index // 8}')
+               for index, (_, labels, scores) in enumerate(gaussian)]
+    ranked, once = [], pixel_ranking_metric.resampled_rankings
+    monkeypatch.setattr(pixel_ranking_metric, 'resampled_rankings',
+                        lambda counts, weights: ranked.append(len(weights)) or once(counts, weights))
+    metrics = evaluate(AnomalyRankingMetric(resamples=RESAMPLES), samples, ANOMALIES)
+    assert ranked == [1, 10]  # of three scenes, three are drawn with replacement in ten ways
+    wrong = np.concatenate([labels.ravel() for _, labels, _ in gaussian])
+    scores = np.concatenate([part['uncertainty']['h'].numpy().ravel() for part in samples]).astype(float)
+    images = np.repeat(np.arange(24), gaussian[0][1].size)
+    exact = percentiles([100 * roc_auc_score(wrong, scores, sample_weight=draw[images])
+                         for draw in drawn_images([index // 8 for index in range(24)])])
+    assert ends(metrics, 'h/AUROC') == pytest.approx(exact, abs=.25)
 
 
 def test_an_interval_of_one_scene_is_undefined(evaluate, sample, gaussian):
