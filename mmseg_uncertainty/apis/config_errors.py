@@ -2,12 +2,13 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
 from mmengine.registry import MODELS, Registry
+from mmengine.runner import Runner
 
 from mmseg_uncertainty.runtime.command_line import NAMED_ERRORS, message_of
 from mmseg_uncertainty.runtime.near_names import did_you_mean
@@ -60,8 +61,10 @@ def explained(error: Exception) -> Exception:
         return error
     config, registry = built[-1].f_locals['cfg'], built[-1].f_locals['registry']
     outer = [_kind(frame.f_locals['cfg']) for frame in built[:-1]]
-    place = f', a part of {outer[-1]},' if outer and outer[-1] else ''
     kind = _kind(config)
+    whole = next((frame.f_locals['self'].cfg for frame in frames if isinstance(frame.f_locals.get('self'), Runner)), {})
+    path = next(_paths(whole, config), None) if kind else None
+    place = f', a part of {outer[-1]},' if outer and outer[-1] else f', {path} of the config,' if path else ''
     if kind is None:
         shown = f'the keys {", ".join(map(str, config))}' if isinstance(config, Mapping) else repr(config)[:100]
         return ConfigError(f'A {registry.name}{place} has no type: its config has {shown}, expected dict(type=…). {ADVICE}')
@@ -71,6 +74,16 @@ def explained(error: Exception) -> Exception:
     options = ', '.join(str(key) for key in config if key != 'type') or 'none'
     return ConfigError(f'{kind}{place} cannot be built ({type(error).__name__}: {message_of(error)}). Its options: '
                        f'{options}. {ADVICE}')
+
+
+def _paths(whole: Mapping, part: Mapping, above: str = '') -> Iterator[str]:
+    """Dotted keys under which a config holds a part, to which defaults may have been added."""
+    for key, value in whole.items():
+        if isinstance(value, Mapping):
+            path = f'{above}{key}'
+            if _kind(value) == _kind(part) and all(name in part and part[name] == value[name] for name in value):
+                yield path
+            yield from _paths(value, part, f'{path}.')
 
 
 def _is_ours(error: Exception, frame: FrameType) -> bool:

@@ -54,10 +54,8 @@ def flagged(prediction: Prediction, scales: Mapping[str, ScoreScale], decisions:
     return by_user + promised or natural
 
 
-def answer(prediction: Prediction, scales: Mapping[str, ScoreScale], decisions: Mapping[str, Mapping],
-           chosen: Sequence[str] = ()) -> Finding:
-    """What one picture shows of an image; without any threshold the most uncertain twentieth of its pixels."""
-    found = flagged(prediction, scales, decisions, chosen)
+def answer(prediction: Prediction, scales: Mapping[str, ScoreScale], found: Sequence[Finding]) -> Finding:
+    """What one picture shows of an image: the first of what is :func:`flagged`, else the most uncertain twentieth of its pixels."""
     if found:
         return found[0]
     if not scales:

@@ -107,9 +107,11 @@ class PredictionWriter:
         self._order: dict[str, Path | None] = {}
 
     def kept(self, source: ImageSource) -> dict | None:
-        """Summary of an image that an earlier run finished."""
+        """Summary of an image that an earlier run finished, and whose files are still there."""
         record = self.journal.kept(source)
-        if record is None or not self._has_frame(source):
+        if record is None or not self._has_frame(source) or not all((self.folder / file).is_file() for file in record['files']):
+            return None
+        if 'json' in self.options.kinds and not self._summary(source.name).is_file():
             return None
         self._order[source.name] = source.video
         return record['summary']
@@ -155,6 +157,9 @@ class PredictionWriter:
             return True
         return self._frame(source.name).is_file() or self._video(source.name).is_file()
 
+    def _summary(self, name: str) -> Path:
+        return self.folder / RESULT_MARK / f'{name}.json'
+
     def _frame(self, name: str) -> Path:
         return self.folder / FRAMES / f'{name}.jpg'
 
@@ -173,7 +178,8 @@ class PredictionWriter:
 
     def _write(self, source: ImageSource, image: np.ndarray, prediction: Prediction, summary: dict) -> None:
         facts, kinds, name = self.facts, self.options.kinds, source.name
-        finding = answer(prediction, facts.scales, facts.decisions, facts.chosen)
+        found = flagged(prediction, facts.scales, facts.decisions, facts.chosen)
+        finding = answer(prediction, facts.scales, found)
         summary = dict(summary, answer=dict(sentence=finding.sentence, by=finding.name, flagged_share=finding.share))
         files = {}
         if 'labels' in kinds:
@@ -193,11 +199,11 @@ class PredictionWriter:
             drawn = (shrunk(image, answer_size(prediction)), prediction, facts.classes, facts.palette)
             write_picture(self.folder / files['figure'], draw_answer(*drawn, finding, caption))
             write_picture(self.folder / files['maps'], draw_maps(*drawn, facts.scales, self.ranges.limits()))
-        regions = [region for found in flagged(prediction, facts.scales, facts.decisions, facts.chosen)
-                   for region in regions_of(found, prediction.uncertainty[found.head])] if 'regions' in kinds else []
+        regions = [region for finding in found for region in regions_of(finding, prediction.uncertainty[finding.head])
+                   ] if 'regions' in kinds else []
         if 'json' in kinds:
-            write_json(self.folder / RESULT_MARK / f'{name}.json', dict(summary, files=files))
-        self.journal.note(source, dict(summary=summary, regions=regions))
+            write_json(self._summary(name), dict(summary, files=files))
+        self.journal.note(source, dict(summary=summary, regions=regions, files=list(files.values())))
 
     def _write_overlays(self, name: str, image: np.ndarray, prediction: Prediction) -> dict[str, str]:
         facts = self.facts

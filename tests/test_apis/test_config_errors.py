@@ -1,11 +1,12 @@
 """A config that cannot be used is named, with the line or the part that is wrong."""
 import pytest
 from mmengine.config import Config
+from mmengine.runner import Runner
 from mmseg.registry import MODELS
 
 from mmseg_uncertainty.apis.config_errors import ConfigError, explained
 from mmseg_uncertainty.apis.config_files import change_config, load_config, model_of
-from tests.tiny import tiny_base, tiny_posthoc
+from tests.tiny import TINY_TOY_ROADS, tiny_base, tiny_posthoc
 
 
 @pytest.mark.parametrize('content, message', [
@@ -78,3 +79,12 @@ def test_errors_that_explain_themselves_stay():
     assert explained(raised.value) is raised.value
     plain = RuntimeError('a fault of the program')
     assert explained(plain) is plain and MODELS.build(tiny_base())
+
+
+def test_a_part_that_a_run_cannot_build_is_found_in_its_config(tmp_path):
+    model = dict(tiny_posthoc(dict(fedc=dict(type='FlowEneDetHead'))), data_preprocessor=None)
+    run = Config(dict(TINY_TOY_ROADS, model=model, work_dir=str(tmp_path), experiment_name='rate'))
+    run.optim_wrapper.optimizer.lr = -1
+    with pytest.raises(ValueError) as error:
+        Runner.from_cfg(run).train()
+    assert str(explained(error.value)).startswith('AdamW, optim_wrapper.optimizer of the config, cannot be built (ValueError: ')

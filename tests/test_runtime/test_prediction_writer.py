@@ -77,6 +77,10 @@ def test_a_run_that_was_stopped_goes_on(photos, tmp_path):
     assert run(tmp_path / 'stopped', photos, kinds, resume=True) == 2
     assert contents(tmp_path / 'stopped') == contents(tmp_path / 'whole')
     assert run(tmp_path / 'stopped', photos, kinds, resume=True) == 0
+    for file in ('labels/03.png', 'maps/05.jpg', 'summaries/07.json'):
+        (tmp_path / 'stopped' / file).unlink()
+    assert run(tmp_path / 'stopped', photos, kinds, resume=True) == 3
+    assert contents(tmp_path / 'stopped') == contents(tmp_path / 'whole')
     assert run(tmp_path / 'stopped', photos, kinds) == 12
 
 

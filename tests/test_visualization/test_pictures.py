@@ -8,7 +8,7 @@ import pytest
 from mmseg_uncertainty.datasets import ToyRoadsDataset
 from mmseg_uncertainty.datasets.toy_roads import render_street_scene
 from mmseg_uncertainty.runtime.answer_picture import draw_answer
-from mmseg_uncertainty.runtime.findings import answer
+from mmseg_uncertainty.runtime import findings
 from mmseg_uncertainty.runtime.maps_page import draw_maps
 from mmseg_uncertainty.runtime.prediction import Prediction
 from mmseg_uncertainty.runtime.score_scale import ScoreScale
@@ -20,6 +20,10 @@ SCALES = dict(msp=ScoreScale('probability', 0., .875, .5, meaning='more likely a
               energy=ScoreScale('logits', meaning='more unusual'))
 PROMISE = dict(head='energy', text='at most 1 % of the right pixels of an image are flagged, on average', feasible=True,
                threshold=-4., kind='false_alarms')
+
+
+def answer(prediction, scales, decisions, chosen=()):
+    return findings.answer(prediction, scales, findings.flagged(prediction, scales, decisions, chosen))
 
 
 def scene(size):
