@@ -1,7 +1,9 @@
 """Regions of flagged pixels as annotations in the format of COCO, which labelling tools read."""
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -39,23 +41,28 @@ def regions_of(finding: Finding, scores: np.ndarray) -> list[dict]:
 
 
 def coco_dataset(images: Sequence[Mapping]) -> dict:
-    """One COCO file of the regions of many images.
+    """One COCO file of the regions of many images, named relative to the folder that holds all of them, as readers expect.
 
     Args:
         images: ``image``, ``height``, ``width`` and ``regions`` of each.
+
+    Returns:
+        Plain values; ``info`` has the ``folder``.
     """
+    paths = [Path(str(image['image'])).absolute() for image in images]
+    folder = Path(os.path.commonpath([path.parent for path in paths])) if paths else Path.cwd()
     names = sorted({region['category'] for image in images for region in image['regions']})
     numbers = {name: index for index, name in enumerate(names, 1)}
     entries, annotations = [], []
-    for index, image in enumerate(images, 1):
-        entries.append(dict(id=index, file_name=str(image['image']), height=image['height'], width=image['width']))
+    for index, (image, path) in enumerate(zip(images, paths), 1):
+        entries.append(dict(id=index, file_name=path.relative_to(folder).as_posix(), height=image['height'], width=image['width']))
         for region in image['regions']:
             values = {key: value for key, value in region.items() if key != 'category'}
             annotations.append(dict(id=len(annotations) + 1, image_id=index, category_id=numbers[region['category']], iscrowd=0,
                                     **values))
     categories = [dict(id=number, name=name, supercategory='flagged') for name, number in numbers.items()]
-    return dict(info=dict(description='Regions of pixels flagged as uncertain'), images=entries, categories=categories,
-                annotations=annotations)
+    info = dict(description='Regions of pixels flagged as uncertain', folder=str(folder))
+    return dict(info=info, images=entries, categories=categories, annotations=annotations)
 
 
 def _run_lengths(inside: np.ndarray, left: int, top: int, size: tuple[int, int]) -> list[int]:

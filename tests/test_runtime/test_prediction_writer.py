@@ -1,6 +1,7 @@
 """What a run writes: equal whether it was stopped or not, on one scale, in the space that was asked for."""
 import csv
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -128,8 +129,10 @@ def test_regions_are_the_flagged_pixels(photos, tmp_path):
     run(tmp_path, photos, ('regions', 'json'))
     dataset = coco.COCO(str(tmp_path / 'regions.json'))
     assert len(dataset.imgs) == 12 and [entry['name'] for entry in dataset.cats.values()] == ['msp']
+    assert {image['file_name'] for image in dataset.imgs.values()} == {f'{index:02d}.png' for index in range(12)}
     for number, image in dataset.imgs.items():
-        flags = cv2.imread(image['file_name']).mean(axis=-1, dtype=np.float32) / 340 >= .5
+        path = Path(dataset.dataset['info']['folder'], image['file_name'])
+        flags = cv2.imread(str(path)).mean(axis=-1, dtype=np.float32) / 340 >= .5
         regions = dataset.imgToAnns[number]
         drawn = sum((dataset.annToMask(region) for region in regions), np.zeros(flags.shape, np.uint8))
         np.testing.assert_array_equal(drawn, flags)
