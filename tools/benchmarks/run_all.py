@@ -52,6 +52,9 @@ BENCHMARKS = [
     Benchmark('files', 'Files of a prediction',
               'Times: ours is what the files add, the peer is the prediction without; the ratio is the peer over ours, so that 5× '
               'is a fifth.'),
+    Benchmark('shares', 'Where the time of the commands goes',
+              'Ours is the share of the work that is not the base model, with its parts in %; the peer is the aim. Processor time '
+              'of one thread, waiting by the clock.'),
     Benchmark('latency', 'Exported models', 'The peer is eager torch; the ratio is its time over that of the export.'),
     Benchmark('serve', 'A service under load',
               'Of requests the peer is what was sent, of errors none; of images per second it is the model alone.'),
@@ -59,6 +62,9 @@ BENCHMARKS = [
     Benchmark('processes', 'Two processes', 'The ratio is the time of one process over that of two.'),
     Benchmark('scaling', 'How cost grows', '![Time and memory by pixels, classes, heads and images](pictures/scaling.png)'),
 ]
+
+# On a page of its own, since it needs a machine with a GPU.
+GPU = Benchmark('gpu', 'A GPU beside the CPU', 'Differences have their tolerance as peer, times what they are compared with.')
 
 
 def parse_args() -> argparse.Namespace:
@@ -68,6 +74,7 @@ def parse_args() -> argparse.Namespace:
                         help='measure these again and keep the others')
     parser.add_argument('--quick', action='store_true', help='small sizes')
     parser.add_argument('--render', action='store_true', help='measure nothing, write the page from what was measured')
+    parser.add_argument('--gpu-page', type=Path, metavar='FILE', help='write no other page than that of tools/benchmarks/gpu.sh')
     parser.add_argument('--folder', type=Path, default=ROOT / 'work_dirs/benchmarks', help='where measurements are kept')
     return parser.parse_args()
 
@@ -123,6 +130,10 @@ def main() -> None:
     """Run the tool."""
     args = parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
+    if args.gpu_page:
+        measured = json.loads((args.folder / 'gpu.json').read_text(encoding='utf-8'))
+        args.gpu_page.write_text(section(GPU, measured), encoding='utf-8')
+        return
     failed = {}
     chosen = [entry for entry in BENCHMARKS if not args.only or entry.script in args.only]
     for benchmark in tqdm([] if args.render else chosen):
