@@ -58,12 +58,14 @@ def row(name: str, ours: float, peer: float | None, unit: str, protocol: str, ra
     return dict(name=name, ours=ours, peer=peer, ratio=ratio, unit=unit, protocol=protocol)
 
 
-def run_benchmark(description: str, parts: Callable[[argparse.Namespace], Iterable[dict]], **peers: str) -> None:
+def run_benchmark(description: str, parts: Callable[[argparse.Namespace], Iterable[dict]],
+                  add_options: Callable[[argparse.ArgumentParser], None] = lambda parser: None, **peers: str) -> None:
     """Command line of a benchmark: print its rows as they come and write them with versions and machine.
 
     Args:
         description: What is measured.
         parts: Yields rows.
+        add_options: Adds options of this benchmark alone.
         peers: Versions of other packages that were measured.
     """
     parser = argparse.ArgumentParser(description=description)
@@ -71,6 +73,7 @@ def run_benchmark(description: str, parts: Callable[[argparse.Namespace], Iterab
     parser.add_argument('--threads', type=int, default=torch.get_num_threads(), metavar='N',
                         help='threads of each process; default: %(default)s')
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the rows here')
+    add_options(parser)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     rows = []
