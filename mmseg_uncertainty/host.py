@@ -7,7 +7,7 @@ from importlib import metadata
 from io import StringIO
 
 from .operators import python_operators
-from .upstream import accepted_mmcv, find_bases_without_metafiles, find_packages_without_setuptools, import_optimizers
+from .upstream import accepted_mmcv, find_configs_without_metafiles, find_packages_without_setuptools, import_optimizers
 
 STACKS = {
     'OneDL': ('onedl-mmsegmentation', 'onedl-mmcv', 'onedl-mmengine'),
@@ -50,7 +50,7 @@ def connect_host() -> None:
     name_distribution()
     if 'OpenMMLab' in stacks:
         find_packages_without_setuptools()
-    find_bases_without_metafiles()
+    find_configs_without_metafiles()
     import_optimizers()
     # mmseg prints which optional libraries it has not found, whatever the level of logging.
     with accepted_mmcv(), python_operators(), redirect_stdout(StringIO()):

@@ -56,22 +56,21 @@ def adafactor(params: Any, **options: Any) -> Optimizer:
     return Adafactor(params, **options)
 
 
-def find_bases_without_metafiles() -> None:
-    """Let mmengine look for ``mmseg::_base_/…`` among files at once; it reads the metafiles of all models before."""
+def find_configs_without_metafiles() -> None:
+    """Let mmengine look for ``mmseg::…`` among files first; it reads the metafiles of all models before, 53 files of mmseg."""
     from mmengine.config import config
     config._get_external_cfg_path = external_config
 
 
 def external_config(package_path: str, name: str) -> str:
-    """Path of a config that the metafiles of a package list.
+    """Path of a config of a package: a file of its configs, or else what its metafiles list under this name.
 
     Raises:
-        ValueError: They list none of this name; mmengine then looks for the file.
+        ValueError: They list none.
     """
     from mmengine.config import utils
-    if name.startswith('_base_/'):
-        raise ValueError(f'{name} is part of configs, and metafiles list whole ones.')
-    return utils._get_external_cfg_path(package_path, name)
+    file = Path(package_path) / '.mim/configs' / name
+    return str(file) if file.is_file() else utils._get_external_cfg_path(package_path, name)
 
 
 def find_packages_without_setuptools() -> None:

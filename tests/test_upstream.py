@@ -14,7 +14,6 @@ from torch import nn
 from mmseg_uncertainty import host, upstream
 from mmseg_uncertainty.apis import config_files
 
-cfg_metainfo = utils._get_cfg_metainfo
 OPENMMLAB = {'mmsegmentation': '1.2.2', 'mmcv': '2.1.0', 'mmengine': '0.10.7'}
 
 
@@ -61,13 +60,16 @@ def test_adafactor_is_that_of_transformers():
     assert isinstance(optimizer, transformers.Adafactor) and optimizer.defaults['lr'] == 0.5
 
 
-@pytest.mark.parametrize('name', ['_base_/models/segformer_mit-b0.py', 'pspnet/pspnet_r18-d8_4xb4-80k_loveda-512x512.py'])
-def test_metafiles_are_read_for_whole_configs_alone(name, monkeypatch, tmp_path):
-    read = []
-    monkeypatch.setattr(utils, '_get_cfg_metainfo', lambda package, config: read.append(config) or cfg_metainfo(package, config))
-    (tmp_path / 'config.py').write_text(f"_base_ = ['mmseg::{name}']\n")
-    assert Config.fromfile(tmp_path / 'config.py').model.type == 'EncoderDecoder'
-    assert read == [] if name.startswith('_base_') else [name.removesuffix('.py')]
+def test_configs_that_are_files_are_found_without_metafiles(monkeypatch, tmp_path):
+    def read(package, name):
+        raise ValueError(f'read metafiles for {name}')
+
+    monkeypatch.setattr(utils, '_get_cfg_metainfo', read)
+    for name in ('_base_/models/segformer_mit-b0.py', 'pspnet/pspnet_r18-d8_4xb4-80k_loveda-512x512.py'):
+        (tmp_path / 'config.py').write_text(f"_base_ = ['mmseg::{name}']\n")
+        assert Config.fromfile(tmp_path / 'config.py').model.type == 'EncoderDecoder'
+    with pytest.raises(ValueError, match='read metafiles for pspnet/of_nobody'):
+        upstream.external_config(str(tmp_path), 'pspnet/of_nobody.py')
 
 
 @pytest.mark.parametrize('version, told', [('2.0.0', '2.0.0'), ('2.1.0', '2.1.0'), ('2.2.0', '2.1.0'), ('2.3.6', '2.3.6')])

@@ -254,6 +254,13 @@ class Sample:
         return dict(inputs=[self.image], data_samples=[SegDataSample(metainfo=self.meta, gt_sem_seg=PixelData(data=labels))])
 
 
+class UnsavedFit(CalibrationLoop):
+    """Leaves no checkpoint: writing the weights of a whole zoo takes longer than computing with them."""
+
+    def _save(self) -> None:
+        pass
+
+
 def fit(model: PosthocSegmentor, images: Sequence[Sample]) -> None:
     """Fit what is fitted by statistics with ``CalibrationLoop``, and what learns by gradient in one step.
 
@@ -262,11 +269,9 @@ def fit(model: PosthocSegmentor, images: Sequence[Sample]) -> None:
     """
     if 'mahalanobis' not in model.uncertainty_heads:
         return
-    with tempfile.TemporaryDirectory() as folder:
-        runner = SimpleNamespace(model=model, logger=MMLogger.get_current_instance(), work_dir=folder, cfg=Config(),
-                                 hooks=[], call_hook=lambda *_, **__: None)
-        loader = DataLoader([sample.batch() for sample in images], collate_fn=lambda batch: batch[0])
-        CalibrationLoop(runner, loader).run()
+    runner = SimpleNamespace(model=model, logger=MMLogger.get_current_instance(), hooks=[], call_hook=lambda *_, **__: None)
+    loader = DataLoader([sample.batch() for sample in images], collate_fn=lambda batch: batch[0])
+    UnsavedFit(runner, loader).run()
     flow = model.uncertainty_heads['fedc']
     optimizer = torch.optim.AdamW(flow.parameters(), lr=1e-4)
     before = [parameter.detach().clone() for parameter in flow.parameters()]

@@ -36,7 +36,8 @@ SIZES = ((96, 128), (120, 160))
 # Shares of the requests after which the service is killed, and ended by SIGTERM; the rest shows how its memory grows.
 KILL_AT, TERMINATE_AT, SETTLED_AT = 0.1, 0.2, 0.4
 ALLOWED_GROWTH = 32.
-PATIENCE = 120.
+# A machine that does other work meanwhile may stop for minutes.
+PATIENCE = 900.
 
 
 @dataclass(frozen=True)
