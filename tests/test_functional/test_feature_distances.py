@@ -8,9 +8,9 @@ from sklearn.covariance import EmpiricalCovariance
 from sklearn.neighbors import NearestNeighbors
 from torch.testing import assert_close
 
-from mmseg_uncertainty.functional.feature_distances import (FeatureMoments, mahalanobis_distance,
-                                                            nearest_neighbour_distance, residual_basis, residual_norm,
-                                                            whitening)
+from mmseg_uncertainty.functional.feature_distances import (FeatureMoments, group_centres, grouped_neighbour_distance,
+                                                            mahalanobis_distance, nearest_centre, nearest_neighbour_distance,
+                                                            residual_basis, residual_norm, whitening)
 
 K, C = 3, 5
 
@@ -135,3 +135,53 @@ def test_an_entry_is_at_distance_zero_of_itself():
     assert nearest_neighbour_distance(as_map(bank), bank, torch.ones(50, dtype=torch.bool), 1).max() < 2e-7
     few = torch.arange(50) < 3
     assert nearest_neighbour_distance(as_map(bank), bank, few, 3).isfinite().all()
+
+
+def grouped(bank: torch.Tensor, groups: int) -> tuple[torch.Tensor, list[int], torch.Tensor]:
+    """The bank in order of its groups, with room for ten more, ends, and centres."""
+    centres = group_centres(bank, groups)
+    group = nearest_centre(bank, centres)
+    ends = [0, *torch.bincount(group, minlength=groups).cumsum(0).tolist()]
+    return torch.cat([bank[group.argsort()], bank.new_zeros(10, bank.shape[1])]), ends, centres
+
+
+@pytest.mark.parametrize('normalize', [True, False])
+@pytest.mark.parametrize('average', [True, False])
+def test_all_groups_hold_what_the_whole_bank_holds(normalize, average):
+    generator = torch.Generator().manual_seed(6)
+    bank, queries = (2 + torch.randn(count, C, generator=generator, dtype=torch.float64) for count in (300, 40))
+    if normalize:
+        bank = torch.nn.functional.normalize(bank, dim=1)
+    expected = nearest_neighbour_distance(as_map(queries), bank, torch.ones(300, dtype=torch.bool), 4, normalize, average)
+    found = grouped_neighbour_distance(as_map(queries), *grouped(bank, 12), 4, 12, normalize, average)
+    assert_close(found, expected, rtol=1e-10, atol=1e-12)
+
+
+def test_fewer_groups_are_never_nearer_and_near_ones_suffice():
+    """Forty heaps: the neighbours of a feature lie in its own; four groups out of forty find nearly all of them."""
+    generator = torch.Generator().manual_seed(7)
+    heaps = 5 * torch.randn(40, 16, generator=generator)
+    bank, queries = (heaps[torch.randint(40, (count, ), generator=generator)] + torch.randn(count, 16, generator=generator)
+                     for count in (4000, 200))
+    exact = nearest_neighbour_distance(as_map(queries), bank, torch.ones(4000, dtype=torch.bool), 5, normalize=False)
+    errors = {}
+    for probes in (1, 4, 40):
+        found = grouped_neighbour_distance(as_map(queries), *grouped(bank, 40), 5, probes, normalize=False)
+        assert (found >= exact - 1e-5).all()
+        errors[probes] = float((found / exact - 1).mean())
+    assert errors[40] < 1e-6 and errors[4] < 0.002 and errors[4] <= errors[1] < 0.2
+
+
+def test_features_of_small_groups_are_searched_in_the_whole_bank():
+    bank, centres = torch.tensor([[0.], [4.], [5.], [6.], [0.]]), torch.tensor([[0.], [5.]])
+    found = grouped_neighbour_distance(as_map(torch.tensor([[1.], [5.]])), bank, [0, 1, 4], centres, 3, 1, normalize=False)
+    assert_close(found.flatten(), torch.tensor([4., 1.]))
+
+
+def test_centres_are_means_of_their_own_entries():
+    entries = torch.randn(500, 3, generator=torch.Generator().manual_seed(8))
+    centres = group_centres(entries, 6, iterations=100)
+    group = nearest_centre(entries, centres)
+    assert_close(centres, torch.stack([entries[group == index].mean(dim=0) for index in range(6)]), rtol=1e-4, atol=1e-5)
+    apart = torch.cdist(entries, centres)
+    assert (apart.gather(1, group[:, None])[:, 0] <= apart.amin(dim=1) + 1e-5).all()
