@@ -16,6 +16,11 @@ def keep(names: Sequence[str]) -> str:
     return KEEP.format(names=list(names))
 
 
+def keep_word(name: str, word: str) -> str:
+    """JavaScript that keeps a word under a name."""
+    return f'() => ({keep([name])})({word!r})'
+
+
 def number(query: Mapping[str, str], name: str, low: float, high: float) -> float | None:
     """A number of a link, ``None`` where there is none in the range."""
     try:

@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 WAIT = 60
+# Control and a.
+SELECT_ALL = '\ue009a\ue009'
 
 
 @pytest.fixture(scope='module')
@@ -145,6 +147,15 @@ def test_uncertainty_flags_and_names_the_classes_of_a_pixel(screen):
     screen.keep('app_uncertainty')
 
 
+def test_a_pixel_is_chosen_without_a_mouse(screen):
+    screen.open_tab('Uncertainty')
+    before = screen.until_drawn('#uncertainty-picture img')
+    for part, value in (('row', 20), ('column', 9999)):
+        screen.one(f'#pixel-{part} input').send_keys(f'{SELECT_ALL}{value}')
+    screen.until_text('#pixel-facts', 'row 20, column 255')
+    assert screen.until_drawn('#uncertainty-picture img', before) != before and '%' in screen.until_text('#pixel', '%')
+
+
 def test_every_head_can_be_chosen(screen):
     screen.open_tab('Uncertainty')
     before = screen.source('#uncertainty-picture img')
@@ -171,9 +182,16 @@ def test_keys_open_tabs_and_examples_and_a_link_shows_the_same_again(screen, pag
     screen.wait.until(lambda _: 'nines=3.5' in screen.browser.current_url)
     screen.browser.get(screen.browser.current_url)
     screen.until_drawn('#prediction img')
-    screen.open_tab('Sets')
     screen.until_text('#threshold-facts', 'λ = 0.99968')
-    assert screen.one('#nines input[type=number]').get_attribute('value') == '3.5' and second
+    assert screen.one('#nines').is_displayed() and screen.one('#nines input[type=number]').get_attribute('value') == '3.5' and second
+    screen.browser.get(page.local_url + '?example=1&tab=Uncertainty&head=entropy&flag=1.23')
+    screen.until_drawn('#uncertainty-picture img')
+    screen.wait.until(lambda _: float(screen.one('#flag input[type=number]').get_attribute('value')) == pytest.approx(1.23, abs=.01))
+    # The threshold that was chosen stays for the next image.
+    before = screen.source('#uncertainty-picture img')
+    press('ArrowLeft')
+    screen.until_drawn('#uncertainty-picture img', before)
+    assert float(screen.one('#flag input[type=number]').get_attribute('value')) == pytest.approx(1.23, abs=.01)
     screen.browser.get(page.local_url + '?example=99&nines=nothing&head=nonesuch')
     screen.until_drawn('#uncertainty-picture img')
 
@@ -190,9 +208,14 @@ def test_nothing_runs_out_of_the_page(screen, width):
             screen.open_tab(tab)
             assert screen.browser.execute_script('return document.documentElement.scrollWidth') <= width
             screen.keep(f'app_{tab.lower()}_{width}')
-        tops = [screen.browser.execute_script('return document.querySelector(arguments[0]).getBoundingClientRect().bottom', part)
+        screen.open_tab('Uncertainty')
+        ends = [screen.browser.execute_script('return document.querySelector(arguments[0]).getBoundingClientRect().bottom', part)
                 for part in ('#prediction', '#prediction-legend')]
-        assert max(tops) < 1000
+        assert max(ends) < 500
+        top = 'return document.querySelector("#uncertainty-picture img").getBoundingClientRect().top'
+        assert screen.browser.execute_script(top) < 700
+        errors = screen.one('#errors').rect
+        assert errors['width'] > 100 and errors['x'] + errors['width'] <= width
         errors = [entry for entry in screen.browser.get_log('browser') if entry['level'] == 'SEVERE']
         assert not errors
     finally:
