@@ -12,14 +12,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from mmseg_uncertainty.label_values import VOID
-from mmseg_uncertainty.runtime.overlays import HEAT_MAP, overlay_classes
+from mmseg_uncertainty.runtime.overlays import HEAT_MAP, SET_SIZE_MAP, overlay_classes
 from mmseg_uncertainty.runtime.score_scale import ScoreScale
 
 from .explored_image import ExploredImage
 from .promise_curves import GRID, Promise
 
 SHOWN_WIDTH = 720
-SIZE_MAP = 'turbo'
 FLAG = (0, 229, 255)
 MARK_RADIUS = 9
 FOUND, MISSED, FALSE_ALARM = (40, 200, 80), (255, 40, 60), (255, 200, 0)
@@ -43,7 +42,7 @@ def class_picture(explored: ExploredImage, palette: Sequence[Sequence[int]]) -> 
 def size_picture(explored: ExploredImage, sizes: np.ndarray) -> np.ndarray:
     """Set sizes on the fixed scale 1..K over the image; empty sets are black."""
     scaled = (sizes - 1) / max(explored.num_classes - 1, 1)
-    colours = colormaps[SIZE_MAP](scaled.clip(0, 1))[..., :3] * (sizes > 0)[..., None]
+    colours = colormaps[SET_SIZE_MAP](scaled.clip(0, 1))[..., :3] * (sizes > 0)[..., None]
     grey = explored.image.mean(axis=-1, keepdims=True) / 255
     return enlarged(explored, np.rint(255 * (0.75 * colours + 0.25 * grey)).astype(np.uint8))
 

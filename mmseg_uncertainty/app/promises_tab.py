@@ -41,7 +41,7 @@ class PromisesTab(Tab):
         facts = gr.Markdown(elem_id='promise-facts')
         picture = gr.Image(label='Classes in the set', interactive=False, elem_id='promise-picture', visible=not missing,
                            buttons=['fullscreen'])
-        gr.HTML(pictures.colour_bar(pictures.SIZE_MAP, '1 class', f'{len(self.explorer.classes)} classes', 'set size'),
+        gr.HTML(pictures.colour_bar(pictures.SET_SIZE_MAP, '1 class', f'{len(self.explorer.classes)} classes', 'set size'),
                 visible=not missing)
         curve = gr.Image(show_label=False, interactive=False, elem_id='promise-curve', visible=not missing, buttons=[])
         self.linked['alpha'] = Linked(alpha, partial(page_link.number, low=0.002, high=0.3))

@@ -26,7 +26,7 @@ class SetsTab(Tab):
             family = gr.Radio(list(SET_MEANINGS), value='LAC', label='Sets', elem_id='family', scale=1)
             nines = gr.Slider(0, 6, 2, step=0.01, label='−log₁₀(1 − λ)', elem_id='nines', scale=3)
         meaning = gr.Markdown(SET_MEANINGS['LAC'], elem_id='family-meaning')
-        gr.HTML(pictures.colour_bar(pictures.SIZE_MAP, '1 class', f'{len(self.explorer.classes)} classes', 'set size'))
+        gr.HTML(pictures.colour_bar(pictures.SET_SIZE_MAP, '1 class', f'{len(self.explorer.classes)} classes', 'set size'))
         picture = gr.Image(label='Classes in the set', interactive=False, elem_id='threshold-picture', buttons=['fullscreen'])
         facts = gr.Markdown(elem_id='threshold-facts')
         family.change(SET_MEANINGS.get, family, meaning, **LIVE)

@@ -1,5 +1,8 @@
 """Pages of the site in a real browser, wide and narrow. ``SCREENSHOTS=DIR`` keeps pictures of them. The reference is left out."""
 import os
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -8,7 +11,7 @@ import yaml
 from tests.documentation import ROOT
 from tests.test_app.conftest import browser  # noqa: F401
 
-PAGES = ('index', 'choosing', 'gallery', 'deploy', 'evaluate', 'research', 'labelling', 'app')
+PAGES = sorted(path.stem for path in (ROOT / 'docs').glob('*.md'))
 
 
 class AnyTag(yaml.SafeLoader):
@@ -32,20 +35,38 @@ def site(tmp_path_factory):
     return folder / 'site'
 
 
+@pytest.fixture(scope='module')
+def served(site):
+    """Address of the site; search and its worker are refused to files."""
+    server = ThreadingHTTPServer(('127.0.0.1', 0), partial(QuietHandler, directory=str(site)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f'http://127.0.0.1:{server.server_port}'
+    server.shutdown()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize('width', [1400, 412])
-def test_pages_fit_and_hold_their_pictures(site, browser, width):  # noqa: F811
+def test_pages_fit_hold_their_pictures_and_tell_no_errors(site, served, browser, width):  # noqa: F811
+    browser.get_log('browser')
     browser.execute_cdp_cmd('Emulation.setDeviceMetricsOverride', dict(width=width, height=1000, deviceScaleFactor=1, mobile=False))
     try:
         for page in PAGES:
-            browser.get(f'file://{site}/{page}.html')
+            browser.get(f'{served}/{page}.html')
             assert browser.execute_script('return document.documentElement.scrollWidth') <= width, page
             pictures = browser.execute_script(
                 'return [...document.querySelectorAll("article img")]'
                 '.filter(one => !one.complete || !one.naturalWidth).map(one => one.src)')
             assert not pictures, page
             links = browser.execute_script('return [...document.querySelectorAll("article a[href]")].map(one => one.href)')
-            inside = [Path(link.removeprefix('file://').partition('#')[0]) for link in links if link.startswith(f'file://{site}')]
-            assert all(path.is_file() or '/reference/' in str(path) for path in inside), (page, inside)
+            inside = [site / link.removeprefix(f'{served}/').partition('#')[0] for link in links if link.startswith(served)]
+            assert all(path.exists() or '/reference/' in str(path) for path in inside), (page, inside)
+            assert not [entry for entry in browser.get_log('browser') if entry['level'] == 'SEVERE'], page
             if os.environ.get('SCREENSHOTS'):
                 browser.save_screenshot(str(Path(os.environ['SCREENSHOTS']) / f'site_{page}_{width}.png'))
     finally:
