@@ -60,6 +60,8 @@ RECIPES = dict(
     fed=Recipe('fed', heads=('fedu', 'fedc'), schedule='fed'),
     fed_evidence=Recipe('fed_evidence', heads=('fed_evidence', ), schedule='fed', evidence=('knn', 'mahalanobis_pp')),
     outliers=Recipe('fed_outliers', heads=('fedc_outliers', ), schedule='fed_outliers'),
+    outliers_evidence=Recipe('fed_outliers_evidence', heads=('fed_outliers_evidence', ), schedule='fed_outliers',
+                             evidence=('knn', 'mahalanobis_pp', 'react', 'fdbd', 'residual')),
     mahalanobis=Recipe('baselines', heads=('mahalanobis', )),
     vim=Recipe('baselines', heads=('vim', )),
     knn=Recipe('nearest_neighbors', heads=('knn', )),
