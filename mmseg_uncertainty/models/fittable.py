@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 
 import torch
@@ -130,6 +130,19 @@ def fit_stage(modules: Mapping[str, Fittable], stage: int,
         module.merge_ranks()
         module.finish_stage(stage)
     return {name: module for name, module in modules.items() if module.needs_another_pass(stage)}
+
+
+def fit_in_order(model: nn.Module, batches: Callable[[], Iterable[tuple[FrozenOutputs, Tensor, list[dict]]]]) -> None:
+    """Fit everything in a segmentor that is fitted by statistics, on the same images, where nothing is promised of others.
+
+    Args:
+        model: The segmentor.
+        batches: Gives what :func:`fit_stage` takes, anew for every pass.
+    """
+    for group in fittables_in_order(model):
+        for stage, modules in passes_in_order(group):
+            while modules:
+                modules = fit_stage(modules, stage, batches())
 
 
 def target_readers(model: nn.Module) -> dict[str, Fittable]:

@@ -27,7 +27,7 @@ from mmseg_uncertainty.functional.posterior_templates import PosteriorSums, kl_m
 from mmseg_uncertainty.functional.ranking import average_precision, fpr_at_tpr
 from mmseg_uncertainty.functional.score_histogram import rank_exactly
 from mmseg_uncertainty.models import PosthocSegmentor
-from mmseg_uncertainty.models.fittable import fit_stage, fittables_in_order, passes_in_order
+from mmseg_uncertainty.models.fittable import fit_in_order
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / 'local_configs'
@@ -87,10 +87,7 @@ def fit(model: PosthocSegmentor, dataset: dict, every: int) -> None:
         for inputs, samples in batches(model, dataset, every):
             labels = torch.stack([sample.gt_sem_seg.data[0] for sample in samples]).long()
             yield model.frozen_outputs(inputs, samples), labels, [sample.metainfo for sample in samples]
-    for group in fittables_in_order(model):
-        for stage, modules in passes_in_order(group):
-            while modules:
-                modules = fit_stage(modules, stage, outputs())
+    fit_in_order(model, outputs)
 
 
 @torch.no_grad()

@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 from mmseg_uncertainty.datasets.samplers import Draw
 from mmseg_uncertainty.engine.checkpoints import read_checkpoint, state_dict_of
 from mmseg_uncertainty.models import PosthocSegmentor
-from mmseg_uncertainty.models.fittable import fit_stage, fittables_in_order, passes_in_order
+from mmseg_uncertainty.models.fittable import fit_in_order
 from mmseg_uncertainty.runtime.output_files import whole_file
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -128,10 +128,7 @@ def fitted_by_statistics(base: StudyBase, path: Path, every: int) -> PosthocSegm
             labels = torch.stack([sample.gt_sem_seg.data[0] for sample in samples]).long()
             yield model.frozen_outputs(inputs, samples), labels, [sample.metainfo for sample in samples]
 
-    for group in fittables_in_order(model):
-        for stage, modules in passes_in_order(group):
-            while modules:
-                modules = fit_stage(modules, stage, outputs())
+    fit_in_order(model, outputs)
     with whole_file(path) as partial:
         torch.save(model.state_dict(), partial)
     return model

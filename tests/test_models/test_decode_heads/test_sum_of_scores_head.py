@@ -11,7 +11,7 @@ from mmseg.structures import SegDataSample
 from torch.testing import assert_close
 
 from mmseg_uncertainty.models.decode_heads import SumOfScoresHead
-from mmseg_uncertainty.models.fittable import fit_stage, fittables_in_order, passes_in_order
+from mmseg_uncertainty.models.fittable import fit_in_order, fittables_in_order, passes_in_order
 from tests.tiny import tiny_posthoc
 
 HEADS = dict(both=dict(type='SumOfScoresHead', heads=['knn', 'energy']), energy=dict(type='EnergyHead'),
@@ -41,14 +41,13 @@ def batch(seed, count=3):
 
 
 def fitted(model, seeds=(1, 2)):
-    for group in fittables_in_order(model):
-        for stage, modules in passes_in_order(group):
-            parts = []
-            for seed in seeds:
-                inputs, samples = batch(seed)
-                labels = torch.cat([sample.gt_sem_seg.data for sample in samples]).long()
-                parts.append((model.frozen_outputs(inputs, samples), labels, [sample.metainfo for sample in samples]))
-            fit_stage(modules, stage, parts)
+    def parts():
+        for seed in seeds:
+            inputs, samples = batch(seed)
+            labels = torch.cat([sample.gt_sem_seg.data for sample in samples]).long()
+            yield model.frozen_outputs(inputs, samples), labels, [sample.metainfo for sample in samples]
+
+    fit_in_order(model, parts)
     return model
 
 
