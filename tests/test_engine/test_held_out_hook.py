@@ -5,13 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.runner import Runner
-from mmseg.registry import MODELS
 
-from mmseg_uncertainty.apis import add_hooks
-from mmseg_uncertainty.engine.checkpoints import load_checkpoints_safely, read_checkpoint
-from tests.test_engine.test_resume import KillBefore
-from tests.tiny import TINY_TOY_ROADS, tiny_base, tiny_posthoc
+from tests.test_engine.test_resume import trained
+from tests.tiny import TINY_TOY_ROADS, tiny_posthoc
 
 FLOW = dict(type='FlowEneDetHead', flow=dict(kernel_size=1, hidden_channels=8, blocks=2))
 HEADS = dict(fedu=FLOW, fedc={**FLOW, 'conditional': True, 'condition_channels': 4}, msp=dict(type='MSPHead'))
@@ -25,22 +21,7 @@ def run(folder: Path, rate=1e-2, interval=2, kill_at=None, resume=False, hook=No
     held_out.update(batch_size=2, sampler=dict(type='NumberedInfiniteSampler', shuffle=False))
     held_out.dataset.update(split='val', length=3)
     config.custom_hooks = [dict(type='HeldOutHook', dataloader=held_out, interval=interval, **(hook or {}))]
-    base = folder.parent / 'base.pth'
-    if not base.is_file():
-        torch.manual_seed(0)
-        torch.save(dict(state_dict=MODELS.build(tiny_base(num_classes=8)).state_dict()), base)
-    config.update(work_dir=str(folder), resume=resume, load_from=None if resume else str(base),
-                  experiment_name=f'{folder.name}{resume}{rate}')
-    add_hooks(config, need_heads=False)
-    runner = Runner.from_cfg(config)
-    load_checkpoints_safely()
-    if kill_at is not None:
-        runner.register_hook(KillBefore(kill_at))
-    try:
-        runner.train()
-    except KeyboardInterrupt:
-        return None, None
-    return runner, read_checkpoint(folder / 'iter_6.pth')
+    return trained(config, folder, kill_at, resume)
 
 
 def held_out_loss(runner, name):

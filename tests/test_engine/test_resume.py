@@ -28,8 +28,14 @@ def run(folder, workers, kill_at=None, resume=False):
     config = Config(copy.deepcopy(TINY_TOY_ROADS))
     config.model = tiny_posthoc(dict(fedc=dict(type='FlowEneDetHead', conditional=True, condition_channels=4)), classes=8)
     config.train_dataloader.update(num_workers=workers, persistent_workers=bool(workers))
+    return trained(config, folder, kill_at, resume)[1]
+
+
+def trained(config, folder, kill_at=None, resume=False):
+    """Runner and last checkpoint of six iterations from a base with random weights, both ``None`` if the run was killed."""
     base = folder.parent / 'base.pth'
     if not base.is_file():
+        torch.manual_seed(0)
         torch.save(dict(state_dict=MODELS.build(tiny_base(num_classes=8)).state_dict()), base)
     config.update(work_dir=str(folder), resume=resume, load_from=None if resume else str(base),
                   experiment_name=f'{folder.name}{resume}')
@@ -41,8 +47,8 @@ def run(folder, workers, kill_at=None, resume=False):
     try:
         runner.train()
     except KeyboardInterrupt:
-        return None
-    return read_checkpoint(folder / 'iter_6.pth')
+        return None, None
+    return runner, read_checkpoint(folder / 'iter_6.pth')
 
 
 @pytest.mark.parametrize('workers', [0, 1])
