@@ -37,6 +37,15 @@ def _mmseg_scope():
     init_default_scope('mmseg')
 
 
+@pytest.fixture(scope='session', autouse=True)
+def _plain_layout_of_configs():
+    """Configs keep their content; to lay them out for people takes a third of a second of every run."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr('yapf.yapflib.yapf_api.FormatCode', lambda text, **options: (text, True))
+    yield
+    patch.undo()
+
+
 @pytest.fixture(autouse=True)
 def _subnormal_numbers():
     """Commands take them for zero, in the whole process; tests draw any number."""
