@@ -31,13 +31,14 @@ h1 { font-size: 1.6rem; margin-bottom: .2rem; line-height: 1.2; } h2 { margin-to
 th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align: right; overflow-wrap: normal; }
 th:first-child, td:first-child, .long td:nth-child(2) { text-align: left; }
 td:first-child, .long td:nth-child(2) { overflow-wrap: break-word; }
+table.sides th { overflow-wrap: anywhere; min-width: 4rem; } table.sides td:first-child { white-space: nowrap; }
 td small { opacity: .65; display: block; white-space: nowrap; }
 img { max-width: 100%; border-radius: .4rem; background: white; } figure { margin: 1rem 0; } figcaption { opacity: .75; }
 pre { background: var(--soft); padding: .8rem; overflow: auto; border-radius: .4rem; max-height: 30rem; white-space: pre-wrap; }
 details { margin: .6rem 0; } details > summary { cursor: pointer; padding: .2rem 0; }
 .facts { opacity: .75; } .summary { background: var(--soft); padding: .8rem .8rem .8rem 2rem; border-radius: .4rem; }
 @media (max-width: 40rem) { body { margin: 1rem auto; padding: 0 .7rem; } th, td { padding: .25rem .3rem; font-size: .8rem; }
-  td small { white-space: normal; } td:first-child { overflow-wrap: anywhere; min-width: 4.5rem; } }
+  td small, table.sides td:first-child { white-space: normal; } td:first-child { overflow-wrap: anywhere; min-width: 4.5rem; } }
 @media print { body { max-width: none; margin: 0; font-size: 11px; } figure, tr { break-inside: avoid; } h2 { break-after: avoid; }
   pre { max-height: none; overflow: visible; } .table { overflow: visible; } details:not([open]) { display: none; } }
 '''

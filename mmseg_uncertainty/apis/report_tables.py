@@ -14,6 +14,7 @@ SIDES = ('_low', '_high', '_bound')
 LESS_IS_BETTER = ('FPR', 'AURC', 'AUGRC', 'risk@', 'ECE', 'MCE', 'KS', 'NLL', 'Brier', 'size', 'misses', 'false_alarms',
                   'selective_risk', 'frame_alarms', 'coverage_error')
 NEITHER = ('threshold', 'promised', 'temperature')
+NO_BREAK = '\u00a0'
 # What the tables show unfolded, as far as it was measured.
 MAIN_HEAD = ('AUROC', 'AP', 'FPR95', 'AURC')
 MAIN_MODEL = ('mIoU', 'aAcc', 'ECE', 'smooth_ECE', 'NLL', 'Brier')
@@ -158,26 +159,30 @@ def comparison(metrics: Mapping[str, float], other: Mapping[str, float], names: 
     rows = [(key[0] or 'model', here[key], there[key]) for key in both]
     main = [row for row in rows if row[1].short in (MAIN_HEAD if row[1].head else MAIN_MODEL)]
     rest = [row for row in rows if row not in main]
-    note = '<p class="facts">▲ better here, ▼ worse here; ≈ the intervals of the two overlap, so that it may be chance.</p>'
+    note = '<p class="facts">▲ better here, ▼ worse here; ≈ intervals overlap, so that it may be chance.</p>'
     more = _folded('All other numbers', _pairs(rest, names)) if rest else ''
     return f'<div class="table">{_pairs(main, names)}</div>{note}{more}' if main else more
 
 
 def _pairs(rows: Sequence[tuple[str, Measured, Measured]], names: tuple[str, str]) -> str:
     body = ''.join(
-        f'<tr><td>{escape(owner)} {escape(here.short)}{_arrow(here)}</td>{_cell(here)}{_cell(there)}'
+        f'<tr><td>{escape(owner)} {escape(here.short)}{_arrow(here).replace(" ", NO_BREAK)}</td>{_cell(here)}{_cell(there)}'
         f'<td>{_change(here, there)}</td></tr>'
         for owner, here, there in rows)
     head = ''.join(f'<th>{escape(name)}</th>' for name in ('', *names, 'change'))
-    return f'<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    return f'<table class="sides"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
 def _change(here: Measured, there: Measured) -> str:
     difference = here.value - there.value
-    if isnan(difference) or not difference or not here.direction:
-        return '–' if isnan(difference) else f'{difference:+.3g}'
-    mark = '▲' if difference * here.direction > 0 else '▼'
-    return f'{difference:+.3g} {mark}{" ≈" if _overlap(here, there) else ""}'
+    if not isfinite(difference):
+        return '–'
+    # As many decimals as the numbers that are compared.
+    decimals = len(_digits(here.value).partition('.')[2])
+    words = f'{difference:+.{decimals}f}'.replace('-', '−') if round(difference, decimals) else '0'
+    if words == '0' or not here.direction:
+        return words
+    return f'{words}{NO_BREAK}{"▲" if difference * here.direction > 0 else "▼"}{"≈" if _overlap(here, there) else ""}'
 
 
 def _overlap(one: Measured, other: Measured) -> bool:

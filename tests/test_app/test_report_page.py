@@ -24,5 +24,8 @@ def test_nothing_runs_out_of_the_page(browser, width, tmp_path):
     table = 'const [first] = document.querySelectorAll(".table"); return [first.scrollWidth, first.clientWidth]'
     needed, there = browser.execute_script(table)
     assert needed <= there
+    beside = 'const {scrollWidth, clientWidth} = document.querySelector(".sides").parentElement; return [scrollWidth, clientWidth]'
+    needed, there = browser.execute_script(beside)
+    assert needed <= there
     browser.execute_cdp_cmd('Emulation.clearDeviceMetricsOverride', {})
     assert not [entry for entry in browser.get_log('browser') if entry['level'] == 'SEVERE' and 'favicon' not in entry['message']]

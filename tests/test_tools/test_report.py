@@ -100,6 +100,9 @@ def test_tables_mark_the_best_and_fold_the_rest():
 def test_two_runs_stand_side_by_side():
     other = {**METRICS, 'msp/IDM_AUROC[pooled]': 91., 'energy/IDM_FPR95[pooled]': 25.}
     page = comparison(METRICS, other, ('new', 'old'))
-    assert re.search('msp AUROC ↑</td>.*?<td>-1 ▼ ≈</td>', page) and re.search('energy FPR95 ↓</td>.*?<td>-5 ▲</td>', page)
+    assert re.search(r'msp AUROC\s↑</td>.*?<td>−1.00\s▼≈</td>', page)
+    assert re.search(r'energy FPR95\s↓</td>.*?<td>−5.00\s▲</td>', page)
+    same = comparison(METRICS, {**METRICS, 'msp/IDM_AUROC[pooled]': METRICS['msp/IDM_AUROC[pooled]'] + 1e-4}, ('new', 'old'))
+    assert re.search(r'msp AUROC\s↑</td>.*?<td>0</td>', same)
     assert 'no number in common' in comparison(METRICS, {'a/AP[per_image]': 1.}, ('new', 'old'))
     assert 'IoU.road' not in page
