@@ -63,7 +63,7 @@ class UncertaintyApp:
     def _sources(self) -> dict:
         prediction = gr.Image(label='Prediction', interactive=False, elem_id='prediction', buttons=[])
         legend = gr.HTML(elem_id='prediction-legend')
-        upload = gr.File(label='Your image or video', type='filepath', height=130, elem_id='upload')
+        upload = gr.File(label='Your image or video', type='filepath', height=160, elem_id='upload')
         frame = gr.Slider(0, 1, 0, step=1, label='Frame of the video', visible=False, elem_id='frame')
         if self.examples:
             gr.HTML('<p class="note"><b>Held-out examples</b>, used neither for training nor for calibration</p>')
