@@ -100,10 +100,12 @@ def measured(command: str, *words: object) -> Counter[str]:
 def rows(args: argparse.Namespace) -> Iterator[dict]:
     """Share of each part in the work of each command."""
     keep_freed_memory()
-    images = 8 if args.quick else 40
-    for title, name in NETWORKS.items():
-        with TemporaryDirectory() as folder:
-            for command, bound, seconds in commands(name, images, Path(folder)):
+    images = 8 if args.quick else 20
+    # One folder for all, since the visualizer of mmengine outlives a run and its folder.
+    with TemporaryDirectory() as folder:
+        for title, name in NETWORKS.items():
+            (Path(folder) / title).mkdir()
+            for command, bound, seconds in commands(name, images, Path(folder) / title):
                 yield from shares(f'{title}: {command}', seconds, bound, images)
 
 
@@ -123,16 +125,17 @@ def commands(name: str, images: int, folder: Path) -> Iterator[tuple[str, float 
     for kind, text in (('TS', 'temperature'), ('CRC', 'sets'), ('DETECTORS', '13 detectors')):
         yield f'train, {text} by statistics', 0.05, measured(
             'train', f'{config}_{kind}.py', '--load-from', weights, '--work-dir', folder / kind, '--cfg-options', learned)
-    yield 'train, 20 iterations of FED-C', None, measured(
+    yield 'train, 10 iterations of FED-C', None, measured(
         'train', f'{config}_FEDC.py', '--load-from', weights, '--work-dir', folder / 'FEDC', '--cfg-options',
-        'train_cfg.max_iters=20')
+        'train_cfg.max_iters=10')
     pictures = own_folders(folder, images)
     yield 'fit, temperature and sets', 0.05, measured(
         'fit', weights.stem, '--images', pictures[0], '--labels', pictures[1], '--add', 'temperature', 'crc', '--out',
         folder / 'fitted.pth', '--work-dir', folder / 'fit')
     yield 'test, ten heads and all evaluators', 0.1, measured(
         'test', f'{config}_DETECTORS.py', folder / 'DETECTORS/calibrated.pth', '--heads', *TEN_HEADS, '--eval', *EVALUATORS,
-        '--work-dir', folder / 'test', '--allow-overlap', '--cfg-options', f'test_dataloader.dataset.indices={images}')
+        '--work-dir', folder / 'test', '--allow-overlap', '--cfg-options',
+        f'test_dataloader.dataset.indices=[{",".join(map(str, range(0, TEST_IMAGES, TEST_IMAGES // images)))}]')
     yield 'infer, with pictures', None, measured('infer', pictures[0], weights.stem, '--out', folder / 'out', '--device', 'cpu')
     plan = folder / 'plan.json'
     plan.write_text(json.dumps(sweep_plan(config, weights, images)), encoding='utf-8')
