@@ -82,7 +82,7 @@ SHORT = {
     r'road_net ': ['--iterations', '2', '--batch', '2'],
     r'coco ': ['--train', '2', '--val', '2'],
     r'decisions ': ['--splits', '5'],
-    r'make_gallery ': ['--images', '6', '--docs', 'gallery'],
+    r'make_gallery ': ['--images', '6', '--iterations', '1', '--docs', 'gallery'],
     r'(conformal_validity|calibration|detectors) ': ['--quick'],
     r'monitor ': ['--every', '1'],
     r'export': ['--sizes', '32x64'],
