@@ -9,6 +9,8 @@ import torch
 from mmseg.structures import SegDataSample
 
 from mmseg_uncertainty.models import PosthocSegmentor
+from mmseg_uncertainty.models.decode_heads import ScoreHead
+from mmseg_uncertainty.runtime.exported_predictor import MAP_PREFIX
 from mmseg_uncertainty.runtime.prediction import Prediction
 
 from .exported_segmentor import ExportedSegmentor
@@ -34,8 +36,8 @@ def graph_parity(segmentor: ExportedSegmentor,
 
     Returns:
         A row for each batch and size: ``batch``, ``size``, ``agreement`` (share of pixels with the same label) and
-        ``difference`` by output (largest difference, divided by the value where that is above 1; of sets, the share of
-        entries that differ).
+        ``difference`` by output (largest difference, divided by the value where that is above 1, and by the
+        :func:`magnification` of the head; of sets, the share of entries that differ).
     """
     batches = tuple(batches)
     return [_compare(segmentor, run, batch, tuple(size)) for size in sizes for batch in batches]
@@ -95,6 +97,11 @@ def predicts_the_same(rows: Iterable[dict], tolerance: float = IMAGE_TOLERANCE) 
     return all(max(row['gap'], *row['difference'].values(), 0) < tolerance for row in rows)
 
 
+def magnification(head: ScoreHead) -> float:
+    """How much a head may magnify the rounding of what it reads, at least 1: a sum divides scores by their deviations."""
+    return max(1., float((1 / head.deviations).sum())) if head.members else 1.
+
+
 def street(height: int, width: int, seed: int = 0) -> np.ndarray:
     """A random image, (H, W, 3), uint8, of smooth patches and noise, so that both flat parts and edges occur."""
     generator = np.random.default_rng([seed, height, width])
@@ -110,6 +117,8 @@ def _compare(segmentor: ExportedSegmentor, run: Callable[..., list[np.ndarray]],
     found = run(*inputs)
     difference = {name: _difference(one, other)
                   for name, one, other in zip(segmentor.output_names[1:], expected[1:], found[1:], strict=True)}
+    for name in segmentor.heads:
+        difference[f'{MAP_PREFIX}{name}'] /= magnification(segmentor.model.uncertainty_heads[name])
     return dict(batch=batch, size=size, agreement=float((expected[0] == found[0]).mean()), difference=difference)
 
 
@@ -119,7 +128,7 @@ def _compare_images(inferencer: UncertaintyInferencer, predict: Callable[[np.nda
     found = predict(image)
     expected = sample.pred_sem_seg.data[0].cpu().numpy()
     difference = {name: _difference(sample.uncertainty.get(name)[0].cpu().numpy(), found.uncertainty[name])
-                  for name in heads}
+                  / magnification(inferencer.model.uncertainty_heads[name]) for name in heads}
     if found.set_membership is not None and 'prediction_set' in sample:
         difference['set_membership'] = _difference(sample.prediction_set.membership.cpu().numpy(), found.set_membership)
     difference |= {f'flags_{name}': _difference(sample.flags.get(name)[0].cpu().numpy(), flags)

@@ -199,6 +199,27 @@ class UncertaintyModel:
                     dataset_meta=dict(classes=list(self.classes)))
         save_whole(path, dict(meta=meta, state_dict={key: value.cpu() for key, value in state.items()}))
 
+    def export(self, path: str | Path, heads: Sequence[str] | None = None, probabilities: bool = False, half: bool = False) -> Path:
+        """Write a file that runs without this package, and compare it with the model; see docs/prediction.md.
+
+        Args:
+            path: The file, ending in ``.onnx`` or in ``.pt`` for TorchScript; it takes normalized images (N, 3, H, W) of any size.
+            heads: Scores to keep, by default all.
+            probabilities: Whether the file returns class probabilities too.
+            half: Whether the network computes in float16, which is then not compared.
+
+        Returns:
+            The path.
+
+        Raises:
+            RuntimeError: The model has to be fitted first.
+            ValueError: The suffix tells no format, a part cannot be exported, or the file does not compute the same.
+        """
+        # Imported late: exporters take a second, which fits and predictions do not need.
+        from mmseg_uncertainty.apis.plain_export import export_plain
+        self._check_fitted()
+        return export_plain(self.posthoc, self.classes, path, heads=heads, probabilities=probabilities, half=half)
+
     def fill(self, state: Mapping[str, Tensor], fitted_on: Mapping, path: str) -> None:
         """Take what was fitted from the tensors of a file.
 

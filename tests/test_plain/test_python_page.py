@@ -25,7 +25,7 @@ def run(snippets, folder):
 def test_snippets_run_one_after_the_other(tmp_path):
     process = run([snippet for snippet in SNIPPETS if 'transformers' not in snippet], tmp_path)
     assert process.returncode == 0, process.stderr
-    assert sorted(path.name for path in tmp_path.iterdir()) == ['fitted.pth', 'interrupted']
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['fitted.pth', 'interrupted', 'model.pt']
 
 
 @pytest.mark.skipif(find_spec('transformers') is None, reason='transformers is not installed')
