@@ -7,7 +7,7 @@ from mmseg.structures import SegDataSample
 from mmseg_uncertainty.apis import UncertaintyInferencer, load_posthoc
 from mmseg_uncertainty.apis.export_parity import street
 from mmseg_uncertainty.apis.exported_segmentor import ExportedSegmentor
-from mmseg_uncertainty.models.fittable import fit_stage, fit_target, fittables_in_order, passes_in_order, target_readers
+from mmseg_uncertainty.models.fittable import fit_in_order, fit_target, target_readers
 from tests.tiny import tiny_posthoc
 
 HEADS = dict(
@@ -63,10 +63,7 @@ def fit_on_streets(model, images=24):
     """Fit everything that is fitted by statistics, on a classifier that predicts every class somewhere."""
     model.eval()
     balance(model)
-    for group in fittables_in_order(model):
-        for stage, active in passes_in_order({name: module for name, module in group.items() if module.stages}):
-            while active:
-                active = fit_stage(active, stage, batches_of_streets(model, images))
+    fit_in_order(model, lambda: batches_of_streets(model, images))
     if readers := target_readers(model):
         fit_target(readers, (outputs for outputs, *_ in batches_of_streets(model, images)))
 

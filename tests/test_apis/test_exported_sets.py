@@ -19,7 +19,7 @@ from tests.tiny import tiny_posthoc
 
 pytest.importorskip('onnx', reason='onnx is not installed; pip install "mmseg_uncertainty[onnx]"')
 pytest.importorskip('onnxruntime', reason='onnxruntime is not installed')
-RISK = dict(risks=[dict(alpha=0.3)])
+RISK = dict(risks=[dict(alpha=0.12)])
 SETS = dict(
     disk=dict(type='DilationSetHead', alpha=0.2), square=dict(type='DilationSetHead', structure='square', coverage=0.7),
     split=dict(type='AdaptiveRiskControlHead', method='split', embedding=['confidence', 'brightness', 'classes', 'features'],

@@ -24,7 +24,7 @@ from mmseg_uncertainty.apis.onnx_quantization import quantize_onnx
 from mmseg_uncertainty.engine.checkpoints import read_checkpoint, state_dict_of
 from mmseg_uncertainty.label_values import VOID
 from mmseg_uncertainty.models import PosthocSegmentor
-from mmseg_uncertainty.models.fittable import fit_stage, fittables_in_order, passes_in_order
+from mmseg_uncertainty.models.fittable import fit_in_order, fit_stage
 from mmseg_uncertainty.plain import evaluate_arrays
 from mmseg_uncertainty.runtime.json_files import write_json
 from mmseg_uncertainty.runtime.onnx_segmentor import OnnxSegmentor
@@ -57,13 +57,6 @@ def built(config: Config, weights: str) -> PosthocSegmentor:
     posthoc.load_state_dict(state_dict_of(read_checkpoint(ROOT / 'checkpoints' / weights)), strict=False)
     posthoc.cfg, posthoc.dataset_meta = config, dict(classes=list(map(str, range(CLASSES))))
     return posthoc
-
-
-def fit(posthoc: PosthocSegmentor, dataset: BaseDataset, indices: Sequence[int]) -> None:
-    """Fit heads, sets and flags in float32."""
-    for group in fittables_in_order(posthoc):
-        for stage, active in passes_in_order({name: module for name, module in group.items() if module.stages}):
-            fit_stage(active, stage, torch_outputs(posthoc, dataset, indices))
 
 
 def torch_outputs(posthoc: PosthocSegmentor, dataset: BaseDataset, indices: Sequence[int]) -> Iterator[tuple]:
@@ -136,7 +129,7 @@ def rows_of(base: str, every: int) -> Iterator[dict]:
     held, test = DATASETS.build(config.val_dataloader.dataset), DATASETS.build(config.test_dataloader.dataset)
     fitted_on, measured_on = range(0, len(held), 4), range(2, len(held), 4)
     posthoc = built(config, weights)
-    fit(posthoc, held, fitted_on)
+    fit_in_order(posthoc, lambda: torch_outputs(posthoc, held, fitted_on))
     state = posthoc.state_dict()
     images = [held[index]['data_samples'].img_path for index in fitted_on[::2]]
     with tempfile.TemporaryDirectory() as folder:
