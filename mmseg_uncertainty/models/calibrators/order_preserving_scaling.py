@@ -17,22 +17,32 @@ class OrderPreservingScaling(SampledCalibrator):
     """Weigh the gaps between ordered logits, see :func:`~mmseg_uncertainty.functional.calibration_maps.scale_gaps`.
 
     Weights are positive, so that the order of the classes stays by construction, with weights for each predicted class too.
-    Only differences of logits are read. Fitted by the likelihood of a sample of pixels, which is convex in the weights.
+    Only differences of logits are read. Fitted by the likelihood of a sample of pixels, which is convex in the weights. It has
+    no maximum where a predicted class is always right in the sample, as in few scenes; a penalty keeps logarithms of weights
+    near 0, and those of a class near those of all.
 
     Args:
         num_classes: Number of classes K.
         classwise: Whether each predicted class has its own weights; one with fewer sampled pixels than ``fewest_pixels`` takes
             those of all.
         fewest_pixels: See ``classwise``.
+        penalty: Weight of the mean square of the logarithms, in nats per pixel.
         options: See :class:`SampledCalibrator`.
+
+    Raises:
+        ValueError: The penalty is negative.
     """
 
     info = MethodInfo(
         'Intra Order-preserving Functions for Calibration of Multi-Class Neural Networks', 'Rahimi et al.', 2020,
         needs={'logits', 'labels'}, fitted=True, venue='NeurIPS', url='https://arxiv.org/abs/2003.06820')
 
-    def __init__(self, num_classes: int, classwise: bool = False, fewest_pixels: int = 1000, **options) -> None:
+    def __init__(self, num_classes: int, classwise: bool = False, fewest_pixels: int = 1000, penalty: float = 1e-2,
+                 **options) -> None:
         super().__init__(num_classes, **options)
+        if penalty < 0:
+            raise ValueError(f'OrderPreservingScaling: penalty={penalty} must not be negative.')
+        self.penalty = penalty
         self.classwise, self.fewest_pixels = classwise, fewest_pixels
         self.register_buffer('weights', torch.ones(num_classes if classwise else 1, num_classes - 1, dtype=torch.float64))
 
@@ -44,25 +54,27 @@ class OrderPreservingScaling(SampledCalibrator):
 
     def fit_sample(self, logits: Tensor, labels: Tensor) -> str:
         """Write the weights; see :meth:`SampledCalibrator.fit_sample`."""
-        common = fit_weights(logits, labels, torch.ones(self.num_classes - 1, dtype=torch.float64))
+        common = fit_weights(logits, labels, torch.ones(self.num_classes - 1, dtype=torch.float64), self.penalty)
         self.weights.copy_(common)
         if self.classwise:
             predicted = logits.argmax(dim=1)
             for k in predicted.unique().tolist():
                 own = predicted == k
                 if own.sum() >= self.fewest_pixels:
-                    self.weights[k] = fit_weights(logits[own], labels[own], common)
+                    self.weights[k] = fit_weights(logits[own], labels[own], common, self.penalty)
         return f'weights {self.weights.cpu().numpy().round(3).tolist()}'
 
 
-def fit_weights(logits: Tensor, labels: Tensor, start: Tensor) -> Tensor:
-    """Positive weights of the gaps of the largest likelihood, shape (K - 1,).
+def fit_weights(logits: Tensor, labels: Tensor, start: Tensor, penalty: float = 0.) -> Tensor:
+    """Positive weights of the gaps of the largest penalized likelihood, shape (K - 1,).
 
     Args:
         logits: Shape (n, K), float64.
         labels: Shape (n,).
         start: Where the search begins; no worse is returned.
+        penalty: Weight of the mean square of the logarithms of weights over those of ``start``.
     """
     logs = start.log()
-    minimize([logs], lambda: F.cross_entropy(scale_gaps(logits, logs.exp()), labels))
+    first = logs.clone()
+    minimize([logs], lambda: F.cross_entropy(scale_gaps(logits, logs.exp()), labels) + penalty * (logs - first).square().mean())
     return logs.exp()

@@ -89,6 +89,18 @@ def test_a_class_of_few_pixels_takes_the_weights_of_all():
     assert (calibrator.weights == calibrator.weights[0]).all()
 
 
+@pytest.mark.parametrize('classwise', [False, True])
+def test_a_sample_without_mistakes_does_not_make_weights_of_gaps_endless(classwise):
+    outputs, labels, metas = images(6, 1.)
+    right = torch.where(labels == 255, labels, outputs.logits.argmax(1))
+    calibrator = fit(OrderPreservingScaling(CLASSES, classwise, 100, **ALL_PIXELS), (outputs, right, metas))
+    assert 1 < calibrator.weights.max() < 200
+    free = fit(OrderPreservingScaling(CLASSES, classwise, 100, penalty=0., **ALL_PIXELS), (outputs, right, metas))
+    assert free.weights.max() > 10 * calibrator.weights.max()
+    with pytest.raises(ValueError, match='penalty=-1'):
+        OrderPreservingScaling(CLASSES, penalty=-1)
+
+
 def test_a_planted_matrix_is_recovered():
     outputs, labels, metas = images(40, 1.)
     planted = torch.eye(CLASSES) + 0.2 * torch.randn(CLASSES, CLASSES, generator=torch.Generator().manual_seed(3))
