@@ -12,9 +12,9 @@ CORRUPTIONS = ('gaussian_noise', 'shot_noise', 'impulse_noise', 'defocus_blur', 
                'gaussian_blur', 'spatter', 'saturate')
 RECIPES = ('temperature', 'clustered', 'local', 'vector', 'matrix', 'ensemble_temperature', 'order_preserving', 'selective',
            'spline', 'crc', 'kandinsky', 'weighted', 'adaptive', 'margins', 'false_alarms', 'misses', 'frame_alarms',
-           'selective_risk', 'precision', 'fedu', 'fedu_full', 'fedc', 'fed', 'outliers', 'outliers_evidence', 'mahalanobis',
-           'vim', 'knn', 'kl_matching', 'mahalanobis_pp', 'relative_mahalanobis', 'react', 'fdbd', 'residual', 'neco', 'pnml',
-           'detectors', 'knn_energy', 'fed_evidence', 'sml', 'baselines')
+           'selective_risk', 'precision', 'fedu', 'fedu_full', 'fedc', 'fed', 'fed_evidence', 'outliers', 'outliers_evidence',
+           'mahalanobis', 'vim', 'knn', 'kl_matching', 'mahalanobis_pp', 'relative_mahalanobis', 'react', 'fdbd', 'residual',
+           'neco', 'pnml', 'detectors', 'knn_energy', 'sml', 'baselines')
 CACHE_PRECISIONS = ('float16', 'float32')
 BENCHMARKS = ('smiyc', 'fishyscapes', 'bravo')
 RESCALE = ('auto', 'never', 'always')

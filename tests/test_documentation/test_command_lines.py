@@ -32,6 +32,8 @@ NOT_RUN = {
     r'mmseg-uncertainty (monitor|rank|submit( smiyc\|fishyscapes\|bravo)?)$': 'names a command',
     r'python tools/zoo_table.py': 'tests/test_tools/test_zoo_table.py does the same',
     r'python tools/make_(results|unet|reliability).py': 'takes hours; the commands that it calls are run here',
+    r'python tools/make_study.py': 'takes hours; tests/test_tools/test_study.py',
+    r'python tools/benchmarks/(neighbours|calibrators).py': 'needs the real sequences; tests/test_tools/test_scripts.py reads them',
     r'python tools/mutate.py': 'takes hours; tests/test_tools/test_mutate.py',
     r'python tools/fuzz_commands.py': 'takes hours; tests/test_cli/test_fuzzed_commands.py runs a part'}
 # Pages whose commands another test runs and compares what they write.

@@ -78,6 +78,13 @@ def summed(text):
     assert MODELS.build(Config(config)).uncertainty_heads['both'].members == ('knn', 'energy')
 
 
+def weighed(text):
+    config = tiny_base()
+    heads = executed(text, deep=dict(type='NearestNeighborHead'))['heads']
+    config.update(type='PosthocSegmentor', uncertainty_heads=heads)
+    assert MODELS.build(Config(config)).uncertainty_heads['fed_evidence'].evidence == ('deep_knn', )
+
+
 def read_from_a_layer(text):
     head = MODELS.build(dict(executed(text)['deep'], num_classes=3))
     assert head.features_from == 'backbone.layers.3.1.1.attn.attn:keys'
@@ -187,6 +194,7 @@ def drawn(text):
 
 # What runs a block, by words that only this block, or blocks of this kind, have.
 RUNS = {'wrap(net,': wrapped, "method='weighted'": adapted, 'SumOfScoresHead': summed, 'deep = dict(': read_from_a_layer,
+        'fed_evidence=dict(': weighed,
         "_base_ = ['mmseg::": inherited, 'FlagThreshold': decided, 'ToyRoadsDataset': rendered,
         'import fit': fitted, "type='TorchBase'": based, "type='TransformersBase'": named_bases, 'class MyBase': own_base,
         'class MyDataset': own_dataset, 'def gini': own_score, 'class GiniHead': own_head, 'class FlaggedShareMetric': own_metric,

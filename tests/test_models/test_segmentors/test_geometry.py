@@ -219,8 +219,8 @@ def test_features_of_single_pixels_are_those_of_the_resized_map(align_corners, m
     outputs, head, seen = model.frozen_outputs(inputs, samples), model.uncertainty_heads['fedc'].train(), []
     pixels = flow_enedet_head.draw_pixels(labels, 30)
     monkeypatch.setattr(flow_enedet_head, 'draw_pixels', lambda *_: pixels)
-    monkeypatch.setattr(head, '_flow_variables', lambda cells, features, given=head._flow_variables: (
-        seen.extend(features), given(cells, features))[1])
+    monkeypatch.setattr(head, '_flow_variables', lambda cells, evidence, features, given=head._flow_variables: (
+        seen.extend(features), given(cells, evidence, features))[1])
     head.loss(outputs, labels)
     resized = F.interpolate(outputs.features, size=(24, 32), mode='bilinear', align_corners=align_corners)
     expected = resized.flatten(2).gather(2, (32 * pixels[..., 0] + pixels[..., 1])[:, None].expand(-1, 3, -1))
