@@ -13,10 +13,10 @@ import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.dist import barrier, get_world_size, is_main_process
 from mmengine.evaluator import Evaluator
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmseg.registry import DATASETS, METRICS, MODELS
 
+from mmseg_uncertainty.engine.bare_model import bare_model
 from mmseg_uncertainty import __version__
 from mmseg_uncertainty.caching import LastPass
 from mmseg_uncertainty.datasets.scene_overlap import dataset_contents, refuse_overlap
@@ -198,7 +198,7 @@ class CellGroup:
         content = read_checkpoint(config.load_from) if config.load_from else {}
         self.runner = Runner.from_cfg(config)
         self.runner.load_or_resume()
-        self.model: PosthocSegmentor = self.runner.model.module if is_model_wrapper(self.runner.model) else self.runner.model
+        self.model: PosthocSegmentor = bare_model(self.runner)
         if not config.load_from:
             check_filled(self.model, self.entry.config, need_heads=True)
         self.model.eval()

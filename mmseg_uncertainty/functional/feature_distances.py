@@ -261,7 +261,7 @@ def nearest_centre(entries: Tensor, centres: Tensor) -> Tensor:
         >>> nearest_centre(torch.tensor([[1.], [9.]]), centres=torch.tensor([[10.], [0.]]))
         tensor([1, 0])
     """
-    offsets = centres.square().sum(dim=1) / -2
+    offsets = _offsets(centres, normalize=False)
     parts = entries.split(max(1, CHUNK_ENTRIES // len(centres)))
     return torch.cat([torch.addmm(offsets, part, centres.T).argmax(dim=1) for part in parts])
 

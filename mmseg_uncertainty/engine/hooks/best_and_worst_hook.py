@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 from mmseg.structures import SegDataSample
 
+from mmseg_uncertainty.engine.bare_model import bare_model
 from mmseg_uncertainty.label_values import VOID
 from mmseg_uncertainty.runtime.prediction import Prediction
 from mmseg_uncertainty.visualization.uncertainty_figure import prediction_of
@@ -74,7 +74,7 @@ class BestAndWorstHook(Hook):
 
     def before_test_epoch(self, runner: Runner) -> None:
         """Start anew."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = bare_model(runner)
         self.head = self.head or next(iter(getattr(model, 'uncertainty_heads', {})), None)
         self._anomalies = runner.test_dataloader.dataset.metainfo.get('label_kind') == 'anomaly'
         self._kept, self._scenes = [], {}

@@ -3,9 +3,10 @@ from __future__ import annotations
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
+
+from mmseg_uncertainty.engine.bare_model import bare_model
 
 PRECISIONS = dict(bfloat16=torch.bfloat16, float16=torch.float16)
 
@@ -26,7 +27,7 @@ class FastInferenceHook(Hook):
 
     def before_test(self, runner: Runner) -> None:
         """Tell the model."""
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = bare_model(runner)
         if not hasattr(model, 'hasten'):
             raise ValueError(f'--amp and --channels-last hasten the frozen model of a PosthocSegmentor; {type(model).__name__} '
                              'is none. Leave them out, or test a config with uncertainty heads.')

@@ -7,11 +7,11 @@ from itertools import islice
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 from torch import Tensor, nn
 
+from mmseg_uncertainty.engine.bare_model import bare_model
 from mmseg_uncertainty.engine.checkpoints import meta_of
 from mmseg_uncertainty.models import PosthocSegmentor
 
@@ -77,7 +77,7 @@ class HeldOutHook(Hook):
             checkpoint[STATES] = self.states
 
     def _look(self, runner: Runner, iteration: int) -> None:
-        model, heads = _unwrapped(runner.model), self._heads(runner)
+        model, heads = bare_model(runner), self._heads(runner)
         training = model.training
         sums: dict[str, list[float]] = {name: [] for name in heads}
         model.eval()
@@ -107,9 +107,5 @@ class HeldOutHook(Hook):
 
     @staticmethod
     def _heads(runner: Runner) -> dict[str, nn.Module]:
-        heads = getattr(_unwrapped(runner.model), 'uncertainty_heads', {})
+        heads = getattr(bare_model(runner), 'uncertainty_heads', {})
         return {name: head for name, head in heads.items() if hasattr(head, 'loss')}
-
-
-def _unwrapped(model: nn.Module) -> nn.Module:
-    return model.module if is_model_wrapper(model) else model

@@ -4,11 +4,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
-from torch import nn
 
+from mmseg_uncertainty.engine.bare_model import bare_model
 from mmseg_uncertainty.engine.checkpoints import meta_of
 from mmseg_uncertainty.engine.loops import CalibrationLoop
 from mmseg_uncertainty.engine.matching_data import check_batch, check_classes
@@ -34,7 +33,7 @@ class MatchingDataHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Compare the classes of frozen model and training data; see :func:`check_classes`."""
-        if isinstance(_model(runner), PosthocSegmentor):
+        if isinstance(bare_model(runner), PosthocSegmentor):
             self._check(runner, runner.train_dataloader.dataset)
 
     def before_test(self, runner: Runner) -> None:
@@ -43,25 +42,21 @@ class MatchingDataHook(Hook):
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
         """Check the sizes of the images; see :func:`check_batch`."""
-        check_batch(_model(runner), data_batch, training=not isinstance(runner.train_loop, CalibrationLoop))
+        check_batch(bare_model(runner), data_batch, training=not isinstance(runner.train_loop, CalibrationLoop))
 
     def before_val_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
         """Check the sizes of the images; see :func:`check_batch`."""
-        check_batch(_model(runner), data_batch)
+        check_batch(bare_model(runner), data_batch)
 
     def before_test_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None) -> None:
         """Check the sizes of the images; see :func:`check_batch`."""
-        check_batch(_model(runner), data_batch)
+        check_batch(bare_model(runner), data_batch)
 
     def _check(self, runner: Runner, dataset) -> None:
-        check_classes(_model(runner), getattr(dataset, 'metainfo', {}), type(dataset).__name__, self.names)
+        check_classes(bare_model(runner), getattr(dataset, 'metainfo', {}), type(dataset).__name__, self.names)
 
 
 def class_names(checkpoint: dict) -> Sequence[str]:
     """Names of the classes that a checkpoint was trained with, empty where it does not tell."""
     meta = meta_of(checkpoint)
     return (meta.get('dataset_meta') or {}).get('classes') or meta.get('CLASSES') or ()
-
-
-def _model(runner: Runner) -> nn.Module:
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model

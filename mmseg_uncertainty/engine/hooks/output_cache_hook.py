@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 from torch import nn
 
+from mmseg_uncertainty.engine.bare_model import bare_model
 from mmseg_uncertainty.caching import BaseOutputCache
 from mmseg_uncertainty.engine.checkpoints import base_fingerprint
 from mmseg_uncertainty.models import PosthocSegmentor
@@ -39,7 +39,7 @@ class OutputCacheHook(Hook):
 
     def before_val(self, runner: Runner) -> None:
         """Open the cache, unless training has."""
-        if getattr(_model(runner), 'cache', None) is None:
+        if getattr(bare_model(runner), 'cache', None) is None:
             self._open(runner)
 
     def before_test(self, runner: Runner) -> None:
@@ -55,7 +55,7 @@ class OutputCacheHook(Hook):
         self._report(runner)
 
     def _open(self, runner: Runner) -> None:
-        model = _model(runner)
+        model = bare_model(runner)
         if not isinstance(model, PosthocSegmentor):
             raise ValueError(f'--cache keeps the outputs of a frozen base model, and {type(model).__name__} is trained '
                              'itself. Leave it out, or use a config of a PosthocSegmentor.')
@@ -68,7 +68,7 @@ class OutputCacheHook(Hook):
 
     @staticmethod
     def _report(runner: Runner) -> None:
-        runner.logger.info(_model(runner).cache.summary())
+        runner.logger.info(bare_model(runner).cache.summary())
 
 
 def plain(value: Any) -> Any:
@@ -80,7 +80,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, nn.Module):
         return type(value).__qualname__
     return f'{value.__module__}.{value.__qualname__}' if callable(value) and hasattr(value, '__qualname__') else value
-
-
-def _model(runner: Runner):
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model

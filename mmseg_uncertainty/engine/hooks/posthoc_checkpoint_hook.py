@@ -4,11 +4,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
-from torch import nn
 
+from mmseg_uncertainty.engine.bare_model import bare_model
 from mmseg_uncertainty.datasets.scene_overlap import dataset_contents, refuse_overlap
 from mmseg_uncertainty.engine.checkpoints import (CheckpointError, base_fingerprint, check_filled, check_fit, meta_of,
                                                   state_dict_of)
@@ -42,7 +41,7 @@ class PosthocCheckpointHook(Hook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Check before the model takes anything from the checkpoint."""
-        model = _unwrap(runner.model)
+        model = bare_model(runner)
         if not isinstance(model, PosthocSegmentor):
             return
         path = str(runner._load_from or 'The checkpoint')
@@ -70,13 +69,13 @@ class PosthocCheckpointHook(Hook):
             refuse_overlap(fitted, dataset_contents(runner.test_dataloader.dataset), path)
 
     def _check_filled(self, runner: Runner) -> None:
-        model = _unwrap(runner.model)
+        model = bare_model(runner)
         if isinstance(model, PosthocSegmentor) and not runner._has_loaded:
             check_filled(model, runner.cfg.filename, self.need_heads)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Write down what the heads were fitted on; refuse to save heads that saw no labelled pixel."""
-        model = _unwrap(runner.model)
+        model = bare_model(runner)
         if not isinstance(model, PosthocSegmentor):
             return
         model.check_learned()
@@ -96,7 +95,3 @@ class PosthocCheckpointHook(Hook):
         training = getattr(model, 'trained_on', None) if calibrates else self.contents and dict(self.contents, heads=learned)
         if training:
             fitted_on['training'] = training
-
-
-def _unwrap(model: nn.Module) -> nn.Module:
-    return model.module if is_model_wrapper(model) else model

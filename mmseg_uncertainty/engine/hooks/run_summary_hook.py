@@ -9,11 +9,12 @@ from pathlib import Path
 
 from mmengine.dist import master_only
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 from torch import nn
 from torch.utils.data import DataLoader
+
+from mmseg_uncertainty.engine.bare_model import bare_model
 
 FILE = 'summary.txt'
 
@@ -40,7 +41,7 @@ def run_summary(runner: Runner) -> Iterator[str]:
     yield f'command: {shlex.join(sys.argv)}'
     yield f'commit: {commit_of(Path.cwd())}'
     yield f'seed: {runner.seed}'
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = bare_model(runner)
     yield f'model: {type(model).__name__}, {_count(model):,} parameters, {_count(model, trained=True):,} of them trained'
     for name, module in model.named_children():
         yield f'  {name}: {type(module).__name__}, {_count(module):,} parameters'

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 from mmseg.structures import SegDataSample
 from torch import Tensor
 
+from mmseg_uncertainty.engine.bare_model import bare_model
 from mmseg_uncertainty.models import PosthocSegmentor
 from mmseg_uncertainty.runtime.image_sources import short_part
 from mmseg_uncertainty.structures import Grid
@@ -45,7 +45,7 @@ class UncertaintyVisualizationHook(Hook):
     def before_test_epoch(self, runner: Runner) -> None:
         """Count from zero, and take scales and class names from model and data."""
         self._seen = self._drawn = 0
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = bare_model(runner)
         visualizer, meta = runner.visualizer, runner.test_dataloader.dataset.metainfo
         if not isinstance(visualizer, UncertaintyVisualizer):
             raise TypeError(f'UncertaintyVisualizationHook draws with an UncertaintyVisualizer, but the config has '

@@ -9,13 +9,13 @@ import torch
 from mmengine.dataset import InfiniteSampler
 from mmengine.dist import barrier, is_main_process
 from mmengine.hooks import CheckpointHook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop
 from mmengine.runner.checkpoint import weights_to_cpu
 from mmseg.registry import LOOPS
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from mmseg_uncertainty.engine.bare_model import bare_model
 from mmseg_uncertainty.datasets.calibration_plan import SHARED, CalibrationPlan, Consumer
 from mmseg_uncertainty.datasets.label_flips import labels_flip, unflip_labels
 from mmseg_uncertainty.engine.checkpoints import write_checkpoint
@@ -113,8 +113,7 @@ class CalibrationLoop(BaseLoop):
     @property
     def model(self) -> nn.Module:
         """The model, without its wrapper."""
-        model = self.runner.model
-        return model.module if is_model_wrapper(model) else model
+        return bare_model(self.runner)
 
     def run(self) -> nn.Module:
         """Fit and save.
