@@ -2,16 +2,11 @@ _base_ = [
     '../_base_/models/cgnet_camvid.py',
     '../_base_/datasets/camvid_statistics.py',
     '../_base_/schedules/calibration.py',
-    '../_base_/posthoc/combined.py',
+    '../_base_/posthoc/combined_deep.py',
     '../_base_/default_runtime.py',
 ]
 # The end of the second stage: its features are shared by more classes than those in front of the classifier.
 layer = dict(features_from='backbone.norm_prelu_1:output', feature_channels=131)
-model = dict(
-    type='PosthocSegmentor',
-    uncertainty_heads=dict(
-        **_base_.heads,
-        deep_knn=dict(type='NearestNeighborHead', neighbor=3, average=True, **layer),
-        cdnp=dict(type='SumOfScoresHead', heads=['deep_knn', 'energy']),
-        deep_mahalanobis=dict(type='MahalanobisHead', normalize=True, **layer),
-        deep_sum=dict(type='SumOfScoresHead', heads=['deep_mahalanobis', 'energy'])))
+_base_.heads.deep_knn.update(layer)
+_base_.heads.deep_mahalanobis.update(layer)
+model = dict(type='PosthocSegmentor', uncertainty_heads=_base_.heads)
